@@ -1,0 +1,52 @@
+# The commands of this book. `make help` lists them.
+PYTHON ?= python3.11
+PROFILE ?= laptop
+VENV ?= .venv
+PROFILES := $(basename $(notdir $(wildcard book/profiles/*.yml)))
+READY := $(VENV)/.installed
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install book train test bench clean distclean profile
+
+help:
+	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
+	@echo 'make train [PROFILE=laptop|smoke|paper]  retrain the ensembles; interrupt it and it goes on'
+	@echo 'make test                                run the test suite (needs Chromium: apt-get install chromium)'
+	@echo 'make bench                               measure speed against a plain reference'
+	@echo 'make install                             only make the virtual environment in $(VENV)'
+	@echo 'make clean                               remove _build (the weights stay)'
+	@echo 'make distclean                           remove $(VENV) as well'
+
+# A wrong profile is refused before anything is installed.
+profile:
+	$(if $(filter-out 1,$(words $(PROFILE)))$(filter-out $(PROFILES),$(PROFILE)),$(error \
+	unknown PROFILE '$(PROFILE)': expected one of $(PROFILES)))
+
+install: $(READY)
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "make: $(PYTHON) is not on PATH: install Python 3.11, or name another with PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "make: $(PYTHON) cannot make a virtual environment: apt-get install python3.11-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[book,test]"
+	@touch $@
+
+book: profile $(READY)
+	$(BIN)/python book/build.py --profile $(PROFILE)
+
+train: profile $(READY)
+	$(BIN)/python -m genens.train --profile $(PROFILE)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf _build
+
+distclean: clean
+	rm -rf $(VENV) genens.egg-info

@@ -1,0 +1,96 @@
+"""Choosing the laptop network: candidates trained on one split for the same processor time, one thread each.
+
+    python bench/networks.py --seconds 300 --only A B --out networks
+
+For each: held-out noise-prediction loss (the images of no split member, fixed times and noise) and the time of a
+forward pass. Samples are drawn and judged by `bench/networks_judge.py` afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from genens import codes as coding
+from genens import data
+from genens.seeds import generator
+from genens.train import Recipe, Trainer, loss
+from genens.unet import UNet, parameter_count
+
+BASE = dict(dataset="mnist", n=16, h=8, steps=1000)
+CANDIDATES = {
+    "A: patch 2, 32-48": dict(unet=dict(width=16, multipliers=[2, 3], blocks=1)),
+    "B: patch 4, 64": dict(unet=dict(width=16, multipliers=[4], attention=[0], blocks=1, patch=4)),
+    "C: patch 4, 48, deeper": dict(unet=dict(width=16, multipliers=[3], attention=[0], blocks=2, patch=4)),
+    "D: patch 2, 16-48, deeper": dict(unet=dict(width=16, multipliers=[1, 3], blocks=2)),
+    "E: A, twice the rate": dict(unet=dict(width=16, multipliers=[2, 3], blocks=1), lr=4e-3),
+    "F: A, attention in the middle only": dict(unet=dict(width=16, multipliers=[2, 3], blocks=1, attention=[])),
+    "G: A, batch 64": dict(unet=dict(width=16, multipliers=[2, 3], blocks=1), batch=64, ema=0.9975),
+    "H: patch 2, 16-32-64": dict(unet=dict(width=16, multipliers=[1, 3], blocks=1), lr=3e-3),
+}
+
+
+def held_out(model: UNet, images: torch.Tensor, trainer: Trainer) -> float:
+    """Mean loss over images the member never saw, each once, at evenly spread times."""
+    x = data.to_unit(images)
+    t = torch.arange(len(x)) * 997 % trainer.config.T
+    noise = torch.randn(x.shape, generator=generator(99))
+    with torch.no_grad():
+        parts = [loss(model, *(v[i: i + 250] for v in (x, t, noise)), trainer.bars) for i in range(0, len(x), 250)]
+    return torch.stack(parts).mean().item()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--out", type=Path, default=Path("networks"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    given.out.mkdir(exist_ok=True)
+    for name, change in CANDIDATES.items():
+        letter = name.partition(":")[0]
+        if given.only and letter not in given.only:
+            continue
+        recipe = Recipe(**BASE | change)
+        images = recipe.images()
+        codes = recipe.codes(images)
+        split = images.images[coding.splits(codes)[0]]
+        probe = Trainer(split, recipe, 0)
+        for _ in range(5):
+            probe.advance()
+        began = time.process_time()
+        for _ in range(20):
+            probe.advance()
+        recipe = dataclasses.replace(recipe, steps=int(given.seconds / (time.process_time() - began) * 20))
+        trainer, began = Trainer(split, recipe, 0), time.process_time()
+        while trainer.step < recipe.steps:
+            value = trainer.advance()
+            if trainer.step % 100 == 0:
+                print(letter, trainer.step, recipe.steps, f"{value:.4f}", flush=True)
+        spent = time.process_time() - began
+        model = UNet(trainer.config)
+        model.load_state_dict(trainer.state())
+        model.requires_grad_(False).eval()
+        low, x = UNet(trainer.config).bfloat16().requires_grad_(False), torch.randn(64, 1, 28, 28).bfloat16()
+        times = []
+        for _ in range(12):
+            began = time.process_time()
+            low(x, torch.full((64,), 500))
+            times.append(time.process_time() - began)
+        row = {"name": name, "parameters": parameter_count(model), "steps": recipe.steps, "seconds": spent,
+               "held_out": held_out(model, images.images[~codes[:, 0]], trainer), "forward_64_ms": min(times) * 1e3,
+               "recipe": dataclasses.asdict(recipe)}
+        save_file(trainer.state(), given.out / f"{letter}.safetensors", {"row": json.dumps(row)})
+        (given.out / f"{letter}.json").write_text(json.dumps(row, indent=1))
+        print(json.dumps({k: v for k, v in row.items() if k != "recipe"}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The book's own Sphinx extension: every page works from file:// with no network.
+
+* MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside the
+  pages; `mathjax_path` in _config.yml names it.
+* Pages say in their footer which profile they were built from.
+* The build fails if a page would load a script, a style, a font or an image from another host.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from importlib.metadata import distribution
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import SphinxError
+
+MATHJAX = "tex-svg-full.js"
+# What a browser fetches by itself when it opens a page; a plain <a href> is not among them.
+LOADS = re.compile(
+    r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\ssrc=[\"']((?:https?:)?//[^\"']+)"
+    r"|<link\b(?=[^>]*rel=[\"'](?:stylesheet|preload|icon|preconnect|dns-prefetch|modulepreload))"
+    r"[^>]*\shref=[\"']((?:https?:)?//[^\"']+)",
+    re.IGNORECASE,
+)
+
+
+def mathjax_file() -> Path:
+    """The vendored MathJax bundle; SphinxError when the package that carries it lacks it."""
+    package = distribution("sphinx-mathjax-offline")
+    found = [file for file in package.files or [] if file.name == MATHJAX]
+    if not found:
+        raise SphinxError(f"sphinx-mathjax-offline {package.version} has no {MATHJAX}: install version 0.0.2")
+    return Path(package.locate_file(found[0]))
+
+
+def name_profile(app: Sphinx, config: Config) -> None:
+    """Puts the profile into the footer; a plain `jupyter-book build .` runs the notebooks' own defaults."""
+    profile = os.environ.get("GENENS_BOOK_PROFILE")
+    text = f"profile <code>{profile}</code>" if profile else "the notebooks' default parameters"
+    config.html_theme_options["extra_footer"] = f"<p>Built from {text}; every chapter ends with its provenance.</p>"
+
+
+def outside_loads(html: str) -> list[str]:
+    """Addresses on other hosts that opening this page would request."""
+    return [first or second for first, second in LOADS.findall(html)]
+
+
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Copies MathJax beside the pages, then checks that no page asks the network for anything."""
+    if exception is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    shutil.copyfile(mathjax_file(), out / "_static" / MATHJAX)
+    for page in sorted(out.rglob("*.html")):
+        outside = outside_loads(page.read_text(encoding="utf-8"))
+        if outside:
+            raise SphinxError(f"{page.relative_to(out)} would load {outside[0]}: the book must open without a network")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("config-inited", name_profile)
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

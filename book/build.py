@@ -1,0 +1,349 @@
+"""Builds the book: executes the chapters with papermill, then renders the executed copies with Jupyter Book.
+
+    python book/build.py --profile laptop
+
+What lands where, below --out (_build unless told otherwise):
+
+    <profile>/executed/   each chapter as executed, with a stamp of what it was executed from
+    <profile>/book/       the staged source tree that Jupyter Book reads
+    html/index.html       the book; a build that fails leaves the previous one as it was
+    store/                the artifacts that the chapters compute (unless GENENS_STORE names another place)
+
+A chapter runs again when its notebook, its parameters, any module of genens, a weights manifest, the claims or a
+numerical library has changed; what it computes is kept in the store, so running it again is cheap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+SCORECARD = "scorecard"
+LIBRARIES = ("matplotlib", "numpy", "scipy", "torch", "torchvision")
+RENDERERS = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme", "sphinx-proof", "sphinxcontrib-bibtex")
+
+
+class BuildError(Exception):
+    """What went wrong, in one line for the person at the terminal."""
+
+
+# ---------------------------------------------------------------- what there is to build
+
+
+def profiles() -> list[str]:
+    """Names of the profiles in book/profiles."""
+    return sorted(path.stem for path in (BOOK / "profiles").glob("*.yml"))
+
+
+def load_profile(name: str) -> dict[str, dict[str, Any]]:
+    """Parameters of every chapter under this profile; BuildError for an unknown name."""
+    if name not in profiles():
+        raise BuildError(f"unknown profile '{name}': expected one of {', '.join(profiles())}")
+    return yaml.safe_load((BOOK / "profiles" / f"{name}.yml").read_text(encoding="utf-8")) or {}
+
+
+def toc_pages(toc: Path = ROOT / "_toc.yml") -> list[str]:
+    """Every page in the table of contents, in reading order, as a path without suffix (`book/01_codes`)."""
+
+    def walk(node: Any) -> Iterator[str]:
+        if isinstance(node, list):
+            for item in node:
+                yield from walk(item)
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                if key in ("root", "file"):
+                    yield value
+                elif isinstance(value, list):
+                    yield from walk(value)
+
+    return list(walk(yaml.safe_load(toc.read_text(encoding="utf-8"))))
+
+
+def source_of(page: str) -> Path:
+    """The file behind a page of the table of contents."""
+    for suffix in (".ipynb", ".md"):
+        path = ROOT / f"{page}{suffix}"
+        if path.is_file():
+            return path
+    raise BuildError(f"_toc.yml lists {page}, but there is no {page}.ipynb or {page}.md")
+
+
+def defaults(notebook: Path) -> dict[str, Any]:
+    """Values in a notebook's one `parameters` cell; BuildError when there is not exactly one, or it computes."""
+    cells = [c for c in nbformat.read(notebook, 4).cells if "parameters" in c.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise BuildError(f"{notebook.name}: expected exactly one cell tagged `parameters`, found {len(cells)}")
+    values: dict[str, Any] = {}
+    for statement in ast.parse(cells[0].source).body:
+        if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+            raise BuildError(f"{notebook.name}: the parameters cell holds more than `name = value` lines")
+        try:
+            values[ast.unparse(statement.targets[0])] = ast.literal_eval(statement.value)
+        except ValueError:
+            raise BuildError(f"{notebook.name}: parameter {ast.unparse(statement)} is not a plain value") from None
+    return values
+
+
+def parameters_of(notebook: Path, profile: str, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """This chapter's parameters under the profile, checked against the names that the notebook declares."""
+    declared, given = defaults(notebook), settings.get(notebook.stem)
+    if given is None:
+        raise BuildError(f"book/profiles/{profile}.yml has no entry for chapter {notebook.stem}")
+    if declared.keys() != given.keys():
+        odd = ", ".join(sorted(declared.keys() ^ given.keys()))
+        raise BuildError(f"book/profiles/{profile}.yml and {notebook.name} disagree on the parameters: {odd}")
+    return given
+
+
+# ---------------------------------------------------------------- what a result depends on
+
+
+def digest_of(paths: Iterable[Path], base: Path) -> str:
+    """sha256 over names (relative to base) and contents of files."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(f"{path.relative_to(base).as_posix()}\0".encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file under a folder but Python's caches."""
+    return [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+
+
+def code_digest(profile: str) -> str:
+    """Changes with anything but the notebook and its parameters that a chapter's output can depend on."""
+    trained = Path(os.environ["GENENS_STORE"]) / "weights" / profile
+    parts = [
+        digest_of([*files_below(ROOT / "genens"), *BOOK.glob("claims.yml")], ROOT),
+        digest_of((ROOT / "weights").glob("*/manifest.json"), ROOT),
+        digest_of(trained.glob("*/manifest.json"), trained),
+        *(f"{name} {version(name)}" for name in LIBRARIES),
+    ]
+    return " ".join(parts)
+
+
+def fingerprint(value: Any) -> str:
+    """sha256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def ledger_folder(profile: str) -> Path:
+    """Where the chapters record what they measured under this profile."""
+    return Path(os.environ["GENENS_STORE"]) / "ledger" / profile
+
+
+def chapter_key(notebook: Path, given: dict[str, Any], code: str, profile: str) -> str:
+    """Fingerprint of all that determines a chapter's executed copy."""
+    parts = [notebook.read_text(encoding="utf-8"), given, code]
+    if notebook.stem == SCORECARD:  # it reads what the other chapters recorded
+        records = [path for path in ledger_folder(profile).glob("*.json") if path.stem != SCORECARD]
+        parts.append(digest_of(records, ledger_folder(profile)))
+    return fingerprint(parts)
+
+
+def up_to_date(copy: Path, key: str, profile: str) -> bool:
+    """Whether the executed copy was made from this key and what it recorded is still in the store."""
+    stamp = copy.with_suffix(".json")
+    if not (copy.is_file() and stamp.is_file()):
+        return False
+    known = json.loads(stamp.read_text(encoding="utf-8"))
+    return known["key"] == key and all((ledger_folder(profile) / name).is_file() for name in known["records"])
+
+
+# ---------------------------------------------------------------- executing
+
+
+def train_missing(profile: str) -> None:
+    """Trains the ensembles of the profile that are not there yet; BuildError when that fails."""
+    command = [sys.executable, "-m", "genens.train", "--profile", profile, "--missing"]
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode == 130:
+        raise KeyboardInterrupt
+    if done.returncode:
+        raise BuildError(f"training the ensembles of profile {profile} failed (exit code {done.returncode})")
+
+
+def execute(notebook: Path, copy: Path, given: dict[str, Any]) -> None:
+    """Runs one chapter; its progress bars appear on this terminal. BuildError tells what stopped it."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillException, PapermillExecutionError
+
+    declared = defaults(notebook)
+    changed = {name: value for name, value in given.items() if declared[name] != value}
+    running = copy.with_name(f"{copy.stem}.running.ipynb")
+    try:
+        papermill.execute_notebook(
+            notebook,
+            running,
+            changed,
+            cwd=BOOK,
+            progress_bar=False,  # the chapters show their own progress, on stderr
+            stderr_file=sys.stderr,
+            extra_arguments=["--IPKernelApp.log_level=40"],  # not a word about loopback TCP in every chapter
+        )
+    except PapermillExecutionError as error:
+        last = [line for line in f"{error.ename}: {error.evalue}".splitlines() if line.strip()][-1]
+        raise BuildError(f"chapter {notebook.stem} failed: {last} (as far as it got: {running})") from None
+    except (PapermillException, CellTimeoutError, DeadKernelError) as error:
+        raise BuildError(f"chapter {notebook.stem} failed: {str(error).strip().splitlines()[-1]}") from None
+    tidy(running)
+    os.replace(running, copy)
+
+
+def tidy(path: Path) -> None:
+    """Makes an executed notebook fit for the page: not to be run again, no widget state, progress or local paths."""
+    notebook = nbformat.read(path, 4)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata["mystnb"] = {"execution_mode": "off"}
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    nbformat.write(notebook, path)
+
+
+def execute_chapters(profile: str, folder: Path) -> None:
+    """Brings <folder>/executed up to date, chapter by chapter in reading order; prints the time each took."""
+    settings, code = load_profile(profile), code_digest(profile)
+    notebooks = [path for path in map(source_of, toc_pages()) if path.suffix == ".ipynb"]
+    chapters = [(path, parameters_of(path, profile, settings)) for path in notebooks]  # refuse all before running one
+    (folder / "executed").mkdir(parents=True, exist_ok=True)
+    for notebook, given in chapters:
+        copy = folder / "executed" / notebook.name
+        key = chapter_key(notebook, given, code, profile)
+        if up_to_date(copy, key, profile):
+            say(f"{notebook.stem:<24} up to date")
+            continue
+        say(f"{notebook.stem:<24} running")
+        start = time.perf_counter()
+        copy.with_suffix(".json").unlink(missing_ok=True)
+        execute(notebook, copy, given)
+        seconds = time.perf_counter() - start
+        records = [path.name for path in ledger_folder(profile).glob(f"{notebook.stem}.json")]
+        stamp = {"key": key, "records": records, "seconds": round(seconds, 1)}
+        copy.with_suffix(".json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+        say(f"{notebook.stem:<24} executed in {seconds:.1f} s")
+
+
+# ---------------------------------------------------------------- rendering
+
+
+def stage(folder: Path) -> str:
+    """Lays out the source tree for Jupyter Book; returns a fingerprint of all that the rendering depends on."""
+    shutil.rmtree(folder / "book", ignore_errors=True)
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("_static", "_ext"):
+        shutil.copytree(BOOK / name, folder / "book" / name, ignore=ignore)
+    for path in [ROOT / "_config.yml", ROOT / "_toc.yml", BOOK / "references.bib"]:
+        shutil.copyfile(path, folder / path.relative_to(ROOT))
+    for source in map(source_of, toc_pages()):
+        executed = folder / "executed" / source.name
+        shutil.copyfile(executed if source.suffix == ".ipynb" else source, folder / source.relative_to(ROOT))
+    staged = [folder / "_config.yml", folder / "_toc.yml", *files_below(folder / "book")]
+    return fingerprint([digest_of(staged, folder), [f"{name} {version(name)}" for name in RENDERERS]])
+
+
+def render(profile: str, folder: Path, key: str) -> Path:
+    """Runs Jupyter Book on the staged tree, warnings being errors; returns the folder of finished pages."""
+    html, stamp = folder / "_build" / "html", folder / "rendered.json"
+    if stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == key and html.is_dir():
+        say(f"{'pages':<24} up to date")
+        return html
+    stamp.unlink(missing_ok=True)
+    # Always from nothing: a page that Sphinx has read before does not repeat its warnings.
+    shutil.rmtree(folder / "_build", ignore_errors=True)
+    start = time.perf_counter()
+    program = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "build", "-W", "-n", "--keep-going", "-q", str(folder)]
+    environment = {**os.environ, "GENENS_BOOK_PROFILE": profile, "NO_COLOR": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    log = folder / "sphinx.log"
+    log.write_text(done.stdout + done.stderr, encoding="utf-8")
+    if done.returncode:
+        complaints = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line]
+        for line in complaints:
+            print(line, file=sys.stderr)
+        raise BuildError(f"rendering failed with {len(complaints)} warnings; all that Sphinx said is in {log}")
+    stamp.write_text(json.dumps(key), encoding="utf-8")
+    say(f"{'pages':<24} rendered in {time.perf_counter() - start:.1f} s")
+    return html
+
+
+def publish(html: Path, profile: str, out: Path) -> Path:
+    """Puts finished pages, and the scorecard as data, in the place of the previous book; returns its index."""
+    fresh, old, final = out / "html.new", out / "html.old", out / "html"
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(html, fresh)
+    for path in (Path(os.environ["GENENS_STORE"]) / "scorecard" / profile).glob("scorecard.*"):
+        shutil.copyfile(path, fresh / "book" / path.name)
+    if final.exists():
+        os.rename(final, old)
+    os.rename(fresh, final)
+    shutil.rmtree(old, ignore_errors=True)
+    # Left by a plain `jupyter-book build .`, it would make the next one take these pages for its own.
+    shutil.rmtree(out / ".doctrees", ignore_errors=True)
+    return final / "index.html"
+
+
+# ---------------------------------------------------------------- the command
+
+
+def say(line: str) -> None:
+    """A line of progress, at once even into a pipe."""
+    print(line, flush=True)
+
+
+def build(profile: str, out: Path) -> Path:
+    """Executes, renders and publishes the book under a profile; returns the path of its index.html."""
+    load_profile(profile)
+    os.environ["GENENS_STORE"] = str(Path(os.environ.get("GENENS_STORE") or out / "store").resolve())
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's notice in every kernel's log
+    folder = out / profile
+    train_missing(profile)
+    execute_chapters(profile, folder)
+    return publish(render(profile, folder, stage(folder)), profile, out)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="book/build.py", description="Execute the chapters and render the book.")
+    parser.add_argument("--profile", default="laptop", help=f"one of {', '.join(profiles())} (default: laptop)")
+    parser.add_argument("--out", type=Path, default=ROOT / "_build", help="folder for everything built")
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
+    try:
+        index = build(options.profile, options.out.resolve())
+    except BuildError as error:
+        print(f"book/build.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("book/build.py: interrupted; finished chapters are kept, the next build goes on", file=sys.stderr)
+        return 130
+    say(f"{'total':<24} {time.perf_counter() - start:.1f} s")
+    say(f"open {os.path.relpath(index)}  (profile {options.profile})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""The paper's claims, and the rules that say whether a measured value bears one out.
+
+`book/claims.yml` holds every quantitative claim and explains its fields. A rule is a function of the claim and of what
+was measured; `rule` says in words what `verdict` decides.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from genens import store
+
+Value = bool | float | str | list[float]
+
+REPRODUCED, NOT_REPRODUCED, NOT_RUN, SETTING = "reproduced", "not reproduced", "not run yet", "setting"
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_RUN, SETTING)
+COMPARISONS = ("equal", "within", "between", "interval_contains", "at_least", "at_most", "greater_than", "less_than",
+               "statement")
+DATASETS = ("any", "mnist", "mnist-classes", "cifar10", "celeba")
+KINDS = ("result", "setting")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim; the fields are those of `claims.yml`."""
+    id: str
+    section: str
+    statement: str
+    value: Value
+    unit: str
+    comparison: str
+    kind: str
+    dataset: str
+    chapter: str
+    command: str
+    tolerance: float | None = None
+    sorted: bool = False
+    says: str = ""
+    note: str = ""
+
+
+def load(path: str | Path | None = None) -> dict[str, Claim]:
+    """Every claim by its id, in the order of the file. ValueError, one line, for the first that is not well formed."""
+    path = Path(path) if path else store.home() / "book" / "claims.yml"
+    if not path.is_file():
+        raise FileNotFoundError(f"expected the paper's claims at {path}, found no such file; run from the repository")
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as problem:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(problem).split())}") from problem
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f"{path}: expected a list of claims, got {type(entries).__name__}")
+    found: dict[str, Claim] = {}
+    for number, entry in enumerate(entries, 1):
+        name = entry.get("id", f"number {number}") if isinstance(entry, dict) else f"number {number}"
+        problem = _problem(entry) or ("its id stands twice in the file" if name in found else "")
+        if problem:
+            raise ValueError(f"{path}: claim {name}: {problem}")
+        found[name] = Claim(**{**entry, "value": _plain(entry["value"])})
+    return found
+
+
+def _problem(entry: object) -> str:
+    """What is wrong with one entry of the file, in words; nothing when it is well formed."""
+    if not isinstance(entry, dict):
+        return f"expected fields, got {entry!r:.60}"
+    allowed = {field.name: field.default for field in fields(Claim)}
+    needed = {field.name for field in fields(Claim)[:10]}
+    if missing := sorted(needed - set(entry)):
+        return f"expected the field '{missing[0]}', found none"
+    if unknown := sorted(set(entry) - set(allowed)):
+        return f"unknown field '{unknown[0]}'; the fields are {', '.join(allowed)}"
+    for name in ("id", "section", "statement", "unit", "chapter", "command", "says", "note"):
+        if not isinstance(entry.get(name, ""), str) or (name in needed - {"unit"} and not entry[name].strip()):
+            return f"expected text in '{name}', got {entry[name]!r:.60}"
+    if not re.fullmatch(r"[a-z0-9.]+(-[a-z0-9.]+)+", entry["id"]):
+        return "expected an id of small letters, digits and points, joined by '-'"
+    for name, choices in (("comparison", COMPARISONS), ("kind", KINDS), ("dataset", DATASETS)):
+        if entry[name] not in choices:
+            return f"expected '{name}' to be one of {', '.join(choices)}, got {entry[name]!r}"
+    return _value_problem(entry["value"], entry["comparison"], entry.get("tolerance"), entry["unit"])
+
+
+def _value_problem(value: object, comparison: str, tolerance: object, unit: str) -> str:
+    if comparison == "statement":
+        return "" if value is True else f"a statement's value is true, got {value!r}"
+    if (comparison == "within") != _is_number(tolerance):
+        return "a tolerance, a number, goes with the comparison 'within' and with no other"
+    if comparison == "equal" and isinstance(value, str):
+        return ""
+    if comparison == "between":
+        ordered = _is_list(value) and len(value) == 2 and value[0] <= value[1]
+        return "" if ordered else f"'between' needs two numbers, the smaller first, got {value!r:.60}"
+    if not (_is_number(value) or (_is_list(value) and comparison in ("equal", "within"))):
+        return f"expected a number as value under '{comparison}', got {value!r:.60}"
+    if unit == "share" and not 0 <= value <= 1:
+        return f"expected a share between 0 and 1, got {value!r}"
+    return ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(_is_number(item) for item in value)
+
+
+def _plain(value: object) -> object:
+    """Numpy and torch scalars and arrays, and tuples, as plain Python."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def measured(claim: Claim, value: object, low: object = None, high: object = None) -> tuple[Value, ...]:
+    """`(value, low, high)` as plain Python, once they suit the claim. ValueError, one line, when they do not."""
+    value, low, high = _plain(value), _plain(low), _plain(high)
+    wanted = {"statement": "true or false"}.get(claim.comparison) or (
+        "text" if isinstance(claim.value, str) else
+        f"a list of {len(claim.value)} numbers" if _is_list(claim.value) and claim.comparison != "between" else
+        "a number" if claim.comparison != "between" else "a number or a list of them")
+    suits = {"true or false": isinstance(value, bool), "text": isinstance(value, str), "a number": _is_number(value),
+             "a number or a list of them": _is_number(value) or _is_list(value)}.get(
+                 wanted, _is_list(value) and _is_list(claim.value) and len(value) == len(claim.value))
+    if not suits:
+        raise ValueError(f"claim {claim.id}: expected {wanted}, got {value!r:.80}")
+    if claim.unit == "share" and not 0 <= value <= 1:
+        raise ValueError(f"claim {claim.id}: expected a share between 0 and 1, got {value!r}")
+    if claim.unit == "log10p" and value > 1e-9:
+        raise ValueError(f"claim {claim.id}: expected the base-10 logarithm of a p-value, at most 0, got {value!r}")
+    if (low is None) != (high is None):
+        raise ValueError(f"claim {claim.id}: expected both ends of the interval or neither, got {low!r} and {high!r}")
+    if low is None and claim.comparison == "interval_contains":
+        raise ValueError(f"claim {claim.id}: expected an interval (low=, high=), which its rule needs, got none")
+    if low is not None and not (_is_number(value) and _is_number(low) and _is_number(high) and low <= high):
+        raise ValueError(f"claim {claim.id}: expected a number with an interval around it, got {value!r:.60} in "
+                         f"{low!r} to {high!r}")
+    return value, low, high
+
+
+def verdict(claim: Claim, value: Value | None, low: float | None = None, high: float | None = None) -> str:
+    """One of VERDICTS. A setting stays a setting; `holds` says whether it is the same as the paper's."""
+    if claim.kind == "setting":
+        return SETTING
+    if value is None:
+        return NOT_RUN
+    return REPRODUCED if holds(claim, value, low, high) else NOT_REPRODUCED
+
+
+def holds(claim: Claim, value: Value, low: float | None = None, high: float | None = None) -> bool:
+    """Whether a measured value, with its interval where it has one, meets the claim's rule (see `rule`)."""
+    paper, low, high = claim.value, value if low is None else low, value if high is None else high
+    match claim.comparison:
+        case "equal":
+            if isinstance(paper, str):
+                return value == paper
+            return bool(np.allclose(value, paper, rtol=1e-12, atol=0))
+        case "within":
+            here, there = np.atleast_1d(value).astype(float), np.atleast_1d(paper).astype(float)
+            if claim.sorted:
+                here, there = np.sort(here), np.sort(there)
+            return bool(np.all(np.abs(here - there) <= claim.tolerance))
+        case "between":
+            return bool(np.all((paper[0] <= np.asarray(value)) & (np.asarray(value) <= paper[1])))
+        case "interval_contains":
+            return low <= paper <= high
+        case "at_least":
+            return high >= paper
+        case "at_most":
+            return low <= paper
+        case "greater_than":
+            return low > paper
+        case "less_than":
+            return high < paper
+        case _:
+            return value is True
+
+
+def rule(claim: Claim) -> str:
+    """The claim's rule in words, as the page prints it."""
+    paper = show(claim, claim.value)
+    words = {
+        "equal": f"the same: {paper}",
+        "within": f"no further than {_number(claim.tolerance or 0)} from {'each, by rank' if claim.sorted else paper}",
+        "between": f"between {paper}",
+        "interval_contains": f"the interval contains {paper}",
+        "at_least": f"the interval reaches {paper} or lies above it",
+        "at_most": f"the interval reaches {paper} or lies below it",
+        "greater_than": f"the whole interval lies above {paper}",
+        "less_than": f"the whole interval lies below {paper}",
+        "statement": "the computation bears the statement out",
+    }[claim.comparison]
+    # A p-value, a count or a theorem has no interval: the value stands for it.
+    return words.replace("the interval", "p").replace("reaches", "is") if claim.unit == "log10p" else words
+
+
+def paper_value(claim: Claim) -> str:
+    """What the paper says, for a table: its words where it gives no number, else the number as it gives it."""
+    if claim.says:
+        return claim.says
+    shown = show(claim, claim.value)
+    return f"p ≤ {shown}" if claim.unit == "log10p" else shown
+
+
+def show(claim: Claim, value: Value | None, low: float | None = None, high: float | None = None) -> str:
+    """A value of the claim's unit, with its interval, for a table: `63.4 % (60.1 to 66.7)`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "holds" if value else "does not hold"
+    if isinstance(value, str):
+        return value
+    if claim.unit == "log10p":
+        return _power(value)
+    form = _percent if claim.unit == "share" else _number
+    unit = " %" if claim.unit == "share" else f" {claim.unit}" if claim.unit else ""
+    if isinstance(value, list):
+        joint = " to " if claim.comparison == "between" and value == claim.value else ", "
+        return joint.join(form(item) for item in value) + unit
+    interval = "" if low is None or high is None else f" ({form(low)} to {form(high)})"
+    return form(value) + unit + interval
+
+
+def _number(value: float) -> str:
+    if float(value).is_integer():
+        return f"{int(value):,}".replace("-", "−")
+    return np.format_float_positional(value, precision=4, fractional=False, trim="-").replace("-", "−")
+
+
+def _percent(value: float) -> str:
+    return np.format_float_positional(100 * value, precision=1, trim="-")
+
+
+def _power(exponent: float) -> str:
+    """10 to a power, readable even where the number itself is below the smallest float."""
+    if exponent > -4:
+        return f"{10 ** exponent:.2g}"
+    return "10" + str(round(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

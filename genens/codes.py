@@ -1,0 +1,174 @@
+"""Codes: which member of the ensemble sees which image, and the mixtures that follow from it.
+
+A code is a row of n bits; bit i of image x is 1 when member i is trained on x (paper, Section 2.3).
+The codes of a dataset are one bool array (N, n). A mixture is n non-negative float64 weights summing to 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from math import comb
+
+import numpy as np
+from scipy.linalg import hadamard
+
+MAX_MEMBERS = 64  # C(64, 32) still fits an int64, C(68, 34) does not
+
+
+def constant_weight(N: int, n: int, h: int, seed: int) -> np.ndarray:
+    """Draw N different codes of n bits and weight h: bool (N, n), row x is the code of image x.
+
+    Every ordered assignment of C(n, h) codes to N images is equally likely: N ranks are drawn uniformly
+    without replacement from 0..C(n, h)-1, in random order, and unranking is a bijection.
+
+    Raises ValueError when n, h or N is out of range; N may be as large as C(n, h).
+    Source: paper, Sections 2.3 and B.1.
+    """
+    _check_weight(n, h)
+    total = comb(n, h)
+    if not 1 <= N <= total:
+        raise ValueError(
+            f"expected 1 <= N <= C({n}, {h}) = {total} codes, got N = {N}: take fewer images or more members"
+        )
+    ranks = np.random.default_rng(seed).choice(total, N, replace=False)
+    return unrank(ranks, n, h)
+
+
+def unrank(ranks: np.ndarray | Sequence[int], n: int, h: int) -> np.ndarray:
+    """The codes with the given ranks among the C(n, h) codes of weight h: bool (len(ranks), n).
+
+    Codes are counted like binary numbers whose bit c is worth 2^c, so rank 0 has its first h bits set.
+    A code whose highest set bit is c comes after the C(c, k) codes with all k bits below c.
+
+    Raises ValueError when n or h is out of range, or a rank is not in 0..C(n, h)-1.
+    """
+    _check_weight(n, h)
+    rest = np.array(ranks, dtype=np.int64)
+    if rest.ndim != 1 or rest.size and not (0 <= rest.min() and rest.max() < comb(n, h)):
+        raise ValueError(f"expected a list of ranks in 0..{comb(n, h) - 1}, got {np.asarray(ranks)}")
+    codes = np.zeros((len(rest), n), dtype=bool)
+    ones_left = np.full(len(rest), h)
+    for c in reversed(range(n)):
+        skipped = np.array([comb(c, k) for k in range(h + 1)], dtype=np.int64)[ones_left]
+        codes[:, c] = rest >= skipped
+        rest -= np.where(codes[:, c], skipped, 0)
+        ones_left -= codes[:, c]
+    return codes
+
+
+def walsh(order: int) -> np.ndarray:
+    """The Walsh code: bool (order - 1, order - 1), each row of weight order/2 - 1, any two rows alike.
+
+    Sylvester's matrix of +1 and -1 without its first row and column, with -1 written as 0. Any two rows share
+    exactly order/4 - 1 ones. walsh(8) is the class code of the paper (Section B.1, Equation 42).
+
+    Raises ValueError unless order is a power of two, at least 4.
+    """
+    if order < 4 or order & (order - 1):
+        raise ValueError(f"expected an order that is a power of two, at least 4, got {order}")
+    return hadamard(order)[1:, 1:] > 0
+
+
+def by_class(class_codes: np.ndarray, labels: Sequence[int], classes: Sequence[int]) -> np.ndarray:
+    """Give every image the code of its class: bool (len(labels), n).
+
+    class_codes: bool (len(classes), n), row k for the images labelled classes[k].
+    Images of one class share a code, so they form one "super sample" (paper, Section 2.3).
+
+    Raises ValueError when there is not one code a class, or a label has no class.
+    """
+    class_codes, labels, classes = _as_codes(class_codes), np.asarray(labels), np.asarray(classes)
+    if len(class_codes) != len(classes) or len(set(classes.tolist())) != len(classes):
+        raise ValueError(
+            f"expected one code for each class, got {len(class_codes)} codes for {classes.tolist()}"
+        )
+    strangers = sorted(set(labels.tolist()) - set(classes.tolist()))
+    if strangers:
+        raise ValueError(
+            f"expected labels among {classes.tolist()}, got {strangers}: select those classes first"
+        )
+    order = np.argsort(classes)
+    return class_codes[order[np.searchsorted(classes[order], labels)]]
+
+
+def splits(codes: np.ndarray) -> list[np.ndarray]:
+    """The training set of every member: n arrays of int64 row indices, ascending (paper, Section 2.3)."""
+    return [np.flatnonzero(column).astype(np.int64) for column in _as_codes(codes).T]
+
+
+def split_sizes(codes: np.ndarray) -> np.ndarray:
+    """How many images each member is trained on: int64 (n,)."""
+    return _as_codes(codes).sum(axis=0, dtype=np.int64)
+
+
+def uniform(n: int) -> np.ndarray:
+    """The mixture u_0 of the whole ensemble: float64 (n,), every weight 1/n."""
+    if n < 1:
+        raise ValueError(f"expected at least one member, got n = {n}")
+    return np.full(n, 1 / n)
+
+
+def ablated(codes: np.ndarray, which: int | Sequence[int] | np.ndarray) -> np.ndarray:
+    """The mixture u_-x: float64 (n,), equal weights on the members that hold none of `which`, 0 on the rest.
+
+    which: one row index, a sequence of row indices, or a bool mask of length N; with several rows (a super
+    sample, a class) every member that holds any of them goes.
+
+    Raises ValueError when `which` is empty or out of range, or no member would be left.
+    Source: paper, Section 2.3 and Equation 2.
+    """
+    codes = _as_codes(codes)
+    rows = _rows(which, len(codes))
+    stays = ~codes[rows].any(axis=0)
+    if not stays.any():
+        raise ValueError(
+            f"expected at least one member that holds none of the {len(rows)} ablated rows, "
+            f"but they remove all {codes.shape[1]}: ablate fewer rows at a time"
+        )
+    return stays / stays.sum()
+
+
+def ablations(codes: np.ndarray) -> np.ndarray:
+    """The mixture u_-x of every row x: float64 (N, n). Raises ValueError if a row removes every member."""
+    stays = ~_as_codes(codes)
+    left = stays.sum(axis=1, keepdims=True)
+    if not left.all():
+        row = int(np.flatnonzero(left == 0)[0])
+        raise ValueError(
+            f"expected a 0 in every code, but row {row} is held by all {stays.shape[1]} members"
+        )
+    return stays / left
+
+
+def digest(codes: np.ndarray) -> str:
+    """Hex sha256 of the shape and the bits."""
+    codes = _as_codes(codes)
+    header = f"codes {codes.shape[0]}x{codes.shape[1]}\n".encode()
+    return hashlib.sha256(header + np.packbits(codes).tobytes()).hexdigest()
+
+
+def _check_weight(n: int, h: int) -> None:
+    if not 2 <= n <= MAX_MEMBERS:
+        raise ValueError(f"expected between 2 and {MAX_MEMBERS} members, got n = {n}")
+    if not 1 <= h <= n - 1:
+        raise ValueError(f"expected a weight h in 1..{n - 1} (n = {n}), got h = {h}")
+
+
+def _as_codes(codes: np.ndarray) -> np.ndarray:
+    """The same codes as bool (N, n); 0/1 integers are accepted."""
+    array = np.asarray(codes)
+    if array.ndim != 2 or 0 in array.shape or not (array.dtype == bool or np.isin(array, (0, 1)).all()):
+        raise ValueError(f"expected codes as a bool array (N, n), got shape {array.shape} of {array.dtype}")
+    return array.astype(bool, copy=False)
+
+
+def _rows(which: int | Sequence[int] | np.ndarray, N: int) -> np.ndarray:
+    rows = np.atleast_1d(np.asarray(which))
+    if rows.dtype == bool and rows.shape == (N,):
+        rows = np.flatnonzero(rows)
+    if rows.size == 0:
+        raise ValueError("expected at least one row to ablate, got none")
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= N:
+        raise ValueError(f"expected row indices in 0..{N - 1}, got {which}")
+    return rows

@@ -1,0 +1,257 @@
+"""Datasets as uint8 tensors with labels. MNIST's test split, the paper's MNIST, is inside the package."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torchvision import datasets as tv
+from torchvision.transforms import functional as tvf
+from tqdm import tqdm
+
+MNIST = Path(__file__).parent / "assets" / "mnist"
+MNIST_SHA256 = {
+    "t10k-images-idx3-ubyte.gz": "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
+    "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
+}
+SUFFIXES = (".png", ".jpg", ".jpeg")
+CELEBA_SIZE = 128  # paper, Section B.1
+DECODE_ERRORS = (  # what PIL raises for a file that is no image, cut short, damaged, or a bomb
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError,
+)
+PROGRESS_FROM = 2_000  # files; fewer are read before a bar would be of use
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """images: uint8 (N, C, H, W); labels: int64 (N,), label k is called classes[k]."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    name: str
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex sha256 of shape, pixels and labels; not of the names, nor of where the data came from."""
+        sha = hashlib.sha256(f"images {tuple(self.images.shape)}\n".encode())
+        sha.update(np.ascontiguousarray(self.images.numpy()))
+        sha.update(np.ascontiguousarray(self.labels.numpy().astype("<i8")))
+        return sha.hexdigest()
+
+    def select(self, labels: Sequence[int]) -> Dataset:
+        """Only the images with one of these labels, in their old order and with their old labels.
+
+        Raises ValueError when the list is empty or a label is not present.
+        """
+        wanted = [int(label) for label in labels]
+        present = set(self.labels.unique().tolist())
+        absent = [label for label in wanted if label not in present]
+        if absent or not wanted:
+            raise ValueError(
+                f"expected labels among {sorted(present)} of {self.name}, got {absent or 'an empty list'}"
+            )
+        keep = torch.isin(self.labels, torch.tensor(wanted))
+        name = f"{self.name}, classes {','.join(map(str, wanted))}"
+        return Dataset(self.images[keep], self.labels[keep], name, self.classes)
+
+    def take(self, N: int) -> Dataset:
+        """The first N images. Raises ValueError unless 1 <= N <= len(self)."""
+        if not 1 <= N <= len(self):
+            raise ValueError(f"expected 1 <= N <= {len(self)} images of {self.name}, got N = {N}")
+        return Dataset(self.images[:N], self.labels[:N], f"{self.name}, first {N}", self.classes)
+
+
+def load(spec: str, root: str | Path | None = None, size: int | None = None) -> Dataset:
+    """One dataset, whole, in memory.
+
+    spec: "mnist" (10,000 test digits, inside the package; the paper's MNIST), "cifar10" (both splits,
+    60,000), "celeba" (all splits, 202,599, centre crop, 128 pixels unless size says otherwise), or
+    "folder:PATH" (png and jpg, grey or RGB; subfolders are classes in sorted order, a flat folder is one).
+    root: where torchvision's cifar-10-batches-py or celeba lies (default: ./data); nothing is downloaded.
+    size: centre crop to a square and resize (PIL, bilinear with antialiasing) to size x size pixels.
+
+    Raises ValueError for an unknown spec, an unreadable image, or images of different sizes without `size`;
+    FileNotFoundError when data is absent. Source: paper, Section B.1.
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"expected a size of at least 1 pixel, got {size}")
+    kind, _, path = spec.partition(":")
+    if spec in LOADERS:
+        return LOADERS[spec](Path(root or "data"), size)
+    if kind == "folder" and path:
+        return _folder(Path(path).expanduser(), size)
+    raise ValueError(f"expected a dataset among {', '.join(LOADERS)}, folder:PATH, got {spec!r}")
+
+
+def to_unit(images: torch.Tensor) -> torch.Tensor:
+    """uint8 pixels to float32 in [-1, 1] (paper, Section B.1)."""
+    return images.to(torch.float32) / 127.5 - 1
+
+
+def to_uint8(y: torch.Tensor) -> torch.Tensor:
+    """Floats to uint8 pixels, the inverse of to_unit; what lies outside [-1, 1] is clipped first."""
+    return ((y.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def _mnist(root: Path, size: int | None) -> Dataset:
+    images = _resized(_idx("t10k-images-idx3-ubyte.gz").unsqueeze(1), size)
+    labels = _idx("t10k-labels-idx1-ubyte.gz").long()
+    return Dataset(images, labels, "MNIST test", tuple("0123456789"))
+
+
+def _idx(name: str) -> torch.Tensor:
+    """An IDX file of bytes: 0, 0, type 8, the number of dimensions, each as a big-endian uint32, the data."""
+    packed = (MNIST / name).read_bytes()
+    if hashlib.sha256(packed).hexdigest() != MNIST_SHA256[name]:
+        raise ValueError(
+            f"expected {MNIST / name} with sha256 {MNIST_SHA256[name][:12]}..., got another file: restore it"
+        )
+    raw = gzip.decompress(packed)
+    shape = struct.unpack_from(f">{raw[3]}I", raw, 4)
+    return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape).copy())
+
+
+def _cifar10(root: Path, size: int | None) -> Dataset:
+    halves = [_torchvision(lambda: tv.CIFAR10(root, train=train), "cifar-10-batches-py", root)
+              for train in (True, False)]
+    images = torch.from_numpy(np.concatenate([half.data for half in halves])).permute(0, 3, 1, 2).contiguous()
+    labels = torch.tensor([label for half in halves for label in half.targets])
+    return Dataset(_resized(images, size), labels, "CIFAR-10", tuple(halves[0].classes))
+
+
+def _celeba(root: Path, size: int | None) -> Dataset:
+    whole = _torchvision(lambda: tv.CelebA(root, split="all", target_type=[]), "celeba", root)
+    files = [Path(whole.root, whole.base_folder, "img_align_celeba", name) for name in whole.filename]
+    images = _read(files, size or CELEBA_SIZE)
+    return Dataset(images, torch.zeros(len(files), dtype=torch.int64), "CelebA", ("face",))
+
+
+LOADERS: dict[str, Callable[[Path, int | None], Dataset]] = {
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+    "celeba": _celeba,
+}
+
+
+def _torchvision(make: Callable, folder: str, root: Path):
+    """torchvision says only "not found or corrupted"; say which folder, and what to do."""
+    try:
+        return make()
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            f"expected torchvision's {folder} folder, complete, in {root.absolute()}, "
+            "but it is absent or damaged: put it there or give another root"
+        ) from error
+
+
+def _folder(path: Path, size: int | None) -> Dataset:
+    if not path.is_dir():
+        raise FileNotFoundError(f"expected a folder of images, but {path} is not a folder: check the path")
+    files, subfolders = _images_in(path), sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
+    if files and subfolders:
+        raise ValueError(
+            f"expected images or class folders in {path}, got both: move the {len(files)} loose images away"
+        )
+    if files:
+        labels = torch.zeros(len(files), dtype=torch.int64)
+        return Dataset(_read(files, size), labels, path.name, (path.name,))
+    if not subfolders:
+        raise FileNotFoundError(f"expected png or jpg images in {path}, got none: check the path")
+    by_class = [_images_in(folder) for folder in subfolders]
+    for folder, members in zip(subfolders, by_class):
+        if not members:
+            raise FileNotFoundError(
+                f"expected png or jpg images in every class folder of {path}, got none in {folder.name}: "
+                "remove it, or give the folder one level down"
+            )
+    labels = torch.repeat_interleave(torch.tensor([len(members) for members in by_class]))
+    images = _read([file for members in by_class for file in members], size)
+    return Dataset(images, labels, path.name, tuple(folder.name for folder in subfolders))
+
+
+def _images_in(path: Path) -> list[Path]:
+    files = (p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+    return sorted(p for p in files if p.is_file())
+
+
+def _read(files: Sequence[Path], size: int | None) -> torch.Tensor:
+    """Decode files into uint8 (N, C, H, W). Grey files among RGB ones become RGB, which loses nothing."""
+    images: np.ndarray | None = None
+    for i, file in enumerate(_progress(files)):
+        pixels = _decode(file, size)
+        if images is None:
+            images = np.empty((len(files), *pixels.shape), np.uint8)
+        if pixels.shape[1:] != images.shape[2:]:
+            (h, w), (h0, w0) = pixels.shape[1:], images.shape[2:]
+            raise ValueError(
+                f"expected images of one size, but {file} is {w}x{h} and {files[0]} is {w0}x{h0}: "
+                "give size= to crop and resize them all"
+            )
+        if len(pixels) > images.shape[1]:
+            images = np.repeat(images, 3, axis=1)
+        images[i] = pixels
+    return torch.from_numpy(images)
+
+
+def _progress(files: Sequence[Path]) -> Iterable[Path]:
+    return tqdm(files, "reading images", unit="file", file=sys.stderr, disable=len(files) < PROGRESS_FROM)
+
+
+def _decode(file: Path, size: int | None) -> np.ndarray:
+    """One image file as uint8 (C, H, W), turned upright as its EXIF orientation says."""
+    try:
+        with Image.open(file) as opened:
+            image = ImageOps.exif_transpose(opened)
+            image.load()
+    except DECODE_ERRORS as error:
+        raise ValueError(
+            f"expected a readable png or jpg, but {file} is not ({error}): repair or remove it"
+        ) from error
+    image = _opaque(image, file)
+    if size is not None:
+        image = _squared(image, size)
+    pixels = np.asarray(image)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _opaque(image: Image.Image, file: Path) -> Image.Image:
+    """The image as L or RGB. Alpha is dropped only where it says nothing."""
+    if image.mode in ("L", "RGB"):
+        return image
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() == (255, 255):
+        image = image.convert(image.mode[:-1])
+    if image.mode not in ("L", "RGB"):
+        raise ValueError(
+            f"expected an opaque 8-bit grey or RGB image, but {file} is {image.mode}: convert it"
+        )
+    return image
+
+
+def _squared(image: Image.Image, size: int) -> Image.Image:
+    square = image if image.width == image.height else tvf.center_crop(image, min(image.size))
+    return square if square.width == size else tvf.resize(square, [size, size])
+
+
+def _resized(images: torch.Tensor, size: int | None) -> torch.Tensor:
+    """The same crop and resize for images already in memory."""
+    if size is None or images.shape[-2:] == (size, size):
+        return images
+    return torch.stack([tvf.pil_to_tensor(_squared(tvf.to_pil_image(image), size)) for image in images])

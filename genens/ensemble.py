@@ -1,0 +1,103 @@
+"""n trained members and their codes: the predicted noise of each member at (x, t); saving and loading.
+
+A trained ensemble is a folder, `weights/<name>/`: one float16 safetensors file a member, the codes, and a manifest
+(configuration, data and code digests, seed, commit, versions, time). Loading checks every file's sha256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from genens import codes as coding
+from genens import store
+from genens.unet import UNet, UNetConfig
+
+
+class Members(Protocol):
+    """What sampling, counterfactuals, Jacobian and search ask of an ensemble; trained or in closed form."""
+
+    n: int
+    shape: tuple[int, int, int]  # of one image: (C, H, W)
+    digest: str
+
+    def __call__(self, x: Tensor, t: int, which: Sequence[int] | None = None) -> Tensor:
+        """The noise predicted in x (B, C, H, W) at time t by the members `which` (all by default): (n, B, C, H, W)."""
+        ...
+
+
+class Ensemble:
+    """Trained members. `precision` is what they compute in ("float32" or "bfloat16"); x keeps its own type."""
+
+    def __init__(
+        self, models: Sequence[UNet], codes: np.ndarray, shape: Sequence[int], digest: str = "",
+        precision: str = "float32", manifest: dict | None = None,
+    ):
+        if len(models) != codes.shape[1]:
+            raise ValueError(f"expected one model a column of the codes; got {len(models)} and {codes.shape[1]}")
+        self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}[precision]
+        self.models = [model.to(self.dtype).eval().requires_grad_(False) for model in models]
+        self.n, self.shape, self.codes, self.digest = len(models), tuple(shape), codes, digest
+        self.manifest = manifest or {}
+
+    def __call__(self, x: Tensor, t: int, which: Sequence[int] | None = None) -> Tensor:
+        """See `Members`. x is cast to the members' precision, and their answer back to x's."""
+        times = torch.full((len(x),), int(t), device=x.device)
+        members = range(self.n) if which is None else which
+        return torch.stack([self.models[i](x.to(self.dtype), times).to(x.dtype) for i in members])
+
+    def to(self, device: str | torch.device) -> Ensemble:
+        """The members moved to a device."""
+        for model in self.models:
+            model.to(device)
+        return self
+
+
+def locate(name: str, profile: str) -> Path:
+    """The folder of a named ensemble: the shipped one for the laptop profile, under the store for the others.
+
+    A name with a path separator is taken as a path.
+    """
+    if "/" in name:
+        return Path(name).expanduser()
+    return store.home() / "weights" / name if profile == "laptop" else store.root() / "weights" / profile / name
+
+
+def save(folder: str | Path, states: Sequence[dict[str, Tensor]], codes: np.ndarray, manifest: dict) -> None:
+    """Write members' state dicts (as float16), codes and manifest as one folder, all or nothing."""
+    files = {f"member_{i:02d}.safetensors": to_bytes({k: v.to(torch.float16).contiguous() for k, v in state.items()})
+             for i, state in enumerate(states)}
+    files["codes.safetensors"] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
+    store.write_folder(folder, files, {**manifest, "n": len(states), "codes": coding.digest(codes)})
+
+
+def load(folder: str | Path, precision: str = "float32") -> Ensemble:
+    """The ensemble in a folder written by `save`.
+
+    Raises FileNotFoundError when a file is missing; ValueError when one is truncated or edited, when the codes are
+    not those the members were trained with, or when a weight is not a number.
+    """
+    folder = Path(folder)
+    manifest = store.read_folder(folder)
+    codes = from_bytes((folder / "codes.safetensors").read_bytes())["codes"].numpy()
+    if coding.digest(codes) != manifest["codes"]:
+        raise ValueError(
+            f"expected the codes the members were trained with (digest {manifest['codes'][:12]}), "
+            f"got {coding.digest(codes)[:12]} in {folder}; restore the folder or run `make train`"
+        )
+    config, models = UNetConfig(**manifest["unet"]), []
+    for i in range(manifest["n"]):
+        state = from_bytes((folder / f"member_{i:02d}.safetensors").read_bytes())
+        if bad := [name for name, value in state.items() if not value.isfinite().all()]:
+            raise ValueError(f"expected finite weights, got NaN or infinity in {bad[0]} of member {i} in {folder}")
+        models.append(UNet(config))
+        models[-1].load_state_dict({name: value.float() for name, value in state.items()})
+    digest = store.digest({name: entry["sha256"] for name, entry in manifest["files"].items()})
+    return Ensemble(models, codes, manifest["shape"], digest, precision, manifest)

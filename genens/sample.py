@@ -1,0 +1,107 @@
+"""Exogenous noise, and Algorithm 2 of Ho et al. (2020) under any mixture of members; counterfactuals.
+
+    y = sample(members, Noise(seed, range(8), members.shape, len(steps)), mixtures, steps)
+
+The same noise under the ablated mixture u_-x is the counterfactual sample in which x was never trained on
+(paper, Sections 2.2 and 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genens.ensemble import Members
+from genens.schedule import Schedule, schedule
+from genens.seeds import generator
+
+BLOCK = 64  # images a forward pass: enough for the cores, few enough for their caches
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The exogenous noise of the samples `indices`: standard normal, float32, a function of (seed, index, step).
+
+    It is drawn when asked for, so that a thousand steps of large images need not lie in memory at once.
+    """
+
+    seed: int
+    indices: Sequence[int]
+    shape: tuple[int, int, int]
+    steps: int
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def draw(self, step: int) -> Tensor:
+        """(B, C, H, W): the starting image for step 0, the noise added by denoising step 1..steps after it."""
+        return torch.stack([torch.randn(self.shape, generator=generator(self.seed, i, step)) for i in self.indices])
+
+    def tensor(self) -> Tensor:
+        """All of it: (B, steps + 1, C, H, W)."""
+        return torch.stack([self.draw(step) for step in range(self.steps + 1)], dim=1)
+
+
+def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLOCK) -> Tensor:
+    """The noise predicted by every mixture in its own images: x and the result (V, B, C, H, W), mixture (V, n).
+
+    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only for the mixtures that give it
+    weight. Forward passes have `block` images, the last one filled up with copies of its first: one shape for all, so
+    that an image's result is the same whatever else is computed with it.
+    """
+    total = torch.zeros_like(x)
+    for i in range(members.n):
+        rows = mixture[:, i].nonzero().flatten()
+        if not len(rows):
+            continue
+        images = x[rows].flatten(0, 1)
+        missing = -len(images) % block
+        filled = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
+        predicted = torch.cat([members(part, t, [i])[0] for part in filled.split(block)])[: len(images)]
+        weight = mixture[rows, i].to(x.dtype).view(-1, 1, 1, 1, 1)
+        total[rows] += weight * predicted.view(len(rows), *x.shape[1:])
+    return total
+
+
+@torch.no_grad()
+def sample(
+    members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule, block: int = BLOCK
+) -> Tensor:
+    """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Algorithm 2 of Ho et al.).
+
+    noise: a `Noise`, or a tensor (B, S + 1, C, H, W); its type and device are those of the computation.
+    mixture: (V, n), each row non-negative and summing to 1.
+    Raises ValueError for noise or a mixture of another shape, and for weights that are no mixture.
+    """
+    mixture = torch.as_tensor(np.asarray(mixture))
+    if mixture.ndim != 2 or mixture.shape[1] != members.n:
+        raise ValueError(f"expected mixtures of shape (V, {members.n}), one weight a member; got {tuple(mixture.shape)}")
+    if (mixture < 0).any() or not torch.allclose(mixture.sum(1), torch.ones(len(mixture), dtype=mixture.dtype)):
+        raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
+    made = noise.steps if isinstance(noise, Noise) else noise.shape[1] - 1
+    if made != len(steps):
+        raise ValueError(f"expected noise for {len(steps)} steps (and the start); got {made}")
+    draw = noise.draw if isinstance(noise, Noise) else lambda step: noise[:, step]
+    start = draw(0)
+    mixture = mixture.to(start.device)
+    x = start.expand(len(mixture), *start.shape).clone()
+    for k in range(len(steps)):
+        x = steps.a[k] * x + steps.b[k] * mixed(members, x, steps.t[k], mixture, block)
+        if steps.c[k]:
+            x += steps.c[k] * draw(k + 1)
+    return x.clamp(-1, 1)
+
+
+def draw(
+    indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str, variance: str,
+    members: Members, block: int = BLOCK, device: str = "cpu",
+) -> dict[str, Tensor]:
+    """What the chapters store: {"y": (B, V, C, H, W)}, the samples `indices` under every mixture, float32."""
+    taken = schedule(steps, sampler, variance)
+    noise = Noise(seed, indices, members.shape, steps)
+    exogenous = noise if device == "cpu" else noise.tensor().to(device)
+    return {"y": sample(members, exogenous, np.asarray(mixtures), taken, block).transpose(0, 1)}

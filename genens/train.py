@@ -1,0 +1,348 @@
+"""Algorithm 1 of Ho et al. (2020) for the members of an encoded ensemble: deterministic, resumable, one process each.
+
+    python -m genens.train --profile laptop            # every ensemble of the profile, into weights/
+    python -m genens.train --profile paper --only cifar20 --members 0-4 --device cuda
+
+Every draw (batch, times, noise, dropout) is a function of (seed, member, step), so a run that is stopped and started
+again continues from its last checkpoint and ends with the weights of one that was not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+from tqdm import tqdm
+
+from genens import codes as coding
+from genens import data, ensemble, profiles, store
+from genens.schedule import alpha_bars
+from genens.seeds import generator
+from genens.unet import UNet, UNetConfig, build
+
+SAVE_EVERY = 20.0  # seconds between checkpoints
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that determines a trained ensemble (paper, Section B.2, lists its own).
+
+    dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of
+    Section 3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise.
+    optimizer "adamw" or "adam"; schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged
+    weights that are kept; `clip` the largest gradient norm; precision of the forward pass; `flip` mirrors images at
+    random; `replace` draws minibatches with replacement.
+    """
+
+    dataset: str
+    steps: int
+    classes: tuple[int, ...] = ()
+    n: int = 0
+    h: int = 0
+    code_seed: int = 0
+    seed: int = 0
+    limit: int = 0
+    size: int = 0
+    root: str = ""
+    batch: int = 128
+    optimizer: str = "adamw"
+    lr: float = 2e-3
+    schedule: str = "one-cycle"
+    ema: float = 0.995
+    clip: float = 1.0
+    precision: str = "bfloat16"
+    flip: bool = False
+    replace: bool = False
+    unet: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        known = {"optimizer": ("adamw", "adam"), "schedule": ("one-cycle", "constant"),
+                 "precision": ("bfloat16", "float32")}
+        for name, allowed in known.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"expected {name} as one of {', '.join(allowed)}; got {getattr(self, name)!r}")
+        if self.steps < 1 or self.batch < 1:
+            raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
+
+    def images(self) -> data.Dataset:
+        """The training images, all splits together."""
+        found = data.load(self.dataset, self.root or None, self.size or None)
+        found = found.select(self.classes) if self.classes else found
+        return found.take(self.limit) if self.limit else found
+
+    def codes(self, images: data.Dataset) -> np.ndarray:
+        """The code of every image: bool (N, n)."""
+        if not self.classes:
+            return coding.constant_weight(len(images), self.n, self.h, self.code_seed)
+        return coding.by_class(coding.walsh(len(self.classes) + 1), images.labels.numpy(), self.classes)
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """The rate at a step; one-cycle climbs for a tenth of the steps, then falls to zero along a cosine."""
+    if recipe.schedule == "constant":
+        return recipe.lr
+    climb = max(1, recipe.steps // 10)
+    if step < climb:
+        return recipe.lr * (step + 1) / climb
+    return recipe.lr * 0.5 * (1 + np.cos(np.pi * (step - climb) / max(1, recipe.steps - climb)))
+
+
+def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int = 0) -> Iterator[Tensor]:
+    """Rows of the training set, int64 (size,), from batch `start` on: independent draws, or one shuffled epoch after
+    another, so that every image is seen equally often."""
+    def epoch(e: int) -> Tensor:
+        return torch.randperm(N, generator=generator(seed, member, 1, e))
+
+    for step in itertools.count(start):
+        if replace:
+            yield torch.randint(N, (size,), generator=generator(seed, member, 1, step))
+        else:
+            first, last = step * size, (step + 1) * size
+            rows = torch.cat([epoch(e) for e in range(first // N, (last - 1) // N + 1)])
+            yield rows[first % N: first % N + size]
+
+
+def loss(model: UNet, x: Tensor, t: Tensor, noise: Tensor, bars: Tensor, precision: str = "float32") -> Tensor:
+    """The simple objective (Ho et al., Eq. 14): mean squared error of the noise predicted in
+    sqrt(bar_t) x + sqrt(1 - bar_t) noise. x, noise: (B, C, H, W); t: int64 (B,)."""
+    bar = bars[t].view(-1, 1, 1, 1)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        predicted = model(bar.sqrt() * x + (1 - bar).sqrt() * noise, t)
+    return (predicted.float() - noise).square().mean()
+
+
+class Trainer:
+    """One member in training: weights, their average, and the optimiser's two moments; all of it goes to disk."""
+
+    def __init__(self, images: Tensor, recipe: Recipe, member: int, device: str = "cpu"):
+        self.images, self.recipe, self.member, self.device, self.step = images, recipe, member, device, 0
+        self.config = UNetConfig(**recipe.unet)
+        self.model = build(self.config, recipe.seed * 1000 + member).to(device)
+        self.average = [p.detach().clone() for p in self.model.parameters()]
+        maker = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
+        self.optimizer = maker(self.model.parameters(), lr=recipe.lr, fused=True)
+        for p in self.model.parameters():  # made now, so that a checkpoint has one shape from the first step on
+            self.optimizer.state[p] = {"step": torch.tensor(0.0, device=device), "exp_avg": torch.zeros_like(p),
+                                       "exp_avg_sq": torch.zeros_like(p)}
+        self.bars = torch.from_numpy(alpha_bars(self.config.T)).float().to(device)
+        self.rows = batches(len(images), recipe.batch, recipe.replace, recipe.seed, member)
+        self.losses: list[float] = []
+
+    def advance(self) -> float:
+        """One step of Algorithm 1; returns the loss."""
+        recipe, draw = self.recipe, generator(self.recipe.seed, self.member, 2, self.step)
+        x = data.to_unit(self.images[next(self.rows)])
+        t = torch.randint(self.config.T, (len(x),), generator=draw)
+        noise = torch.randn(x.shape, generator=draw)
+        if recipe.flip:
+            x = torch.where(torch.rand((len(x), 1, 1, 1), generator=draw) < 0.5, x.flip(-1), x)
+        x, t, noise = (value.to(self.device) for value in (x, t, noise))
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, recipe)
+        with torch.random.fork_rng(enabled=self.config.dropout > 0):
+            if self.config.dropout > 0:  # dropout has no generator argument: seed the global one, then put it back
+                torch.manual_seed(draw.initial_seed())
+            value = loss(self.model, x, t, noise, self.bars, recipe.precision)
+        self.optimizer.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        self.optimizer.step()
+        # Early on the average would be of the starting weights: its memory grows with the number of steps.
+        decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
+        self.step += 1
+        return value.item()
+
+    def state(self) -> dict[str, Tensor]:
+        """The averaged weights, which are the member."""
+        names = [name for name, _ in self.model.named_parameters()]
+        return {name: value.cpu() for name, value in zip(names, self.average, strict=True)}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        found = {}
+        for (name, p), average in zip(self.model.named_parameters(), self.average, strict=True):
+            moments = self.optimizer.state[p]
+            found |= {f"weight.{name}": p.detach(), f"average.{name}": average, f"count.{name}": moments["step"],
+                      f"first.{name}": moments["exp_avg"], f"second.{name}": moments["exp_avg_sq"]}
+        return found
+
+    def save(self, path: Path, seconds: float) -> None:
+        """The whole state as one safetensors file, replaced atomically."""
+        note = {"step": str(self.step), "seconds": f"{seconds:.1f}", "loss": f"{np.mean(self.losses[-200:]):.5f}"}
+        store.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
+
+    def resume(self, path: Path) -> float:
+        """Continue from a checkpoint; returns the seconds already spent."""
+        with safe_open(path, "pt") as file:
+            note = file.metadata()
+            for name, tensor in self._tensors().items():
+                tensor.copy_(file.get_tensor(name))
+        self.step = int(note["step"])
+        self.losses = [float(note["loss"])]
+        self.rows = batches(len(self.images), self.recipe.batch, self.recipe.replace, self.recipe.seed, self.member,
+                            self.step)
+        return float(note["seconds"])
+
+
+def train_member(
+    images: Tensor, recipe: Recipe, member: int, checkpoint: Path | None = None,
+    report: Callable[[int], None] | None = None, device: str = "cpu", save_every: float = SAVE_EVERY,
+) -> dict[str, Tensor]:
+    """Train one member on its split, uint8 (M, C, H, W); returns its averaged weights.
+
+    With `checkpoint`, the state is written there every `save_every` seconds and at the end, and read back first.
+    """
+    trainer = Trainer(images, recipe, member, device)
+    before = trainer.resume(checkpoint) if checkpoint is not None and checkpoint.exists() else 0.0
+    began = saved = time.perf_counter()
+    while trainer.step < recipe.steps:
+        trainer.losses.append(trainer.advance())
+        if report:
+            report(trainer.step)
+        now, done = time.perf_counter(), trainer.step == recipe.steps
+        if checkpoint is not None and (done or now - saved >= save_every):
+            trainer.save(checkpoint, before + now - began)
+            saved = now
+    return trainer.state()
+
+
+# ---------------------------------------------------------------- all members, side by side
+
+
+def _start_worker(progress: object, parent: int) -> None:
+    """One thread a worker: the members share the cores, and the sums of a run do not depend on how many there are."""
+    torch.set_num_threads(1)
+    global _progress, _parent
+    _progress, _parent = progress, parent
+
+
+def _work(recipe: Recipe, member: int, checkpoint: Path, device: str, save_every: float) -> None:
+    def report(step: int) -> None:
+        _progress[member] = step
+        if os.getppid() != _parent:  # whoever started this is gone; do not train on unseen
+            sys.exit("the process that started this training is gone")
+
+    images = recipe.images()
+    split = coding.splits(recipe.codes(images))[member]
+    train_member(images.images[split], recipe, member, checkpoint, report, device, save_every)
+
+
+def _done(path: Path) -> tuple[int, dict]:
+    """How many steps a checkpoint has behind it, and its note."""
+    if not path.exists():
+        return 0, {}
+    with safe_open(path, "pt") as file:
+        note = file.metadata()
+    return int(note["step"]), note
+
+
+def train_ensemble(
+    recipe: Recipe, folder: Path, members: Sequence[int] | None = None, device: str = "cpu",
+    workers: int | None = None, save_every: float = SAVE_EVERY,
+) -> bool:
+    """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
+
+    Checkpoints lie under the store, in a folder named by the recipe, and go once the ensemble is written. Several
+    machines that share the store can each train some `members`.
+    """
+    images = recipe.images()
+    codes = recipe.codes(images)
+    n = codes.shape[1]
+    runs = store.root() / "runs" / f"{folder.name}-{store.digest(asdict(recipe))[:16]}"
+    paths = [runs / f"member_{i:02d}.safetensors" for i in range(n)]
+    todo = [i for i in (range(n) if members is None else members) if _done(paths[i])[0] < recipe.steps]
+    context = multiprocessing.get_context("spawn")
+    progress = context.Array("q", [_done(path)[0] for path in paths], lock=False)
+    pool = ProcessPoolExecutor(min(workers or os.cpu_count() or 1, max(1, len(todo))), context, _start_worker,
+                               (progress, os.getpid()))
+    try:
+        jobs = [pool.submit(_work, recipe, i, paths[i], device, save_every) for i in todo]
+        with tqdm(desc=folder.name, total=recipe.steps * len(todo), initial=sum(progress[i] for i in todo),
+                  unit="step", smoothing=0.02) as bar:
+            while jobs:
+                finished, unfinished = wait(jobs, timeout=0.5)
+                bar.update(sum(progress[i] for i in todo) - bar.n)
+                for job in finished:
+                    job.result()
+                jobs = list(unfinished)
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    notes = [_done(path) for path in paths]
+    if any(steps < recipe.steps for steps, _ in notes):
+        return False
+    states = []
+    for path in paths:
+        with safe_open(path, "pt") as file:
+            averages = [name for name in file.keys() if name.startswith("average.")]
+            states.append({name.removeprefix("average."): file.get_tensor(name) for name in averages})
+    ensemble.save(folder, states, codes, {
+        "recipe": asdict(recipe), "unet": UNetConfig(**recipe.unet).to_dict(), "shape": list(images.images.shape[1:]),
+        "data": images.digest, "images": len(images), "split_sizes": coding.split_sizes(codes).tolist(),
+        "member_seconds": [float(note["seconds"]) for _, note in notes],
+        "member_loss": [float(note["loss"]) for _, note in notes],
+        "workers": workers or os.cpu_count(), "device": device, "made": store.provenance(),
+    })
+    shutil.rmtree(runs)
+    return True
+
+
+def recipes(profile: str) -> dict[str, Recipe]:
+    """The ensembles of a profile, by name, from its `train` section."""
+    return {name: Recipe(**entry) for name, entry in profiles.load(profile).get("train", {}).items()}
+
+
+def _members(text: str) -> list[int]:
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m genens.train", description="Train the ensembles of a profile.")
+    parser.add_argument("--profile", default="laptop")
+    parser.add_argument("--only", help="one ensemble of the profile")
+    parser.add_argument("--members", type=_members, help="a member, or a range: 0-3")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, help="members trained side by side (default: one a core)")
+    parser.add_argument("--missing", action="store_true", help="leave out ensembles that are there already")
+    given = parser.parse_args(arguments)
+    try:
+        wanted = recipes(given.profile)
+        if given.only and given.only not in wanted:
+            raise ValueError(f"expected an ensemble of profile {given.profile}: {', '.join(wanted)}; got {given.only}")
+        for name, recipe in wanted.items():
+            folder = ensemble.locate(name, given.profile)
+            if given.only in (None, name) and not (given.missing and (folder / "manifest.json").exists()):
+                written = train_ensemble(recipe, folder, given.members, given.device, given.workers)
+                print(json.dumps({"ensemble": name, "folder": str(folder), "written": written}))
+    except (ValueError, OSError) as error:
+        print(f"genens.train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("genens.train: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""The noise-prediction U-Net of Ho et al. (2020, Appendix B), with knobs from the paper's size down to a laptop's.
+
+The paper took its model from w86763777/pytorch-ddpm; `UNetConfig.paper` is that network, and
+`from_pytorch_ddpm` loads its checkpoints. The laptop network adds one knob: the image is folded into
+`patch` x `patch` blocks of pixels first, which quarters the cost of every layer that follows.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """The knobs of a U-Net.
+
+    `attention` lists the levels (0 is the finest) whose residual blocks attend over all positions;
+    `blocks` counts residual blocks a level on the way down (one more on the way up);
+    `groups` is the number of groups in every GroupNorm; `patch` folds pixels into channels.
+    """
+
+    channels: int = 1
+    width: int = 32
+    multipliers: tuple[int, ...] = (1, 2)
+    attention: tuple[int, ...] = (1,)
+    blocks: int = 2
+    dropout: float = 0.0
+    patch: int = 2
+    groups: int = 8
+    T: int = 1000
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "multipliers", tuple(self.multipliers))
+        object.__setattr__(self, "attention", tuple(self.attention))
+        outside = [level for level in self.attention if not 0 <= level < len(self.multipliers)]
+        if outside:
+            raise ValueError(
+                f"attention levels lie in 0..{len(self.multipliers) - 1} (one a multiplier); got {outside}"
+            )
+        if self.width % self.groups:
+            raise ValueError(f"width must be a multiple of groups; got width {self.width}, groups {self.groups}")
+
+    @classmethod
+    def paper(cls, channels: int = 3, multipliers: tuple[int, ...] = (1, 2, 2, 2)) -> UNetConfig:
+        """The paper's network: CIFAR-10 as by default, MNIST with multipliers (1, 2, 2) (Appendix B.2)."""
+        return cls(channels, 128, multipliers, (1,), 2, 0.1, 1, 32)
+
+    @property
+    def stride(self) -> int:
+        """Image sides must be multiples of this many pixels."""
+        return self.patch * 2 ** (len(self.multipliers) - 1)
+
+    def to_dict(self) -> dict:
+        """The configuration as JSON-able values; `UNetConfig(**d)` reads it back."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def timestep_embedding(T: int, width: int) -> Tensor:
+    """Sinusoids of geometrically spaced frequencies, sine and cosine interleaved: (T, width), float32."""
+    frequency = torch.exp(-torch.arange(0, width, 2) / width * math.log(10000))
+    angle = torch.arange(T).float()[:, None] * frequency
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+
+
+class Attention(nn.Module):
+    """Single-head self-attention over positions, with a residual connection.
+
+    softmax(QK')V is written out: the fused kernels have no forward-mode derivative, and the Jacobian needs one.
+    """
+
+    def __init__(self, width: int, groups: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, width)
+        self.query, self.key, self.value, self.out = (nn.Conv2d(width, width, 1) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x)
+        query, key, value = (layer(h).flatten(2) for layer in (self.query, self.key, self.value))
+        weight = torch.softmax(query.transpose(1, 2) @ key / math.sqrt(x.shape[1]), dim=-1)
+        return x + self.out((value @ weight.transpose(1, 2)).view_as(x))
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around the time embedding, a shortcut, and attention where asked."""
+
+    def __init__(self, width_in: int, width: int, time_width: int, config: UNetConfig, attend: bool):
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(config.groups, width_in), nn.Conv2d(width_in, width, 3, padding=1)
+        self.time = nn.Linear(time_width, width)
+        self.norm2, self.conv2 = nn.GroupNorm(config.groups, width), nn.Conv2d(width, width, 3, padding=1)
+        self.dropout = nn.Dropout(config.dropout)
+        self.shortcut = nn.Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
+        self.attention = Attention(width, config.groups) if attend else nn.Identity()
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x))) + self.time(embedding)[:, :, None, None]
+        h = self.conv2(self.dropout(F.silu(self.norm2(h))))
+        return self.attention(h + self.shortcut(x))
+
+
+class Down(nn.Conv2d):
+    """Halves height and width."""
+
+    def __init__(self, width: int):
+        super().__init__(width, width, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+class Up(nn.Conv2d):
+    """Doubles height and width (nearest), then convolves."""
+
+    def __init__(self, width: int):
+        super().__init__(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        return super().forward(F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+class UNet(nn.Module):
+    """f(x, t, theta): the noise predicted in x at step t (paper Section 2.3; Ho et al. 2020, Appendix B)."""
+
+    def __init__(self, config: UNetConfig):
+        super().__init__()
+        self.config = config
+        width, time_width = config.width, 4 * config.width
+        folded = config.channels * config.patch**2
+        self.register_buffer("embedding", timestep_embedding(config.T, width), persistent=False)
+        self.time1, self.time2 = nn.Linear(width, time_width), nn.Linear(time_width, time_width)
+        self.head = nn.Conv2d(folded, width, 3, padding=1)
+
+        self.down, self.up, skips, now = nn.ModuleList(), nn.ModuleList(), [width], width
+        last = len(config.multipliers) - 1
+        for level, multiplier in enumerate(config.multipliers):
+            for _ in range(config.blocks):
+                block = Residual(now, width * multiplier, time_width, config, level in config.attention)
+                self.down.append(block)
+                now = width * multiplier
+                skips.append(now)
+            if level < last:
+                self.down.append(Down(now))
+                skips.append(now)
+        self.middle = nn.ModuleList(Residual(now, now, time_width, config, attend) for attend in (True, False))
+        for level, multiplier in reversed(list(enumerate(config.multipliers))):
+            for _ in range(config.blocks + 1):
+                wide = skips.pop() + now
+                self.up.append(Residual(wide, width * multiplier, time_width, config, level in config.attention))
+                now = width * multiplier
+            if level:
+                self.up.append(Up(now))
+        self.norm, self.tail = nn.GroupNorm(config.groups, now), nn.Conv2d(now, folded, 3, padding=1)
+        self.initialize()
+
+    def initialize(self) -> None:
+        """Glorot weights and zero biases; the last convolution of a block and of the network start near zero."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, Residual):
+                nn.init.xavier_uniform_(module.conv2.weight, gain=1e-5)
+        nn.init.xavier_uniform_(self.tail.weight, gain=1e-5)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """x: (B, C, H, W) with sides a multiple of `config.stride`; t: (B,) int64 in 0..T-1; returns (B, C, H, W)."""
+        embedding = self.time2(F.silu(self.time1(self.embedding[t].to(x.dtype))))
+        embedding = F.silu(embedding)
+        h = self.head(F.pixel_unshuffle(x, self.config.patch) if self.config.patch > 1 else x)
+        skips = [h]
+        for layer in self.down:
+            h = layer(h, embedding)
+            skips.append(h)
+        for layer in self.middle:
+            h = layer(h, embedding)
+        for layer in self.up:
+            h = layer(torch.cat([h, skips.pop()], dim=1) if isinstance(layer, Residual) else h, embedding)
+        h = self.tail(F.silu(self.norm(h)))
+        return F.pixel_shuffle(h, self.config.patch) if self.config.patch > 1 else h
+
+
+def build(config: UNetConfig, seed: int) -> UNet:
+    """A freshly initialised network, a function of `seed` alone; the caller's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return UNet(config)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """How many trainable numbers the model has."""
+    return sum(p.numel() for p in model.parameters())
+
+
+# Where w86763777/pytorch-ddpm keeps what we call `theirs -> ours`, inside a residual block or at the top.
+_RENAME = (
+    (r"^time_embedding\.timembedding\.1\.", "time1."),
+    (r"^time_embedding\.timembedding\.3\.", "time2."),
+    (r"^tail\.0\.", "norm."),
+    (r"^tail\.2\.", "tail."),
+    (r"^(down|middle|up)blocks\.", r"\1."),
+    (r"\.main\.", "."),
+    (r"\.block1\.0\.", ".norm1."),
+    (r"\.block1\.2\.", ".conv1."),
+    (r"\.temb_proj\.1\.", ".time."),
+    (r"\.block2\.0\.", ".norm2."),
+    (r"\.block2\.3\.", ".conv2."),
+    (r"\.attn\.group_norm\.", ".attention.norm."),
+    (r"\.attn\.proj_q\.", ".attention.query."),
+    (r"\.attn\.proj_k\.", ".attention.key."),
+    (r"\.attn\.proj_v\.", ".attention.value."),
+    (r"\.attn\.proj\.", ".attention.out."),
+)
+
+
+def from_pytorch_ddpm(source: str | Path | dict[str, Tensor], config: UNetConfig | None = None) -> UNet:
+    """A network with the weights of a w86763777/pytorch-ddpm checkpoint, the implementation the paper used.
+
+    `source` is a state dict, or a file of one (or of that project's training checkpoint, whose EMA weights are
+    taken), read with `weights_only=True`. `config` defaults to the paper's CIFAR-10 network with the
+    checkpoint's channels. Raises ValueError when names or shapes do not match.
+    """
+    state = source if isinstance(source, dict) else torch.load(source, map_location="cpu", weights_only=True)
+    state = next((state[key] for key in ("ema_model", "net_model") if key in state), state)
+    renamed = {}
+    for name, value in state.items():
+        for pattern, replacement in _RENAME:
+            name = re.sub(pattern, replacement, name)
+        renamed[name] = value
+    renamed.pop("time_embedding.timembedding.0.weight", None)  # the sinusoids: recomputed, never trained
+    if "head.weight" not in renamed:
+        raise ValueError("expected a pytorch-ddpm state dict with 'head.weight'; got " + ", ".join(list(state)[:3]))
+    model = UNet(config or UNetConfig.paper(renamed["head.weight"].shape[1]))
+    try:
+        model.load_state_dict(renamed)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the state dict does not fit {model.config}: {' '.join(str(error).split())[:300]}"
+        ) from None
+    return model

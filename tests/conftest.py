@@ -1,0 +1,98 @@
+"""What several test modules share: the smoke book, built once a session, and a browser to look at it with."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The same examples on every machine, and no failure because a machine was busy.
+settings.register_profile("genens", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("genens")
+
+# As a session without a desktop is told to start Chromium: no sandbox for root, and not a word to the network.
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--book-out keeps the smoke book between sessions, for whoever works on the pages."""
+    parser.addoption("--book-out", type=Path, help="build the smoke book here and reuse what is up to date")
+
+
+@dataclass(frozen=True)
+class Book:
+    """A built smoke book and what its build said."""
+
+    out: Path
+    seconds: float
+    stdout: str
+    stderr: str
+
+    @property
+    def html(self) -> Path:
+        """Folder of the finished pages."""
+        return self.out / "html"
+
+
+@pytest.fixture(scope="session")
+def builder() -> ModuleType:
+    """book/build.py as a module."""
+    spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_build(*arguments: str, store: Path | None = None, script: Path = ROOT / "book" / "build.py"):
+    """book/build.py as a person runs it, in a process of its own; returns the finished process."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("GENENS_STORE", "GENENS_BOOK_PROFILE")}
+    if store:
+        environment["GENENS_STORE"] = str(store)
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """The smoke book, training included, built from nothing with a store of its own."""
+    out = request.config.getoption("--book-out") or tmp_path_factory.mktemp("book")
+    start = time.perf_counter()
+    done = run_build("--profile", "smoke", "--out", str(out))
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        pytest.fail(f"the smoke book does not build:\n{done.stdout}\n{done.stderr}", pytrace=False)
+    return Book(Path(out).resolve(), seconds, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Debian's Chromium under playwright. Its absence is a failure: the pages would go unseen."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("chromium is not on PATH: apt-get install chromium, then run the tests again", pytrace=False)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield running
+        running.close()

@@ -1,0 +1,245 @@
+"""The book as committed, as built under the smoke profile, and a one-chapter book that is broken on purpose."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT, run_build
+
+BOOK = ROOT / "book"
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
+PROFILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((BOOK / "profiles").glob("*.yml"))}
+by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+# ---------------------------------------------------------------- as committed
+
+
+@by_name
+def test_notebook_is_committed_without_outputs(path):
+    for number, cell in enumerate(nbformat.read(path, 4).cells):
+        if cell.cell_type == "code":
+            assert not cell.outputs, f"cell {number} has outputs: clear them before committing"
+            assert cell.execution_count is None, f"cell {number} has an execution count"
+
+
+@by_name
+def test_notebook_opens_with_a_title_and_runs_in_the_plain_kernel(path):
+    notebook = nbformat.read(path, 4)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata
+    assert notebook.cells[0].cell_type == "markdown" and notebook.cells[0].source.startswith("# ")
+
+
+@by_name
+def test_laptop_profile_equals_the_notebook_defaults(path, builder):
+    assert PROFILES["laptop"][path.stem] == builder.defaults(path)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@by_name
+def test_profile_lists_every_parameter_of_the_chapter(path, profile, builder):
+    given = PROFILES[profile][path.stem]
+    assert given.keys() == builder.defaults(path).keys()
+    assert given["profile"] == profile
+
+
+def test_there_are_three_profiles_and_each_names_only_what_exists():
+    assert {"smoke", "laptop", "paper"} <= PROFILES.keys()
+    for entries in PROFILES.values():
+        assert entries.keys() - {"train"} == {path.stem for path in NOTEBOOKS}
+
+
+def test_the_table_of_contents_and_the_files_agree(builder):
+    pages = builder.toc_pages()
+    assert all(builder.source_of(page).is_file() for page in pages)
+    assert {path.stem for path in NOTEBOOKS} <= {Path(page).name for page in pages}
+
+
+# ---------------------------------------------------------------- as built under the smoke profile
+
+
+def test_smoke_book_is_whole_and_takes_at_most_three_minutes(book, builder):
+    assert (book.html / "index.html").is_file()
+    assert all((book.html / f"{page}.html").is_file() for page in builder.toc_pages())
+    assert "Traceback" not in book.stderr
+    assert book.seconds < 180, book.stdout
+
+
+def test_chapters_tell_how_long_they_took(book):
+    for path in NOTEBOOKS:
+        assert any(line.split()[:1] == [path.stem] for line in book.stdout.splitlines()), book.stdout
+    assert book.stdout.splitlines()[-1].startswith("open ")
+
+
+@by_name
+def test_executed_copy_is_fit_for_the_page(path, book):
+    copy = nbformat.read(book.out / "smoke" / "book" / path.name, 4)
+    assert copy.metadata.mystnb.execution_mode == "off"
+    assert not {"widgets", "papermill"} & copy.metadata.keys()
+    outputs = [out for cell in copy.cells if cell.cell_type == "code" for out in cell.outputs]
+    assert outputs and not [out for out in outputs if out.get("name") == "stderr" or out.output_type == "error"]
+
+
+@by_name
+def test_page_shows_no_progress_bar_and_no_local_path(path, book):
+    page = (book.html / "book" / f"{path.stem}.html").read_text()
+    assert "it/s]" not in page and "s/it]" not in page
+    assert str(book.out) not in page and str(ROOT) not in page
+
+
+def test_scorecard_lies_beside_the_pages_as_data(book):
+    rows = json.loads((book.html / "book" / "scorecard.json").read_text())
+    table = list(csv.DictReader((book.html / "book" / "scorecard.csv").open()))
+    claims = yaml.safe_load((BOOK / "claims.yml").read_text())
+    assert len(table) == len(claims)
+    assert len(rows["claims"] if isinstance(rows, dict) else rows) == len(claims)
+
+
+def test_a_second_build_executes_nothing_and_changes_nothing(book):
+    before = {p: p.read_bytes() for p in sorted(book.html.rglob("*.html"))}
+    done = run_build("--profile", "smoke", "--out", str(book.out))
+    assert done.returncode == 0, done.stderr
+    assert "executed in" not in done.stdout and "rendered in" not in done.stdout
+    assert done.stdout.count("up to date") == len(NOTEBOOKS) + 1
+    assert float(next(line for line in done.stdout.splitlines() if line.startswith("total")).split()[1]) < 60
+    assert {p: p.read_bytes() for p in sorted(book.html.rglob("*.html"))} == before
+
+
+# ---------------------------------------------------------------- a tiny book, to break
+
+
+@dataclass
+class Tiny:
+    """A project of one chapter with the real configuration, builder and looks."""
+
+    root: Path
+
+    def write(self, source: str, prose: str = "# Tiny\n\n$x^2$ and {glue:text}`answer`", **parameters) -> None:
+        """Writes the chapter; `source` must glue `answer`."""
+        lines = [f"{name} = {value!r}" for name, value in {"profile": "laptop", **parameters}.items()]
+        cells = [
+            nbformat.v4.new_markdown_cell(prose, id="prose"),
+            nbformat.v4.new_code_cell("\n".join(lines), id="given", metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(source, id="work"),
+        ]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(notebook, self.root / "book" / "01_tiny.ipynb")
+        settings = {"01_tiny": {"profile": "laptop", **parameters}}
+        (self.root / "book" / "profiles" / "laptop.yml").write_text(yaml.safe_dump(settings))
+
+    def build(self, profile: str = "laptop"):
+        """Runs this project's own build.py."""
+        return run_build("--profile", profile, script=self.root / "book" / "build.py")
+
+    @property
+    def page(self) -> Path:
+        """The chapter's page."""
+        return self.root / "_build" / "html" / "book" / "01_tiny.html"
+
+
+GLUE = "from myst_nb import glue\nglue('answer', 'forty-two', display=False)"
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Tiny:
+    """A fresh tiny book."""
+    (tmp_path / "book" / "profiles").mkdir(parents=True)
+    shutil.copyfile(ROOT / "_config.yml", tmp_path / "_config.yml")
+    for name in ("_static", "_ext"):
+        shutil.copytree(BOOK / name, tmp_path / "book" / name)
+    for name in ("build.py", "references.bib"):
+        shutil.copyfile(BOOK / name, tmp_path / "book" / name)
+    (tmp_path / "book" / "intro.md").write_text("# Front\n\nSee {cite:t}`dai2023`.\n\n```{bibliography}\n```\n")
+    toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": "book/01_tiny"}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    (tmp_path / "genens").mkdir()
+    (tmp_path / "genens" / "__init__.py").write_text("")
+    (tmp_path / "genens" / "train.py").write_text("")  # nothing to train
+    project = Tiny(tmp_path)
+    project.write(GLUE)
+    return project
+
+
+def test_unknown_profile_is_one_line(tiny):
+    done = tiny.build("lapto")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "book/build.py: unknown profile 'lapto': expected one of laptop"
+
+
+def test_failing_chapter_is_named_in_one_line_and_the_previous_book_stays(tiny):
+    assert tiny.build().returncode == 0
+    before = tiny.page.read_bytes()
+    tiny.write(GLUE + "\nraise ValueError('expected 3 images,\\ngot none')")
+    done = tiny.build()
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "chapter 01_tiny failed" in done.stderr and "got none" in done.stderr
+    assert tiny.page.read_bytes() == before
+    assert tiny.build().returncode == 1, "a failed chapter must not count as up to date"
+
+
+def test_missing_number_fails_the_build_again_and_again_and_the_previous_book_stays(tiny):
+    assert tiny.build().returncode == 0
+    before = tiny.page.read_bytes()
+    tiny.write("print('no answer')")
+    for _ in range(2):  # Sphinx repeats no warning for a page it has read before
+        done = tiny.build()
+        assert done.returncode == 1
+        assert "answer" in done.stderr and "rendering failed" in done.stderr
+    assert tiny.page.read_bytes() == before
+
+
+def test_only_what_changed_runs_again(tiny):
+    assert "01_tiny                  executed in" in tiny.build().stdout
+    assert "executed in" not in tiny.build().stdout
+    (tiny.root / "genens" / "__init__.py").write_text("edited = True\n")
+    assert "executed in" in tiny.build().stdout
+    tiny.write(GLUE, seed=3)
+    assert "executed in" in tiny.build().stdout
+    (tiny.root / "book" / "intro.md").write_text("# Front\n\nReworded; {cite:t}`dai2023`.\n\n```{bibliography}\n```\n")
+    done = tiny.build()
+    assert "executed in" not in done.stdout and "rendered in" in done.stdout
+    assert "Reworded" in (tiny.root / "_build" / "html" / "book" / "intro.html").read_text()
+
+
+def test_profile_and_notebook_that_disagree_are_one_line(tiny):
+    (tiny.root / "book" / "profiles" / "laptop.yml").write_text("01_tiny: {profile: laptop, sed: 3}\n")
+    done = tiny.build()
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
+    assert "disagree on the parameters: sed" in done.stderr
+
+
+def test_progress_is_live_on_the_terminal_and_absent_from_the_page(tiny):
+    tiny.write(GLUE + "\nimport sys\nprint('half way', file=sys.stderr)\nprint('done')")
+    done = tiny.build()
+    assert done.returncode == 0 and "half way" in done.stderr
+    assert "half way" not in tiny.page.read_text() and "done" in tiny.page.read_text()
+
+
+def test_plain_jupyter_book_build_works_in_place(tiny):
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "-W", "-n", "."]
+    environment = {k: v for k, v in os.environ.items() if k != "GENENS_BOOK_PROFILE"}
+    done = subprocess.run(command, cwd=tiny.root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "forty-two" in tiny.page.read_text()
+    assert (tiny.root / "_build" / "html" / "_static" / "tex-svg-full.js").is_file()
+
+
+def test_page_that_would_ask_the_network_for_something_fails_the_build(tiny):
+    page = "# Front\n\n<img src='https://example.org/x.png' alt='x'>\n\n{cite:t}`dai2023`\n\n```{bibliography}\n```\n"
+    (tiny.root / "book" / "intro.md").write_text(page)
+    done = tiny.build()
+    assert done.returncode == 1
+    assert "intro.html would load https://example.org/x.png" in (tiny.root / "_build/laptop/sphinx.log").read_text()

@@ -1,0 +1,172 @@
+"""Codes and mixtures against slow, obvious oracles."""
+
+from __future__ import annotations
+
+import time
+from itertools import combinations, permutations
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from genens import codes
+
+CLASSES = (0, 1, 2, 3, 4, 6, 8)
+PAPER_EQ_42 = """
+1 1 1 1 1 1 1 1
+1 -1 1 -1 1 -1 1 -1
+1 1 -1 -1 1 1 -1 -1
+1 -1 -1 1 1 -1 -1 1
+1 1 1 1 -1 -1 -1 -1
+1 -1 1 -1 -1 1 -1 1
+1 1 -1 -1 -1 -1 1 1
+1 -1 -1 1 -1 1 1 -1
+"""
+
+
+@st.composite
+def settings_of_codes(draw):
+    n = draw(st.integers(2, 10))
+    h = draw(st.integers(1, n - 1))
+    return draw(st.integers(1, comb(n, h))), n, h, draw(st.integers(0, 2**32))
+
+
+@given(settings_of_codes())
+@settings(max_examples=60, deadline=None)
+def test_constant_weight_codes_are_different_and_of_weight_h(setting):
+    N, n, h, seed = setting
+    drawn = codes.constant_weight(N, n, h, seed)
+    assert drawn.shape == (N, n) and drawn.dtype == bool
+    assert (drawn.sum(axis=1) == h).all()
+    assert len({row.tobytes() for row in drawn}) == N
+    assert np.array_equal(drawn, codes.constant_weight(N, n, h, seed))
+
+
+@pytest.mark.parametrize(("n", "h"), [(2, 1), (5, 1), (5, 4), (6, 3), (9, 4)])
+def test_unrank_lists_every_code_once_in_the_order_of_binary_numbers(n, h):
+    every = codes.unrank(range(comb(n, h)), n, h)
+    values = [sum(1 << c for c in chosen) for chosen in combinations(range(n), h)]
+    assert (every @ (1 << np.arange(n))).tolist() == sorted(values)
+
+
+def test_unrank_reaches_the_last_code_of_64_members():
+    first, last = codes.unrank([0, comb(64, 32) - 1], 64, 32)
+    assert np.flatnonzero(first).tolist() == list(range(32))
+    assert np.flatnonzero(last).tolist() == list(range(32, 64))
+
+
+@pytest.mark.parametrize(("N", "n", "h"), [(3, 4, 1), (2, 4, 2), (4, 4, 3)])
+def test_every_ordered_assignment_is_equally_likely(N, n, h):
+    """Chi-square over all C(n,h)!/(C(n,h)-N)! ordered assignments; N = C(n,h) included."""
+    possible = {ranks: i for i, ranks in enumerate(permutations(range(comb(n, h)), N))}
+    rank_of = {row.tobytes(): rank for rank, row in enumerate(codes.unrank(range(comb(n, h)), n, h))}
+    seen = np.zeros(len(possible), dtype=int)
+    for seed in range(200 * len(possible)):
+        drawn = codes.constant_weight(N, n, h, seed)
+        seen[possible[tuple(rank_of[row.tobytes()] for row in drawn)]] += 1
+    assert 1e-3 < stats.chisquare(seen).pvalue < 1 - 1e-6
+
+
+@pytest.mark.parametrize(("n", "h"), [(16, 8), (24, 12)])
+def test_all_codes_in_use_is_allowed_and_fast(n, h):
+    began = time.perf_counter()
+    drawn = codes.constant_weight(comb(n, h), n, h, seed=1)
+    assert time.perf_counter() - began < 20
+    keys = np.sort(drawn @ (1 << np.arange(n, dtype=np.int64)))
+    assert (np.diff(keys) > 0).all()
+    assert (codes.split_sizes(drawn) == comb(n - 1, h - 1)).all()
+
+
+def test_walsh_is_the_papers_matrix():
+    paper = np.array([line.split() for line in PAPER_EQ_42.split("\n") if line], dtype=int)
+    assert np.array_equal(codes.walsh(8), paper[1:, 1:] == 1)
+
+
+@pytest.mark.parametrize("order", [4, 8, 32])
+def test_any_two_walsh_codes_share_equally_many_members(order):
+    shared = codes.walsh(order).astype(int) @ codes.walsh(order).astype(int).T
+    assert (np.diag(shared) == order // 2 - 1).all()
+    assert (shared[~np.eye(order - 1, dtype=bool)] == order // 4 - 1).all()
+
+
+def test_by_class_gives_every_image_the_code_of_its_class():
+    labels = [8, 0, 3, 3, 1]
+    given_codes = codes.by_class(codes.walsh(8), labels, CLASSES)
+    assert np.array_equal(given_codes, np.stack([codes.walsh(8)[CLASSES.index(label)] for label in labels]))
+    shuffled = (3, 0, 8, 1)
+    assert np.array_equal(codes.by_class(codes.walsh(8)[:4], [1, 3], shuffled), codes.walsh(8)[[3, 0]])
+
+
+def test_splits_hold_exactly_the_images_whose_bit_is_set():
+    drawn = codes.constant_weight(40, 8, 3, seed=0)
+    for i, split in enumerate(codes.splits(drawn)):
+        assert split.dtype == np.int64
+        assert split.tolist() == [x for x in range(40) if drawn[x, i]]
+    assert codes.split_sizes(drawn).tolist() == [len(split) for split in codes.splits(drawn)]
+
+
+def test_mixtures_of_the_whole_and_of_ablated_ensembles():
+    fano = codes.walsh(8)
+    assert np.allclose(codes.uniform(7), 1 / 7) and codes.uniform(7).dtype == np.float64
+    for x in range(7):
+        mixture = codes.ablated(fano, x)
+        assert mixture.dtype == np.float64 and np.isclose(mixture.sum(), 1)
+        assert np.array_equal(mixture > 0, ~fano[x]) and len(set(mixture[mixture > 0])) == 1
+        assert np.array_equal(mixture, codes.ablations(fano)[x])
+
+
+def test_a_group_takes_every_member_that_holds_any_of_it():
+    drawn = codes.constant_weight(30, 12, 2, seed=3)
+    group = [4, 9, 20]
+    kept = codes.ablated(drawn, group) > 0
+    assert kept.tolist() == [not any(drawn[x, i] for x in group) for i in range(12)]
+    mask = np.isin(np.arange(30), group)
+    assert np.array_equal(codes.ablated(drawn, mask), codes.ablated(drawn, group))
+    assert np.array_equal(codes.ablated(drawn, np.int64(4)), codes.ablated(drawn, 4))
+
+
+def test_ablating_a_class_is_ablating_its_code():
+    labels = np.array([0, 3, 3, 8, 1])
+    image_codes = codes.by_class(codes.walsh(8), labels, CLASSES)
+    assert np.array_equal(codes.ablated(image_codes, labels == 3), codes.ablated(codes.walsh(8), 3))
+
+
+def test_digest_tells_shape_and_bits_apart():
+    drawn = codes.constant_weight(10, 6, 3, seed=0)
+    digests = {codes.digest(c) for c in (drawn, drawn[::-1], drawn[:9], drawn.T, drawn.reshape(6, 10))}
+    assert len(digests) == 5 and all(len(d) == 64 for d in digests)
+    assert codes.digest(drawn) == codes.digest(np.asfortranarray(drawn).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: codes.constant_weight(12_871, 16, 8, 0), r"C\(16, 8\) = 12870 codes, got N = 12871"),
+        (lambda: codes.constant_weight(0, 16, 8, 0), "got N = 0"),
+        (lambda: codes.constant_weight(1, 8, 0, 0), r"h in 1..7 \(n = 8\), got h = 0"),
+        (lambda: codes.constant_weight(1, 8, 8, 0), "got h = 8"),
+        (lambda: codes.constant_weight(1, 65, 3, 0), "between 2 and 64 members, got n = 65"),
+        (lambda: codes.unrank([6], 4, 2), r"ranks in 0..5, got \[6\]"),
+        (lambda: codes.unrank([-1], 4, 2), r"ranks in 0..5, got \[-1\]"),
+        (lambda: codes.walsh(6), "power of two, at least 4, got 6"),
+        (lambda: codes.walsh(2), "got 2"),
+        (lambda: codes.uniform(0), "got n = 0"),
+        (lambda: codes.ablated(codes.walsh(8), range(7)), "they remove all 7"),
+        (lambda: codes.ablated(codes.walsh(8), 7), "row indices in 0..6, got 7"),
+        (lambda: codes.ablated(codes.walsh(8), -1), "got -1"),
+        (lambda: codes.ablated(codes.walsh(8), 1.5), "got 1.5"),
+        (lambda: codes.ablated(codes.walsh(8), []), "at least one row"),
+        (lambda: codes.ablations(np.array([[0, 1], [1, 1]])), "row 1 is held by all 2"),
+        (lambda: codes.splits(np.arange(4)), r"bool array \(N, n\), got shape \(4,\)"),
+        (lambda: codes.splits(np.array([[0, 2]])), "bool array"),
+        (lambda: codes.by_class(codes.walsh(8), [5], CLASSES), r"got \[5\]"),
+        (lambda: codes.by_class(codes.walsh(8), [0], (0, 1)), "one code for each class, got 7"),
+    ],
+)
+def test_errors_say_what_was_expected_and_what_came(call, message):
+    with pytest.raises(ValueError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)

@@ -1,0 +1,307 @@
+"""Datasets: what comes out for good input, and the one line that comes out for bad input."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import pickle  # only to write the CIFAR-10 files that torchvision reads
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets as tv
+
+from genens import codes, data
+
+CLASSES = [0, 1, 2, 3, 4, 6, 8]
+DIGEST = "69fdaa6b10ec3fe58f8daff783216e99ab0dc76d42fc5dc19c1f2a8221d2f41c"
+
+
+def pixels(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def write(path: Path, array: np.ndarray, **options) -> np.ndarray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return array
+
+
+def test_mnist_is_the_test_split():
+    digits = data.load("mnist")
+    assert digits.images.shape == (10_000, 1, 28, 28) and digits.images.dtype == torch.uint8
+    assert len(digits) == 10_000 and digits.labels.dtype == torch.int64
+    assert digits.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    assert digits.labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert digits.classes == tuple("0123456789")
+    assert digits.digest == DIGEST
+
+
+def test_the_class_splits_have_the_papers_sizes():
+    """Paper, Section B.1: 7071 images, seven splits."""
+    digits = data.load("mnist").select(CLASSES)
+    image_codes = codes.by_class(codes.walsh(8), digits.labels, CLASSES)
+    assert len(digits) == 7071
+    assert codes.split_sizes(image_codes).tolist() == [3103, 2972, 3016, 3147, 3091, 2912, 2972]
+
+
+def test_select_keeps_order_and_labels_and_take_the_first():
+    digits = data.load("mnist").take(50)
+    chosen = digits.select([4, 1])
+    where = [i for i, label in enumerate(digits.labels.tolist()) if label in (1, 4)]
+    assert torch.equal(chosen.images, digits.images[where])
+    assert torch.equal(chosen.labels, digits.labels[where])
+    assert torch.equal(digits.take(3).images, digits.images[:3])
+
+
+def test_digest_is_of_pixels_and_labels_only():
+    digits = data.load("mnist").take(5)
+    assert digits.digest == replace(digits, name="other", classes=("x",)).digest
+    assert digits.digest == replace(digits, images=digits.images.permute(0, 1, 3, 2).clone().mT).digest
+    changed = digits.images.clone()
+    changed[4, 0, 27, 27] += 1
+    others = {
+        replace(digits, images=changed).digest,
+        replace(digits, labels=digits.labels + 1).digest,
+        replace(digits, images=digits.images.reshape(5, 1, 14, 56)).digest,
+        digits.take(4).digest,
+    }
+    assert len(others | {digits.digest}) == 5
+    with pytest.raises(FrozenInstanceError):
+        digits.name = "mine"
+
+
+def test_to_unit_and_back_is_exact():
+    every = torch.arange(256, dtype=torch.uint8)
+    assert data.to_unit(every).dtype == torch.float32
+    assert data.to_unit(every)[[0, 255]].tolist() == [-1, 1]
+    assert torch.equal(data.to_uint8(data.to_unit(every)), every)
+    assert data.to_uint8(torch.tensor([-7.0, 7.0])).tolist() == [0, 255]
+
+
+def test_folder_with_class_folders(tmp_path):
+    cats = [write(tmp_path / "cat" / f"{i}.PNG", pixels(5, 7, 3, seed=i)) for i in range(2)]
+    ant = write(tmp_path / "ant" / "z.png", pixels(5, 7, 3, seed=9))
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "cat" / "._0.png").write_bytes(b"not an image")
+    (tmp_path / "notes.txt").write_text("not an image")
+    animals = data.load(f"folder:{tmp_path}")
+    assert animals.classes == ("ant", "cat") and animals.labels.tolist() == [0, 1, 1]
+    assert animals.name == tmp_path.name
+    assert torch.equal(animals.images, torch.from_numpy(np.stack([ant, *cats]).transpose(0, 3, 1, 2).copy()))
+
+
+def test_flat_folder_is_one_class_and_grey_stays_grey(tmp_path):
+    grey = [write(tmp_path / f"{i}.png", pixels(4, 4, seed=i)) for i in range(3)]
+    found = data.load(f"folder:{tmp_path}")
+    assert found.labels.tolist() == [0, 0, 0] and found.classes == (tmp_path.name,)
+    assert torch.equal(found.images[:, 0], torch.from_numpy(np.stack(grey)))
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_grey_among_rgb_becomes_rgb(tmp_path, names):
+    grey, colour = (tmp_path / f"{name}.png" for name in names)
+    written = write(grey, pixels(4, 4))
+    write(colour, pixels(4, 4, 3))
+    images = data.load(f"folder:{tmp_path}").images
+    assert images.shape == (2, 3, 4, 4)
+    assert (images["ab".index(names[0])].numpy() == written).all()
+
+
+def test_kinds_of_png_that_say_the_same_as_grey_or_rgb(tmp_path):
+    rgb = Image.fromarray(pixels(6, 6, 3))
+    rgb.convert("RGBA").save(tmp_path / "opaque.png")
+    rgb.quantize(16).save(tmp_path / "palette.png")
+    rgb.convert("1").save(tmp_path / "bits.png")
+    images = data.load(f"folder:{tmp_path}").images
+    assert torch.equal(images[1], torch.from_numpy(np.asarray(rgb).transpose(2, 0, 1).copy()))
+    assert set(images[0].unique().tolist()) == {0, 255}
+
+
+def test_an_image_is_turned_as_its_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # quarter turn clockwise
+    lying = write(tmp_path / "a.png", pixels(4, 6), exif=exif)
+    assert np.array_equal(data.load(f"folder:{tmp_path}").images[0, 0].numpy(), np.rot90(lying, -1))
+
+
+def test_size_crops_the_centre_and_resizes(tmp_path):
+    write(tmp_path / "wide.png", np.repeat(np.array([[0] * 3 + [200] * 8 + [0] * 3], np.uint8), 8, axis=0))
+    write(tmp_path / "tall.png", np.full((9, 8), 200, np.uint8))
+    images = data.load(f"folder:{tmp_path}", size=4).images
+    assert images.shape == (2, 1, 4, 4) and (images == 200).all()
+    assert data.load("mnist", size=14).images.shape == (10_000, 1, 14, 14)
+
+
+def cifar_batch(path: Path, rows: np.ndarray, labels: list[int]) -> None:
+    path.write_bytes(pickle.dumps({"data": rows, "labels": labels}))
+
+
+def test_cifar10_is_both_splits_train_first(tmp_path, monkeypatch):
+    """torchvision's own reader on files in its format; its list of checksums is replaced by theirs."""
+    base = tmp_path / tv.CIFAR10.base_folder
+    base.mkdir()
+    names = [name for name, _ in tv.CIFAR10.train_list + tv.CIFAR10.test_list]
+    rows = {name: pixels(3, 3072, seed=i) for i, name in enumerate(names)}
+    for i, name in enumerate(names):
+        cifar_batch(base / name, rows[name], [i, i + 1, i + 2])
+    (base / "batches.meta").write_bytes(pickle.dumps({"label_names": tv_classes()}))
+
+    def sums(listed):
+        return [[name, hashlib.md5((base / name).read_bytes()).hexdigest()] for name in listed]
+
+    monkeypatch.setattr(tv.CIFAR10, "train_list", sums(names[:5]))
+    monkeypatch.setattr(tv.CIFAR10, "test_list", sums(names[5:]))
+    monkeypatch.setattr(tv.CIFAR10, "meta", tv.CIFAR10.meta | {"md5": sums(["batches.meta"])[0][1]})
+    found = data.load("cifar10", root=tmp_path)
+    expected = np.concatenate([rows[name] for name in names]).reshape(-1, 3, 32, 32)
+    assert torch.equal(found.images, torch.from_numpy(expected)) and found.images.is_contiguous()
+    assert found.labels.tolist() == [i + k for i in range(6) for k in range(3)]
+    assert found.classes == tuple(tv_classes())
+
+    cifar_batch(base / names[2], rows[names[2]][::-1].copy(), [0, 0, 0])
+    with pytest.raises(FileNotFoundError, match="cifar-10-batches-py folder, complete, .* absent or damaged"):
+        data.load("cifar10", root=tmp_path)
+
+
+def tv_classes() -> list[str]:
+    return "airplane automobile bird cat deer dog frog horse ship truck".split()
+
+
+def fabricate_celeba(root: Path, monkeypatch, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
+    """A celeba folder of a few images; torchvision's list of checksums is replaced, its check runs."""
+    base, names = root / "celeba", [f"{i + 1:06d}.jpg" for i in range(len(shapes))]
+    written = [write(base / "img_align_celeba" / name, pixels(*shape, 3, seed=i), quality=95)
+               for i, (name, shape) in enumerate(zip(names, shapes, strict=True))]
+    tables = {
+        "list_attr_celeba.txt": ([[len(names)], ["Smiling", "Young"]], [1, -1]),
+        "identity_CelebA.txt": ([], [7]),
+        "list_bbox_celeba.txt": ([[len(names)], ["image_id", "x_1", "y_1", "width", "height"]], [1, 2, 3, 4]),
+        "list_landmarks_align_celeba.txt": ([[len(names)], ["lefteye_x", "lefteye_y"]], [5, 6]),
+        "list_eval_partition.txt": ([], [0]),
+    }
+    listed = [entry for entry in tv.CelebA.file_list if entry[2].endswith(".zip")]
+    for table, (head, row) in tables.items():
+        with (base / table).open("w", newline="") as file:
+            csv.writer(file, delimiter=" ").writerows(head + [[name, *row] for name in names])
+        listed.append((None, hashlib.md5((base / table).read_bytes()).hexdigest(), table))
+    monkeypatch.setattr(tv.CelebA, "file_list", listed)
+    return written
+
+
+def test_celeba_is_cropped_to_the_centre_and_resized_to_128(tmp_path, monkeypatch):
+    fabricate_celeba(tmp_path, monkeypatch, [(218, 178)] * 3)
+    faces = data.load("celeba", root=tmp_path)
+    assert faces.images.shape == (3, 3, 128, 128) and faces.labels.tolist() == [0, 0, 0]
+    with Image.open(tmp_path / "celeba" / "img_align_celeba" / "000002.jpg") as face:
+        by_hand = face.crop((0, 20, 178, 198)).resize((128, 128), Image.Resampling.BILINEAR)
+    assert np.array_equal(faces.images[1].numpy(), np.asarray(by_hand).transpose(2, 0, 1))
+    assert data.load("celeba", root=tmp_path, size=16).images.shape == (3, 3, 16, 16)
+
+
+def test_celeba_with_an_edited_table_or_a_lost_image_is_refused(tmp_path, monkeypatch):
+    fabricate_celeba(tmp_path, monkeypatch, [(20, 20)] * 2)
+    (tmp_path / "celeba" / "img_align_celeba" / "000002.jpg").unlink()
+    with pytest.raises(ValueError, match=r"000002\.jpg is not"):
+        data.load("celeba", root=tmp_path)
+    (tmp_path / "celeba" / "identity_CelebA.txt").write_text("000001.jpg 8\n")
+    with pytest.raises(FileNotFoundError, match="celeba folder, complete"):
+        data.load("celeba", root=tmp_path)
+
+
+def corrupt(path: Path, how: str) -> None:
+    if how == "text":
+        path.write_text("not an image")
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        path.write_bytes(path.read_bytes()[:45] + b"\xff" * 30 + path.read_bytes()[75:])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "how"),  # flipped bytes in a JPEG, which has no checksum, are just another image
+    [(s, how) for s in ("png", "jpg") for how in ("text", "empty", "truncated")] + [("png", "flipped")],
+)
+def test_one_corrupt_image_is_named(tmp_path, suffix, how):
+    for i in range(3):
+        write(tmp_path / f"{i}.{suffix}", pixels(32, 32, 3, seed=i))
+    corrupt(tmp_path / f"1.{suffix}", how)
+    with pytest.raises(ValueError, match=rf"readable png or jpg, but .*1\.{suffix} is not") as error:
+        data.load(f"folder:{tmp_path}")
+    assert "\n" not in str(error.value)
+
+
+def test_mixed_sizes_are_an_error_without_size(tmp_path):
+    write(tmp_path / "a.png", pixels(4, 5))
+    write(tmp_path / "b.png", pixels(4, 6))
+    with pytest.raises(ValueError, match=r"one size, but .*b\.png is 6x4 and .*a\.png is 5x4: give size="):
+        data.load(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize("array", [pixels(4, 4, 4), pixels(4, 4, 2), pixels(4, 4).astype(np.uint16)])
+def test_transparency_and_16_bits_are_refused(tmp_path, array):
+    write(tmp_path / "a.png", array)
+    with pytest.raises(ValueError, match=r"8-bit grey or RGB image, but .*a\.png is"):
+        data.load(f"folder:{tmp_path}")
+
+
+def test_folder_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
+        data.load(f"folder:{tmp_path}/nowhere")
+    with pytest.raises(FileNotFoundError, match="expected png or jpg images in .* got none"):
+        data.load(f"folder:{tmp_path}")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="every class folder of .* got none in empty"):
+        data.load(f"folder:{tmp_path}")
+    write(tmp_path / "loose.png", pixels(3, 3))
+    with pytest.raises(ValueError, match="got both: move the 1 loose images"):
+        data.load(f"folder:{tmp_path}")
+
+
+def test_a_damaged_copy_of_mnist_is_refused(tmp_path, monkeypatch):
+    for name in data.MNIST_SHA256:
+        (tmp_path / name).write_bytes((data.MNIST / name).read_bytes()[:-1])
+    monkeypatch.setattr(data, "MNIST", tmp_path)
+    with pytest.raises(ValueError, match=r"t10k-images-idx3-ubyte\.gz with sha256 1a1a05eab793"):
+        data.load("mnist")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: data.load("minst"), "among mnist, cifar10, celeba, folder:PATH, got 'minst'"),
+        (lambda: data.load("folder:"), "got 'folder:'"),
+        (lambda: data.load("mnist:x"), "got 'mnist:x'"),
+        (lambda: data.load("mnist", size=0), "at least 1 pixel, got 0"),
+        (lambda: data.load("mnist").select([3, 10]), r"labels among \[0, .* 9\] of MNIST test, got \[10\]"),
+        (lambda: data.load("mnist").select([]), "got an empty list"),
+        (lambda: data.load("mnist").take(0), "1 <= N <= 10000 images of MNIST test, got N = 0"),
+        (lambda: data.load("mnist").take(10_001), "got N = 10001"),
+    ],
+)
+def test_errors_say_what_was_expected_and_what_came(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("spec", ["cifar10", "celeba"])
+def test_absent_data_says_where_it_looked_and_downloads_nothing(tmp_path, spec):
+    with pytest.raises(FileNotFoundError, match=f"in {tmp_path}, but it is absent") as error:
+        data.load(spec, root=tmp_path)
+    assert "download" not in str(error.value) and not list(tmp_path.iterdir())
+
+
+def test_progress_goes_to_stderr_for_big_folders_only(tmp_path, monkeypatch, capsys):
+    for i in range(3):
+        write(tmp_path / f"{i}.png", pixels(2, 2, seed=i))
+    data.load(f"folder:{tmp_path}")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(data, "PROGRESS_FROM", 3)
+    data.load(f"folder:{tmp_path}")
+    out, err = capsys.readouterr()
+    assert out == "" and "reading images" in err

@@ -1,0 +1,134 @@
+"""The guarantee and the laws of split sizes against pairwise and brute-force oracles."""
+
+from __future__ import annotations
+
+import time
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genens import codes, theory
+
+
+def pairwise(bits: np.ndarray) -> list[tuple[int, int]]:
+    """The ordered pairs (x, x') for which no member holds x' but not x, found by looking."""
+    return [
+        (x, y)
+        for x in range(len(bits))
+        for y in range(len(bits))
+        if x != y and not (bits[y] & ~bits[x]).any()
+    ]
+
+
+@st.composite
+def any_codes(draw):
+    """Any bits at all: duplicates, empty rows, full rows, unequal weights."""
+    N, n = draw(st.integers(1, 25)), draw(st.integers(1, 9))
+    density = draw(st.sampled_from([0.1, 0.5, 0.9]))
+    return np.random.default_rng(draw(st.integers(0, 2**32))).random((N, n)) < density
+
+
+@given(any_codes(), st.sampled_from([26, 0]))
+@settings(max_examples=200, deadline=None)
+def test_guarantee_agrees_with_looking_at_every_pair(bits, lattice_members):
+    """Both routes: the lattice of subsets (n <= 26) and blocks of packed codes (forced by the limit 0)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(theory, "LATTICE_MEMBERS", lattice_members)
+        patch.setattr(theory, "BLOCK", 40)
+        found = theory.guarantee(bits)
+    missing = pairwise(bits)
+    assert found == theory.Guarantee(
+        holds=not missing,
+        pairs=len(bits) * (len(bits) - 1),
+        violations=len(missing),
+        first=missing[0] if missing else None,
+    )
+
+
+def test_guarantee_above_26_members():
+    good = codes.constant_weight(500, 64, 32, seed=0)
+    assert theory.guarantee(good).holds
+    bad = good.copy()
+    bad[123] = bad[7] | bad[400]
+    assert theory.guarantee(bad) == theory.Guarantee(False, 500 * 499, 2, (123, 7))
+
+
+def test_guarantee_decides_celeba_in_seconds():
+    """Theorem 1, part 1 on 202,599 codes of 24 members: 41 billion ordered pairs."""
+    drawn = codes.constant_weight(202_599, 24, 12, seed=0)
+    began = time.perf_counter()
+    found = theory.guarantee(drawn)
+    assert time.perf_counter() - began < 30
+    assert found.holds and found.pairs == 202_599 * 202_598
+    drawn[200_000] |= drawn[100_000]
+    spoilt = theory.guarantee(drawn)
+    assert spoilt.first[0] == 200_000 and not (drawn[spoilt.first[1]] & ~drawn[200_000]).any()
+    assert spoilt.violations == (~(drawn & ~drawn[200_000]).any(axis=1)).sum() - 1
+
+
+@pytest.mark.parametrize(("N", "n", "h"), [(1, 5, 2), (20, 6, 3), (35, 7, 4), (36, 9, 2), (60, 12, 6)])
+def test_witnesses_agrees_with_counting_every_pair(N, n, h):
+    drawn = codes.constant_weight(N, n, h, seed=5)
+    counted = np.zeros(h + 1, dtype=int)
+    for x in range(N):
+        for y in range(N):
+            counted[(drawn[y] & ~drawn[x]).sum()] += x != y
+    assert theory.witnesses(drawn).tolist() == counted.tolist()
+
+
+def test_witnesses_counts_duplicates_as_pairs_without_any():
+    twice = np.repeat(codes.walsh(8), 2, axis=0)
+    assert theory.witnesses(twice).tolist() == [14, 0, 14 * 12, 0]
+
+
+def test_expected_witnesses_is_what_all_codes_have():
+    for n, h in [(4, 2), (7, 3), (10, 5), (9, 6)]:
+        every = codes.unrank(range(comb(n, h)), n, h)
+        counts = theory.witnesses(every)
+        assert np.allclose(counts / counts.sum(), theory.expected_witnesses(n, h), rtol=1e-12)
+
+
+def test_members_needed_is_the_size_of_the_largest_antichain():
+    """For n = 3, no 4 of the 8 subsets are pairwise unordered; three are (Sperner)."""
+    subsets = np.array([[s >> i & 1 for i in range(3)] for s in range(8)], dtype=bool)
+    families = [list(some) for k in (3, 4) for some in combinations(range(8), k)]
+    assert max(len(some) for some in families if theory.guarantee(subsets[some]).holds) == 3
+    assert theory.members_needed(3) == 3 and theory.members_needed(4) == 4
+    assert [theory.members_needed(N) for N in (10_000, 60_000, 202_599)] == [16, 19, 21]
+    assert theory.members_needed(1) == 1
+
+
+def test_split_law_is_the_law_of_drawn_codes():
+    """Three thousand draws: their mean, their spread, and p-values that are uniform."""
+    N, n, h = 300, 12, 4
+    law = theory.split_law(N, n, h)
+    sizes = np.stack([codes.split_sizes(codes.constant_weight(N, n, h, seed)) for seed in range(3000)])
+    assert law.mean == N * h / n
+    assert sizes.std() == pytest.approx(law.sd, rel=0.02)
+    ps = np.array([law.p_value(row) for row in sizes])
+    assert np.quantile(ps, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
+
+
+def test_split_law_has_no_spread_when_every_code_is_in_use():
+    law = theory.split_law(70, 8, 4)
+    sizes = codes.split_sizes(codes.constant_weight(70, 8, 4, seed=0))
+    assert law.sd == 0 and not law.z(sizes).any() and law.p_value(sizes) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: theory.guarantee(np.zeros((3, 65), dtype=bool)), r"n in 1..64, got shape \(3, 65\)"),
+        (lambda: theory.guarantee(np.zeros(3, dtype=bool)), r"got shape \(3,\)"),
+        (lambda: theory.witnesses(np.array([[1, 0], [1, 1]])), r"one weight .* got weights \[1, 2\]"),
+        (lambda: theory.witnesses(codes.constant_weight(3, 27, 2, 0)), "at most 26 members"),
+        (lambda: theory.members_needed(0), "got N = 0"),
+    ],
+)
+def test_errors_say_what_was_expected_and_what_came(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,159 @@
+"""Training: deterministic, and not disturbed by being stopped at any moment."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from genens import data, ensemble, train
+from genens.schedule import alpha_bars
+from genens.train import Recipe, Trainer, batches, learning_rate, loss, train_ensemble, train_member
+from genens.unet import UNetConfig, build
+
+TINY = dict(width=8, multipliers=[1], attention=[], blocks=1)
+RECIPE = Recipe("mnist", steps=12, classes=(0, 1, 2, 3, 4, 6, 8), limit=64, batch=8, unet=TINY)
+PLAIN = Recipe("mnist", steps=12, n=4, h=2, limit=6, batch=4, unet=TINY)
+
+
+def images(count=20):
+    return data.load("mnist").images[:count]
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_loss_is_the_simple_objective():
+    model, bars = build(UNetConfig(**TINY), 0).double(), torch.from_numpy(alpha_bars())
+    x = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise, t = x.flip(0), torch.tensor([0, 500, 999])
+    expected = np.mean([
+        ((model(bars[t[i]].sqrt() * x[i : i + 1] + (1 - bars[t[i]]).sqrt() * noise[i : i + 1], t[i : i + 1])
+          - noise[i]) ** 2).mean().item() for i in range(3)
+    ])
+    assert loss(model, x, t, noise, bars).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_training_lowers_the_loss():
+    recipe = dataclasses.replace(PLAIN, steps=60, batch=16)
+    trainer = Trainer(images(200), recipe, 0)
+    values = [trainer.advance() for _ in range(60)]
+    assert np.mean(values[-10:]) < 0.8 * np.mean(values[:10])
+
+
+def test_a_member_is_a_function_of_seed_and_member():
+    first = train_member(images(), PLAIN, 1)
+    assert equal(first, train_member(images(), PLAIN, 1))
+    assert not equal(first, train_member(images(), PLAIN, 2))
+    assert not equal(first, train_member(images(), dataclasses.replace(PLAIN, seed=1), 1))
+
+
+@pytest.mark.parametrize("change", [{}, {"replace": True, "flip": True}, {"unet": TINY | {"dropout": 0.3}}])
+def test_a_stopped_run_ends_with_the_same_weights(tmp_path, change):
+    recipe = dataclasses.replace(PLAIN, **change)
+    whole = train_member(images(), recipe, 0)
+
+    class Stop(Exception):
+        pass
+
+    def stop_at_seven(step):
+        if step == 7:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train_member(images(), recipe, 0, tmp_path / "c", stop_at_seven, save_every=0)
+    resumed = Trainer(images(), recipe, 0)
+    resumed.resume(tmp_path / "c")
+    assert resumed.step == 6
+    assert equal(whole, train_member(images(), recipe, 0, tmp_path / "c"))
+
+
+def test_epochs_see_every_image_equally_often():
+    stream = batches(10, 4, False, 0, 0)
+    rows = torch.cat([next(stream) for _ in range(15)])  # 60 draws: 6 epochs
+    assert torch.equal(rows.bincount(), torch.full((10,), 6))
+    later = batches(10, 4, False, 0, 0, start=9)
+    assert torch.equal(next(later), rows[36:40])
+
+
+def test_one_cycle_climbs_and_falls_to_zero():
+    rates = [learning_rate(step, dataclasses.replace(PLAIN, steps=200)) for step in range(200)]
+    assert max(rates) == pytest.approx(PLAIN.lr) and np.argmax(rates) in (19, 20)
+    assert rates[0] < PLAIN.lr / 10 and rates[-1] < PLAIN.lr / 1000
+    assert np.all(np.diff(rates[:20]) > 0) and np.all(np.diff(rates[20:]) < 0)
+
+
+def test_the_class_ensemble_trains_loads_and_knows_its_codes(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    recipe = dataclasses.replace(RECIPE, steps=2)
+    assert train_ensemble(recipe, tmp_path / "mnist7", workers=2)
+    members = ensemble.load(tmp_path / "mnist7")
+    chosen = recipe.images()
+    assert members.n == 7 and members.shape == (1, 28, 28)
+    assert np.array_equal(members.codes, recipe.codes(chosen)) and members.manifest["data"] == chosen.digest
+    split = chosen.images[members.codes[:, 3]]
+    alone = train_member(split, recipe, 3)
+    weights = members.models[3].state_dict()
+    assert all(torch.equal(weights[name], value.half().float()) for name, value in alone.items())
+    assert not list((tmp_path / "store" / "runs").iterdir())  # checkpoints go once the ensemble is written
+
+
+def test_kill_minus_nine_and_start_again(tmp_path):
+    """The command line, killed in the middle of training and run again, against one run that was left alone."""
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    recipe = {"dataset": "mnist", "n": 2, "h": 1, "limit": 2, "batch": 4, "steps": 150, "unet": TINY}
+    (profiles / "toy.yml").write_text(f"train:\n  pair: {recipe}\n")
+    program = (
+        "import sys, pathlib; from genens import profiles, train\n"
+        f"profiles.folder = lambda: pathlib.Path({str(profiles)!r})\n"
+        "train.train_ensemble.__defaults__ = (None, 'cpu', 1, 0.3)\n"
+        "if __name__ == '__main__': sys.exit(train.main(['--profile', 'toy', '--workers', '1']))\n"
+    )
+    script = tmp_path / "toy.py"
+    script.write_text(program)
+
+    def start(store):
+        return subprocess.Popen([sys.executable, script], env=os.environ | {"GENENS_STORE": str(store)},
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+
+    killed = start(tmp_path / "a")
+    waited = time.monotonic() + 60
+    while not list((tmp_path / "a").glob("runs/*/member_00.safetensors")):
+        assert killed.poll() is None and time.monotonic() < waited, killed.stderr.read().decode()
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert not (tmp_path / "a" / "weights").exists()
+
+    for store in ("a", "b"):
+        run = start(tmp_path / store)
+        _, errors = run.communicate(timeout=120)
+        assert run.returncode == 0, errors.decode()
+        assert "step" in errors.decode()  # a bar with the time left
+    files = [sorted((tmp_path / store / "weights" / "toy" / "pair").glob("*.safetensors")) for store in ("a", "b")]
+    assert [f.name for f in files[0]] == ["codes.safetensors", "member_00.safetensors", "member_01.safetensors"]
+    for one, other in zip(*files, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("wrong", [{"optimizer": "sgd"}, {"precision": "int8"}, {"steps": 0}])
+def test_impossible_recipes_are_refused(wrong):
+    with pytest.raises(ValueError, match="^expected"):
+        dataclasses.replace(PLAIN, **wrong)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [(["--profile", "nope"], "expected a profile among"), (["--only", "nope"], "expected an ensemble of profile")],
+)
+def test_the_command_line_says_what_it_expected(arguments, message, capsys):
+    assert train.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

@@ -24,15 +24,19 @@ from genens.train import Recipe, Trainer, loss
 from genens.unet import UNet, parameter_count
 
 BASE = dict(dataset="mnist", n=16, h=8, steps=1000)
+A = dict(width=16, multipliers=[2, 3], blocks=1)
 CANDIDATES = {
-    "A: patch 2, 32-48": dict(unet=dict(width=16, multipliers=[2, 3], blocks=1)),
+    "A: patch 2, 32-48": dict(unet=A),
     "B: patch 4, 64": dict(unet=dict(width=16, multipliers=[4], attention=[0], blocks=1, patch=4)),
     "C: patch 4, 48, deeper": dict(unet=dict(width=16, multipliers=[3], attention=[0], blocks=2, patch=4)),
     "D: patch 2, 16-48, deeper": dict(unet=dict(width=16, multipliers=[1, 3], blocks=2)),
-    "E: A, twice the rate": dict(unet=dict(width=16, multipliers=[2, 3], blocks=1), lr=4e-3),
-    "F: A, attention in the middle only": dict(unet=dict(width=16, multipliers=[2, 3], blocks=1, attention=[])),
-    "G: A, batch 64": dict(unet=dict(width=16, multipliers=[2, 3], blocks=1), batch=64, ema=0.9975),
-    "H: patch 2, 16-32-64": dict(unet=dict(width=16, multipliers=[1, 3], blocks=1), lr=3e-3),
+    "G: A with skip": dict(unet=A | dict(skip=True)),
+    "H: A with skip, v weights": dict(unet=A | dict(skip=True), weight="v"),
+    "I: H, batch 64": dict(unet=A | dict(skip=True), weight="v", batch=64, ema=0.9975),
+    "J: H, twice the rate": dict(unet=A | dict(skip=True), weight="v", lr=4e-3),
+    "L: I, batch 32, half again the rate": dict(unet=A | dict(skip=True), weight="v", batch=32, ema=0.998, lr=3e-3),
+    "M: I, twice the rate": dict(unet=A | dict(skip=True), weight="v", batch=64, ema=0.9975, lr=4e-3),
+    "K: H, patch 4, 64": dict(unet=dict(width=16, multipliers=[4], attention=[0], blocks=1, patch=4, skip=True), weight="v"),
 }
 
 

@@ -20,6 +20,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,7 +199,7 @@ def execute(notebook: Path, copy: Path, given: dict[str, Any]) -> None:
             cwd=BOOK,
             progress_bar=False,  # the chapters show their own progress, on stderr
             stderr_file=sys.stderr,
-            extra_arguments=["--IPKernelApp.log_level=40"],  # not a word about loopback TCP in every chapter
+            extra_arguments=["--IPKernelApp.log_level=50"],  # not a word about loopback TCP in every chapter
         )
     except PapermillExecutionError as error:
         last = [line for line in f"{error.ename}: {error.evalue}".splitlines() if line.strip()][-1]
@@ -275,12 +276,12 @@ def render(profile: str, folder: Path, key: str) -> Path:
     start = time.perf_counter()
     program = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", program, "build", "-W", "-n", "--keep-going", "-q", str(folder)]
-    environment = {**os.environ, "GENENS_BOOK_PROFILE": profile, "NO_COLOR": "1"}
+    environment = {**os.environ, "GENENS_BOOK_PROFILE": profile}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    log = folder / "sphinx.log"
-    log.write_text(done.stdout + done.stderr, encoding="utf-8")
+    log, said = folder / "sphinx.log", re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)  # without colours
+    log.write_text(said, encoding="utf-8")
     if done.returncode:
-        complaints = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line]
+        complaints = [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line]
         for line in complaints:
             print(line, file=sys.stderr)
         raise BuildError(f"rendering failed with {len(complaints)} warnings; all that Sphinx said is in {log}")

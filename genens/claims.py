@@ -1,7 +1,7 @@
 """The paper's claims, and the rules that say whether a measured value bears one out.
 
-`book/claims.yml` holds every quantitative claim and explains its fields. A rule is a function of the claim and of what
-was measured; `rule` says in words what `verdict` decides.
+`book/claims.yml` holds every quantitative claim and explains its fields. A rule is a function of the claim
+and of what was measured; `rule` says in words what `verdict` decides.
 """
 
 from __future__ import annotations
@@ -20,15 +20,26 @@ Value = bool | float | str | list[float]
 
 REPRODUCED, NOT_REPRODUCED, NOT_RUN, SETTING = "reproduced", "not reproduced", "not run yet", "setting"
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_RUN, SETTING)
-COMPARISONS = ("equal", "within", "between", "interval_contains", "at_least", "at_most", "greater_than", "less_than",
-               "statement")
+COMPARISONS = (
+    "equal",
+    "within",
+    "between",
+    "interval_contains",
+    "at_least",
+    "at_most",
+    "greater_than",
+    "less_than",
+    "statement",
+)
 DATASETS = ("any", "mnist", "mnist-classes", "cifar10", "celeba")
 KINDS = ("result", "setting")
+_UNSAID = ("probability", "order", "correlation", "rank correlation", "FID")  # units that the statement tells
 
 
 @dataclass(frozen=True)
 class Claim:
     """One claim; the fields are those of `claims.yml`."""
+
     id: str
     section: str
     statement: str
@@ -46,10 +57,12 @@ class Claim:
 
 
 def load(path: str | Path | None = None) -> dict[str, Claim]:
-    """Every claim by its id, in the order of the file. ValueError, one line, for the first that is not well formed."""
+    """Every claim by its id, in the order of the file. ValueError, one line, for the first malformed one."""
     path = Path(path) if path else store.home() / "book" / "claims.yml"
     if not path.is_file():
-        raise FileNotFoundError(f"expected the paper's claims at {path}, found no such file; run from the repository")
+        raise FileNotFoundError(
+            f"expected the paper's claims at {path}, found no such file; run from the repository"
+        )
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as problem:
@@ -77,7 +90,9 @@ def _problem(entry: object) -> str:
     if unknown := sorted(set(entry) - set(allowed)):
         return f"unknown field '{unknown[0]}'; the fields are {', '.join(allowed)}"
     for name in ("id", "section", "statement", "unit", "chapter", "command", "says", "note"):
-        if not isinstance(entry.get(name, ""), str) or (name in needed - {"unit"} and not entry[name].strip()):
+        if not isinstance(entry.get(name, ""), str) or (
+            name in needed - {"unit"} and not entry[name].strip()
+        ):
             return f"expected text in '{name}', got {entry[name]!r:.60}"
     if not re.fullmatch(r"[a-z0-9.]+(-[a-z0-9.]+)+", entry["id"]):
         return "expected an id of small letters, digits and points, joined by '-'"
@@ -120,28 +135,44 @@ def _plain(value: object) -> object:
 
 
 def measured(claim: Claim, value: object, low: object = None, high: object = None) -> tuple[Value, ...]:
-    """`(value, low, high)` as plain Python, once they suit the claim. ValueError, one line, when they do not."""
+    """`(value, low, high)` as plain Python, if they suit the claim. ValueError, one line, if they do not."""
     value, low, high = _plain(value), _plain(low), _plain(high)
     wanted = {"statement": "true or false"}.get(claim.comparison) or (
-        "text" if isinstance(claim.value, str) else
-        f"a list of {len(claim.value)} numbers" if _is_list(claim.value) and claim.comparison != "between" else
-        "a number" if claim.comparison != "between" else "a number or a list of them")
-    suits = {"true or false": isinstance(value, bool), "text": isinstance(value, str), "a number": _is_number(value),
-             "a number or a list of them": _is_number(value) or _is_list(value)}.get(
-                 wanted, _is_list(value) and _is_list(claim.value) and len(value) == len(claim.value))
+        "text"
+        if isinstance(claim.value, str)
+        else f"a list of {len(claim.value)} numbers"
+        if _is_list(claim.value) and claim.comparison != "between"
+        else "a number"
+        if claim.comparison != "between"
+        else "a number or a list of them"
+    )
+    suits = {
+        "true or false": isinstance(value, bool),
+        "text": isinstance(value, str),
+        "a number": _is_number(value),
+        "a number or a list of them": _is_number(value) or _is_list(value),
+    }.get(wanted, _is_list(value) and _is_list(claim.value) and len(value) == len(claim.value))
     if not suits:
         raise ValueError(f"claim {claim.id}: expected {wanted}, got {value!r:.80}")
     if claim.unit == "share" and not 0 <= value <= 1:
         raise ValueError(f"claim {claim.id}: expected a share between 0 and 1, got {value!r}")
     if claim.unit == "log10p" and value > 1e-9:
-        raise ValueError(f"claim {claim.id}: expected the base-10 logarithm of a p-value, at most 0, got {value!r}")
+        raise ValueError(
+            f"claim {claim.id}: expected the base-10 logarithm of a p-value, at most 0, got {value!r}"
+        )
     if (low is None) != (high is None):
-        raise ValueError(f"claim {claim.id}: expected both ends of the interval or neither, got {low!r} and {high!r}")
+        raise ValueError(
+            f"claim {claim.id}: expected both ends of the interval or neither, got {low!r} and {high!r}"
+        )
     if low is None and claim.comparison == "interval_contains":
-        raise ValueError(f"claim {claim.id}: expected an interval (low=, high=), which its rule needs, got none")
+        raise ValueError(
+            f"claim {claim.id}: expected an interval (low=, high=), which its rule needs, got none"
+        )
     if low is not None and not (_is_number(value) and _is_number(low) and _is_number(high) and low <= high):
-        raise ValueError(f"claim {claim.id}: expected a number with an interval around it, got {value!r:.60} in "
-                         f"{low!r} to {high!r}")
+        raise ValueError(
+            f"claim {claim.id}: expected a number with an interval around it, got {value!r:.60} in "
+            f"{low!r} to {high!r}"
+        )
     return value, low, high
 
 
@@ -186,9 +217,10 @@ def holds(claim: Claim, value: Value, low: float | None = None, high: float | No
 def rule(claim: Claim) -> str:
     """The claim's rule in words, as the page prints it."""
     paper = show(claim, claim.value)
+    target = "each, by rank" if claim.sorted else paper
     words = {
-        "equal": f"the same: {paper}",
-        "within": f"no further than {_number(claim.tolerance or 0)} from {'each, by rank' if claim.sorted else paper}",
+        "equal": f"it is {paper}",
+        "within": f"no further than {_number(claim.tolerance or 0)} from {target}",
         "between": f"between {paper}",
         "interval_contains": f"the interval contains {paper}",
         "at_least": f"the interval reaches {paper} or lies above it",
@@ -202,7 +234,7 @@ def rule(claim: Claim) -> str:
 
 
 def paper_value(claim: Claim) -> str:
-    """What the paper says, for a table: its words where it gives no number, else the number as it gives it."""
+    """What the paper says, for a table: its words where it gives no number, else the number."""
     if claim.says:
         return claim.says
     shown = show(claim, claim.value)
@@ -220,8 +252,10 @@ def show(claim: Claim, value: Value | None, low: float | None = None, high: floa
     if claim.unit == "log10p":
         return _power(value)
     form = _percent if claim.unit == "share" else _number
-    unit = " %" if claim.unit == "share" else f" {claim.unit}" if claim.unit else ""
+    unit = " %" if claim.unit == "share" else f" {claim.unit}" if claim.unit not in ("", *_UNSAID) else ""
     if isinstance(value, list):
+        if len(value) > 8:  # the chapter shows them all; the table only their range
+            return f"{len(value)} numbers, {form(min(value))} to {form(max(value))}{unit}"
         joint = " to " if claim.comparison == "between" and value == claim.value else ", "
         return joint.join(form(item) for item in value) + unit
     interval = "" if low is None or high is None else f" ({form(low)} to {form(high)})"
@@ -241,5 +275,5 @@ def _percent(value: float) -> str:
 def _power(exponent: float) -> str:
     """10 to a power, readable even where the number itself is below the smallest float."""
     if exponent > -4:
-        return f"{10 ** exponent:.2g}"
+        return f"{10**exponent:.2g}"
     return "10" + str(round(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

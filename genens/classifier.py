@@ -8,9 +8,11 @@ manifest beside the weights. Retrain it with `python -m genens.classifier --out 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +23,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from genens import data, store
+from genens import augment, data, store
 
-SHAPE = (1, 28, 28)
-CLASSES = 10
+SHAPE, CLASSES = (1, 28, 28), 10
 WIDTHS = (16, 48, 96)
 BATCH = 64
 PEAK_RATE = 3e-3
 WEIGHT_DECAY = 0.02
 MOMENTUM = 0.2  # of the batch statistics: twice torch's, so that a short run settles too
-# Augmentation: the largest rotation (radians), relative change of scale, shear, and shift (pixels).
-ROTATION, SCALE, SHEAR, SHIFT = math.radians(12), 0.10, 0.15, 2.0
+NOISE = 8  # images of noise that join every batch of digits
 PROFILES = {  # images: how many of the first ones are used (None: all)
     "smoke": {"images": 300, "epochs": 4, "folds": 2},
     "laptop": {"images": None, "epochs": 5, "folds": 5},
@@ -63,20 +63,11 @@ class DigitNet(nn.Module):
             nn.Sequential(nn.MaxPool2d(2), _block(b, c)),
             _block(c, c),
         ])
-        self.head = nn.Linear(c, CLASSES)
-
-    @property
-    def num_features(self) -> int:
-        """The length of the penultimate features."""
-        return self.head.in_features
+        self.head, self.num_features = nn.Linear(c, CLASSES), c
 
     def layers(self, y: Tensor) -> list[Tensor]:
         """The activations (B, channels, h, w) after each block, for y (B, 1, 28, 28) in [-1, 1]."""
-        found = []
-        for block in self.blocks:
-            y = block(y)
-            found.append(y)
-        return found
+        return list(accumulate(self.blocks, lambda x, block: block(x), initial=y))[1:]
 
     def features(self, y: Tensor) -> Tensor:
         """The penultimate features (B, num_features)."""
@@ -130,22 +121,10 @@ def features(model: DigitNet, y: object, batch: int = 256) -> Tensor:
 
 def accuracy(model: DigitNet, images: Tensor, labels: Tensor) -> float:
     """The share of uint8 images (N, 1, 28, 28) whose predicted class is their label."""
-    predicted, _ = predict(model, data.to_unit(images))
-    return (predicted == labels).double().mean().item()
+    return (predict(model, data.to_unit(images))[0] == labels).double().mean().item()
 
 
 # ---------------------------------------------------------------- training
-
-
-def augment(y: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image of y (B, 1, 28, 28) rotated, scaled, sheared and shifted a little, at random."""
-    turn, scale, shear, right, down = torch.rand(5, len(y), generator=generator) * 2 - 1
-    angle, scale, shear = ROTATION * turn, 1 + SCALE * scale, SHEAR * shear
-    shift = SHIFT * 2 / SHAPE[-1]  # affine_grid measures in half images
-    rows = torch.stack([scale * angle.cos(), shear - scale * angle.sin(), shift * right,
-                        scale * angle.sin(), scale * angle.cos(), shift * down], dim=1)
-    grid = F.affine_grid(rows.view(-1, 2, 3), list(y.shape), align_corners=False)
-    return F.grid_sample(y, grid, padding_mode="border", align_corners=False)
 
 
 def _rate(step: int, steps: int) -> float:
@@ -156,16 +135,39 @@ def _rate(step: int, steps: int) -> float:
     return PEAK_RATE * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
 
 
+def _loss(model: DigitNet, y: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Cross entropy on moved digits; noise is to be given every class alike.
+
+    Without it static is a digit with confidence 1.00, and the confidence says nothing about samples.
+    """
+    noise = augment.noise(y[:NOISE].shape, generator)
+    logits = model(torch.cat([augment.move(y, generator), noise]))
+    alike = -logits[len(y):].log_softmax(1).mean()
+    return F.cross_entropy(logits[:len(y)], labels) + alike * len(noise) / len(y)
+
+
 def count_steps(N: int, epochs: int) -> int:
     """How many optimiser steps `train` takes on N images."""
     return epochs * max(1, N // BATCH)
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums come out the same every time on one thread only."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_one_thread()
 def train(images: Tensor, labels: Tensor, seed: int, epochs: int = 5,
           progress: Progress | None = None) -> DigitNet:
     """A new classifier for uint8 images (N, 1, 28, 28) with labels int64 (N,) in 0..9, ready for `predict`.
 
-    Deterministic given the seed, on one thread of a CPU. `progress(1)` is called after every step.
+    Deterministic given the seed: it runs on one thread of the CPU. `progress(1)` is called after every step.
     Raises ValueError for images of another shape or type, for other labels, or for none.
     """
     _check_training_set(images, labels, epochs)
@@ -179,7 +181,7 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int = 5,
         if len(order) < min(BATCH, len(images)):  # the few images left over wait for the next epoch's draw
             order = torch.randperm(len(images), generator=generator)
         chosen, order = order[:BATCH], order[BATCH:]
-        loss = F.cross_entropy(model(augment(data.to_unit(images[chosen]), generator)), labels[chosen])
+        loss = _loss(model, data.to_unit(images[chosen]), labels[chosen], generator)
         optimiser.zero_grad()
         loss.backward()
         optimiser.param_groups[0]["lr"] = _rate(step, steps)
@@ -190,12 +192,11 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int = 5,
 
 
 def _check_training_set(images: Tensor, labels: Tensor, epochs: int) -> None:
-    if images.dtype != torch.uint8 or images.shape[1:] != SHAPE or len(images) == 0:
-        raise ValueError("expected at least one uint8 image (N, 1, 28, 28) to train the digit classifier, "
-                         f"got {images.dtype} {tuple(images.shape)}")
-    if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
-        raise ValueError(f"expected int64 labels ({len(images)},), one for each image, got {labels.dtype} "
-                         f"{tuple(labels.shape)}")
+    N, got = len(images), f"got {images.dtype} {tuple(images.shape)} and {labels.dtype} {tuple(labels.shape)}"
+    if images.dtype != torch.uint8 or images.shape[1:] != SHAPE or N == 0:
+        raise ValueError(f"expected at least one uint8 image (N, 1, 28, 28) to train on, {got}")
+    if labels.shape != (N,) or labels.dtype != torch.int64:
+        raise ValueError(f"expected int64 labels ({N},), one for each image, {got}")
     if labels.min() < 0 or labels.max() >= CLASSES:
         raise ValueError(f"expected labels from 0 to {CLASSES - 1}, got {int(labels.min())} to "
                          f"{int(labels.max())}")
@@ -265,7 +266,6 @@ def _load(path: str | Path | None) -> tuple[DigitNet, dict]:
 
 # ---------------------------------------------------------------- python -m genens.classifier
 
-
 def _fold(images: Tensor, labels: Tensor, progress: Progress, **settings: int) -> dict[str, np.float64]:
     """One fold as a stored result, so that a stopped run goes on with the next."""
     return {"accuracy": np.float64(held_out_accuracy(images, labels, **settings, progress=progress))}
@@ -280,11 +280,12 @@ def _stored(label: str, function: Callable, params: dict[str, int], found: data.
             N: int) -> tuple[dict[str, np.ndarray], float]:
     """What `function` gives on a dataset, now or in an earlier run, and the seconds it took on N images."""
     inputs = {"data": found.digest}
-    with tqdm(total=count_steps(N, params["epochs"]), desc=f"digit classifier, {label}", unit="step") as bar:
-        result = store.compute("digits", function, params, inputs, {
-            "images": found.images, "labels": found.labels, "progress": bar.update})
-    meta = store.read_folder(store.where("digits", function, params, inputs), name="meta.json")
-    return result, meta["seconds"]
+    folder = store.where("digits", function, params, inputs)
+    with tqdm(total=count_steps(N, params["epochs"]), desc=f"digit classifier, {label}", unit="step",
+              disable=folder.exists()) as bar:
+        uncounted = {"images": found.images, "labels": found.labels, "progress": bar.update}
+        result = store.compute("digits", function, params, inputs, uncounted)
+    return result, store.read_folder(folder, name="meta.json")["seconds"]
 
 
 def build(out: str | Path, seed: int = 0, profile: str = "laptop") -> dict[str, object]:
@@ -314,11 +315,11 @@ def build(out: str | Path, seed: int = 0, profile: str = "laptop") -> dict[str, 
 def _describe(model: DigitNet, found: data.Dataset, chosen: dict, accuracies: list[float]) -> dict:
     """What the manifest says."""
     return {
-        "network": {"class": "DigitNet", "widths": WIDTHS,
-                    "parameters": sum(p.numel() for p in model.parameters())},
+        "network": {"widths": WIDTHS, "parameters": sum(p.numel() for p in model.parameters())},
         "training": {**chosen, "batch": BATCH, "peak_rate": PEAK_RATE, "weight_decay": WEIGHT_DECAY,
-                     "momentum": MOMENTUM, "threads": torch.get_num_threads()},
-        "augmentation": {"rotation": ROTATION, "scale": SCALE, "shear": SHEAR, "shift": SHIFT},
+                     "momentum": MOMENTUM, "threads": 1},
+        "augmentation": {"rotation": augment.ROTATION, "scale": augment.SCALE, "shear": augment.SHEAR,
+                         "shift": augment.SHIFT, "noise": NOISE},
         "data": {"name": found.name, "images": len(found), "digest": found.digest},
         "cross_validation": {"folds": len(accuracies), "accuracies": accuracies,
                              "mean": round(math.fsum(accuracies) / len(accuracies), 6)},
@@ -328,19 +329,17 @@ def _describe(model: DigitNet, found: data.Dataset, chosen: dict, accuracies: li
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m genens.classifier",
-                                     description="Train the digit classifier.")
+    parser = argparse.ArgumentParser("python -m genens.classifier", description="Train the digit classifier.")
     parser.add_argument("--out", required=True, help="the folder to write, for instance weights/digits")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--profile", choices=PROFILES, default="laptop")
-    parser.add_argument("--threads", type=int, default=1,
-                        help="more are faster; one gives the same weights every time")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
     try:
         written = build(chosen.out, chosen.seed, chosen.profile)
     except (ValueError, OSError) as problem:
         sys.exit(f"genens.classifier: {problem}")
+    except KeyboardInterrupt:
+        sys.exit("genens.classifier: stopped; the same command goes on at this fold")
     print(f"{written['cross_validation']['mean']:.2%} of held-out digits right; weights in {chosen.out}")
 
 

@@ -21,6 +21,9 @@ from genens import store
 from genens.unet import UNet, UNetConfig
 
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
+
 class Members(Protocol):
     """What sampling, counterfactuals, Jacobian and search ask of an ensemble; trained or in closed form."""
 
@@ -34,7 +37,7 @@ class Members(Protocol):
 
 
 class Ensemble:
-    """Trained members. `precision` is what they compute in ("float32" or "bfloat16"); x keeps its own type."""
+    """Trained members. `precision` is what they compute in (see PRECISIONS); x keeps its own type."""
 
     def __init__(
         self, models: Sequence[UNet], codes: np.ndarray, shape: Sequence[int], digest: str = "",
@@ -42,16 +45,17 @@ class Ensemble:
     ):
         if len(models) != codes.shape[1]:
             raise ValueError(f"expected one model a column of the codes; got {len(models)} and {codes.shape[1]}")
-        self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}[precision]
-        self.models = [model.to(self.dtype).eval().requires_grad_(False) for model in models]
+        self.models = [model.eval().requires_grad_(False) for model in models]
+        for weight in (weight for model in self.models for weight in model.parameters()):
+            weight.data = weight.to(PRECISIONS[precision])
         self.n, self.shape, self.codes, self.digest = len(models), tuple(shape), codes, digest
         self.manifest = manifest or {}
 
     def __call__(self, x: Tensor, t: int, which: Sequence[int] | None = None) -> Tensor:
-        """See `Members`. x is cast to the members' precision, and their answer back to x's."""
+        """See `Members`."""
         times = torch.full((len(x),), int(t), device=x.device)
         members = range(self.n) if which is None else which
-        return torch.stack([self.models[i](x.to(self.dtype), times).to(x.dtype) for i in members])
+        return torch.stack([self.models[i](x, times) for i in members])
 
     def to(self, device: str | torch.device) -> Ensemble:
         """The members moved to a device."""

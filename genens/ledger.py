@@ -1,8 +1,8 @@
 """The paper's claims beside what this run measured.
 
-A chapter opens a `Run`, which checks its parameters against the profile, records what it measures claim by claim, and
-tells at the end what it ran with. `scorecard` reads the records of all chapters back; `export` writes them out.
-Records lie in `<store>/ledger/<profile>/<chapter>.json`.
+A chapter opens a `Run`, which checks its parameters against the profile, records what it measures claim by
+claim, and tells at the end what it ran with. `scorecard` reads the records of all chapters back; `export`
+writes them out. Records lie in `<store>/ledger/<profile>/<chapter>.json`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import csv
 import difflib
 import io
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -37,30 +38,38 @@ def _parameters(chapter: str, namespace: Mapping[str, object]) -> tuple[dict, di
     """The chapter's parameters as the notebook holds them, and as its profile does."""
     profile = namespace.get("profile")
     if not isinstance(profile, str):
-        raise ValueError(f"expected the parameter profile, one of {', '.join(profiles.names())}, got {profile!r:.60}")
+        raise ValueError(
+            f"expected the parameter profile, one of {', '.join(profiles.names())}, got {profile!r:.60}"
+        )
     chapters = profiles.load(profile)
     if chapter not in chapters:
         raise ValueError(f"profile {profile!r} has no chapter {chapter!r}{_meant(chapter, chapters)}")
     expected = {name: value for name, value in chapters[chapter].items() if name != "profile"}
     if missing := [name for name in expected if name not in namespace]:
-        raise ValueError(f"{chapter}: expected the parameter {missing[0]!r}, which profile {profile!r} lists, found none")
+        raise ValueError(
+            f"{chapter}: expected the parameter {missing[0]!r}, which profile {profile!r} lists, found none"
+        )
     # A name that papermill was given by mistake lands among the notebook's globals like any other.
     known = {"profile"}.union(*(profiles.load(name).get(chapter, {}) for name in profiles.names()))
     for name, value in namespace.items():
         if isinstance(value, _PLAIN) and not name.startswith("_") and name not in known | {"In", "Out"}:
-            raise ValueError(f"{chapter}: unknown parameter {name!r}{_meant(name, known)}; "
-                             f"it takes {', '.join(sorted(known))}")
+            raise ValueError(
+                f"{chapter}: unknown parameter {name!r}{_meant(name, known)}; "
+                f"it takes {', '.join(sorted(known))}"
+            )
     given = {name: namespace[name] for name in expected}
     for name, value in given.items():
         if not _same_kind(value, expected[name]):
-            raise ValueError(f"{chapter}: expected {name} as {type(expected[name]).__name__} like "
-                             f"{expected[name]!r:.40}, got {value!r:.40}")
+            raise ValueError(
+                f"{chapter}: expected {name} as {type(expected[name]).__name__} like "
+                f"{expected[name]!r:.40}, got {value!r:.40}"
+            )
     return given, expected
 
 
 def _same_kind(value: object, like: object) -> bool:
     """Whether a parameter can stand where the profile has another: None stands for 'all' or 'not given'."""
-    if value is None or like is None or isinstance(like, float) and type(value) is int:
+    if value is None or like is None or (isinstance(like, float) and type(value) is int):
         return True
     return type(value) is type(like) or {type(value), type(like)} <= {list, tuple}
 
@@ -71,9 +80,10 @@ def _same_kind(value: object, like: object) -> bool:
 class Run:
     """One execution of a chapter: its parameters, its clock, and what it recorded.
 
-    `chapter` is the notebook's name without `.ipynb`; `namespace` its `globals()` right after the parameters cell.
-    Raises ValueError, one line, for an unknown profile, or an unknown, missing or ill-typed parameter. Where a value
-    differs from the profile's, `profile` is "custom" and `changed` says which: name -> (profile's value, this one).
+    `chapter` is the notebook's name without `.ipynb`; `namespace` its `globals()` after the parameters cell.
+    Raises ValueError, one line, for an unknown profile, or an unknown, missing or ill-typed parameter. Where
+    a value differs from the profile's, `profile` is "custom" and `changed` says which, name -> (profile's,
+    this run's).
     """
 
     def __init__(self, chapter: str, namespace: dict[str, object]) -> None:
@@ -82,8 +92,11 @@ class Run:
         first = namespace.setdefault("_ledger_first_names", frozenset(namespace))
         self.parameters, expected = _parameters(chapter, {k: v for k, v in namespace.items() if k in first})
         self.base = str(namespace["profile"])
-        self.changed = {name: (expected[name], value) for name, value in self.parameters.items()
-                        if _as_json(value) != _as_json(expected[name])}
+        self.changed = {
+            name: (expected[name], value)
+            for name, value in self.parameters.items()
+            if _as_json(value) != _as_json(expected[name])
+        }
         self.profile = "custom" if self.changed else self.base
         self.made = store.provenance()
         self.records: dict[str, dict] = {}
@@ -94,20 +107,30 @@ class Run:
         """Where this run's records lie."""
         return ledger_folder(self.profile) / f"{self.chapter}.json"
 
-    def claim(self, id: str, value: object, low: float | None = None, high: float | None = None,
-              n: int | None = None, note: str = "") -> Page:
+    def claim(
+        self,
+        id: str,
+        value: object,
+        low: float | None = None,
+        high: float | None = None,
+        n: int | None = None,
+        note: str = "",
+    ) -> Page:
         """Record what was measured for a claim, and show it beside the paper's value with its verdict.
 
-        `value` is in the claim's unit: a share as a fraction of 1, a p-value as its base-10 logarithm, a statement as
-        True or False. It may be an interval (an object with value, low, high and n), or something with a `reason`,
-        which is then why the claim was not run. Raises ValueError for an unknown id or a value that does not suit.
+        `value` is in the claim's unit: a share as a fraction of 1, a p-value as its base-10 logarithm, a
+        statement as True or False. It may be an interval (an object with value, low, high and n), or have a
+        `reason`, which is then why the claim was not run. Raises ValueError for an unknown id or a value that
+        does not suit.
         """
         if id not in self.claims:
             raise ValueError(f"expected the id of a claim in claims.yml, got {id!r}{_meant(id, self.claims)}")
         claim = self.claims[id]
         if claim.chapter != self.chapter:
-            raise ValueError(f"claim {id} is recorded by chapter {claim.chapter}, not by {self.chapter}; "
-                             f"change its chapter in claims.yml to record it here")
+            raise ValueError(
+                f"claim {id} is recorded by chapter {claim.chapter}, not by {self.chapter}; "
+                f"change its chapter in claims.yml to record it here"
+            )
         if reason := getattr(value, "reason", None):
             record = {"value": None, "low": None, "high": None, "n": None, "note": note or str(reason)}
         else:
@@ -116,19 +139,31 @@ class Run:
             value, low, high = paper.measured(claim, value, low, high)
             if n is not None and (isinstance(n, bool) or int(n) != n or n < 1):
                 raise ValueError(f"claim {id}: expected n as a whole number of at least 1, got {n!r}")
-            record = {"value": value, "low": low, "high": high, "n": None if n is None else int(n), "note": note}
+            record = {
+                "value": value,
+                "low": low,
+                "high": high,
+                "n": None if n is None else int(n),
+                "note": note,
+            }
         self.records[id] = record
         self._save()
         return pages.claim_line(_row(claim, record))
 
     def provenance(self) -> Page:
-        """What the chapter ran with: profile, parameters, commit, machine, versions, and its run time so far."""
+        """What the chapter ran with: profile, parameters, commit, machine, versions, run time so far."""
         self._save()
+        made = self.made
         parameters = ", ".join(f"{name} = {value!r}" for name, value in self.parameters.items())
-        lines = {"Profile": self._profile_words(), "Parameters": parameters, "Commit": commit_words(self.made),
-                 "Machine": f"{self.made['machine']}, {self.made['cpus']} CPUs",
-                 "Versions": f"Python {self.made['python']}, torch {self.made['torch']}, numpy {self.made['numpy']}",
-                 "Run time": duration(time.perf_counter() - self._began), "Date": str(self.made["date"])}
+        lines = {
+            "Profile": self._profile_words(),
+            "Parameters": parameters,
+            "Commit": pages.commit(made),
+            "Machine": f"{made['machine']}, {made['cpus']} CPUs",
+            "Versions": f"Python {made['python']}, torch {made['torch']}, numpy {made['numpy']}",
+            "Run time": pages.duration(time.perf_counter() - self._began),
+            "Date": str(made["date"]),
+        }
         return pages.provenance(lines)
 
     def __repr__(self) -> str:
@@ -137,33 +172,27 @@ class Run:
     def _profile_words(self) -> str:
         if not self.changed:
             return self.profile
-        differences = ", ".join(f"{name} = {here!r} for {there!r}" for name, (there, here) in self.changed.items())
+        differences = ", ".join(
+            f"{name} = {here!r} for {there!r}" for name, (there, here) in self.changed.items()
+        )
         return f"custom: {self.base} with {differences}"
 
     def _save(self) -> None:
-        record = {"chapter": self.chapter, "profile": self.profile, "base": self.base, "parameters": self.parameters,
-                  "made": self.made, "seconds": round(time.perf_counter() - self._began, 1), "claims": self.records}
+        record = {
+            "chapter": self.chapter,
+            "profile": self.profile,
+            "base": self.base,
+            "parameters": self.parameters,
+            "made": self.made,
+            "seconds": round(time.perf_counter() - self._began, 1),
+            "claims": self.records,
+        }
         store.atomic_write(self.path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def ledger_folder(profile: str) -> Path:
     """Where the records of a profile lie, one JSON file for each chapter."""
     return store.root() / "ledger" / profile
-
-
-def commit_words(made: Mapping[str, object]) -> str:
-    """A commit for a page: its first 12 digits, and whether the files had changed since."""
-    return str(made["commit"])[:12] + (" with uncommitted changes" if made["dirty"] else "")
-
-
-def duration(seconds: float) -> str:
-    """A time for a page: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _as_json(value: object) -> object:
@@ -178,37 +207,80 @@ def _row(claim: Claim, record: Mapping[str, object] | None) -> dict[str, object]
     record = record or {}
     value, low, high = (record.get(name) for name in ("value", "low", "high"))
     same = paper.holds(claim, value, low, high) if claim.kind == "setting" and value is not None else None
-    return {"id": claim.id, "section": claim.section, "statement": claim.statement, "dataset": claim.dataset,
-            "unit": claim.unit, "paper": paper.paper_value(claim), "paper_value": claim.value,
-            "here": paper.show(claim, value, low, high), "value": value, "low": low, "high": high,
-            "n": record.get("n"), "verdict": paper.verdict(claim, value, low, high), "same_setting": same,
-            "rule": paper.rule(claim), "kind": claim.kind, "chapter": claim.chapter, "command": claim.command,
-            "note": claim.note, "run_note": record.get("note", ""),
-            "link": f"{claim.chapter}.html#claim-{claim.id}" if record else ""}
+    return {
+        "id": claim.id,
+        "section": claim.section,
+        "statement": claim.statement,
+        "dataset": claim.dataset,
+        "unit": claim.unit,
+        "paper": paper.paper_value(claim),
+        "paper_value": claim.value,
+        "here": paper.show(claim, value, low, high),
+        "value": value,
+        "low": low,
+        "high": high,
+        "n": record.get("n"),
+        "verdict": paper.verdict(claim, value, low, high),
+        "same_setting": same,
+        "rule": paper.rule(claim),
+        "kind": claim.kind,
+        "chapter": claim.chapter,
+        "command": claim.command,
+        "note": claim.note,
+        "run_note": record.get("note", ""),
+        "link": f"{claim.chapter}.html#claim-{claim.id}" if record else "",
+    }
 
 
 def scorecard(profile: str) -> list[dict[str, object]]:
-    """One row for each claim of the paper, in the paper's order, with what the chapters recorded under `profile`.
+    """One row for each claim, in the paper's order, with what the chapters recorded under `profile`.
 
     Raises ValueError for an unknown profile or a damaged record.
     """
     if profile not in [*profiles.names(), "custom"]:
-        raise ValueError(f"expected a profile out of {', '.join(profiles.names())} or custom, got {profile!r}"
-                         f"{_meant(profile, profiles.names())}")
+        raise ValueError(
+            f"expected a profile out of {', '.join(profiles.names())} or custom, got {profile!r}"
+            f"{_meant(profile, profiles.names())}"
+        )
     book = paper.load()
-    records = {chapter: _records(ledger_folder(profile) / f"{chapter}.json")
-               for chapter in {claim.chapter for claim in book.values()}}
+    records = {
+        chapter: _records(ledger_folder(profile) / f"{chapter}.json")
+        for chapter in {claim.chapter for claim in book.values()}
+    }
     return [_row(claim, records[claim.chapter].get(claim.id)) for claim in book.values()]
 
 
+def runs(profile: str) -> list[dict[str, object]]:
+    """What each chapter last ran with under a profile, in the book's order: its record, less the claims."""
+    found = [_record(path) for path in sorted(ledger_folder(profile).glob("[0-9]*.json"))]
+    return [{name: value for name, value in record.items() if name != "claims"} for record in found]
+
+
 def _records(path: Path) -> dict[str, dict]:
-    if not path.is_file():
-        return {}
+    return dict(_record(path)["claims"]) if path.is_file() else {}
+
+
+def _record(path: Path) -> dict:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["claims"])
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record["claims"], dict):
+            raise TypeError(f"claims is a {type(record['claims']).__name__}")
+        return record
     except (ValueError, KeyError, TypeError) as problem:
-        raise ValueError(f"{path} is no record of a run ({type(problem).__name__}); delete it and run the chapter again"
-                         ) from problem
+        raise ValueError(
+            f"{path} is no record of a run ({type(problem).__name__}); delete it and run the chapter again"
+        ) from problem
+
+
+def titles() -> dict[str, str]:
+    """Chapter -> its title: the first heading of each of the book's notebooks."""
+    found = {}
+    for path in sorted((store.home() / "book").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "".join(cells[0]["source"]) if cells else ""
+        if heading := re.match(r"\s*(?:\(.*\)=\s*)?#\s+(.+)", text):
+            found[path.stem] = heading[1].strip()
+    return found
 
 
 def export(rows: list[dict[str, object]], profile: str) -> tuple[Path, Path]:
@@ -218,8 +290,10 @@ def export(rows: list[dict[str, object]], profile: str) -> tuple[Path, Path]:
     table = io.StringIO()
     writer = csv.DictWriter(table, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: json.dumps(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
-                     for row in rows)
+    writer.writerows(
+        {name: json.dumps(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
+        for row in rows
+    )
     store.atomic_write(folder / "scorecard.json", json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     store.atomic_write(folder / "scorecard.csv", table.getvalue())
     return folder / "scorecard.json", folder / "scorecard.csv"

@@ -69,7 +69,7 @@ def _by_pair(function: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor,
         raise ValueError(f"expected a batch of at least 1, got {batch}")
     sides = [side.reshape(-1, *side.shape[-3:]).split(batch) for side in (a, b)]
     with torch.no_grad():
-        rows = [function(x.to(device), y.to(device)).double().cpu() for x, y in zip(*sides)]
+        rows = [function(x.to(device), y.to(device)).double().cpu() for x, y in zip(*sides, strict=True)]
     return torch.cat(rows).reshape(a.shape[:-3]).numpy()
 
 
@@ -89,7 +89,7 @@ def feature_distance(model: classifier.DigitNet, a: object, b: object, batch: in
     a, b = _pairs(classifier.digits(a), classifier.digits(b))
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
-        layers = zip(model.layers(x), model.layers(y))
+        layers = zip(model.layers(x), model.layers(y), strict=True)
         return torch.stack([(_unit(p) - _unit(q)).square().sum(1).mean((1, 2)) for p, q in layers]).mean(0)
 
     model.eval()

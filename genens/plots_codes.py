@@ -5,8 +5,9 @@ Ink and colours come from matplotlib's current style, so every picture suits lig
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,8 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-STAYS, GOES = "C0", "C1"
-NUMBER_ANGLE = np.deg2rad(62)  # of the circle's number: on the circle, off every other line
+from genens.pages import Page
+from genens.plots import GOES, STAYS, WIDTH
+
+NUMBER_ANGLE = np.deg2rad(55)  # of the circle's number: off every other line
 FAINT = 0.18  # opacity of what is there but is not the point
 
 
@@ -23,10 +26,16 @@ def code_table(codes: np.ndarray, row: int, pictures: np.ndarray) -> Figure:
     """Codes as squares, one line an image, one column a member; those of image `row` are marked as gone.
 
     codes: bool (K, n); pictures: uint8 (K, H, W) grey or (K, H, W, 3), drawn left of their codes.
+    Raises ValueError unless there are at least two codes, a picture for each, and `row` is one of them.
     """
     K, n = codes.shape
+    if K < 2 or len(pictures) != K or not 0 <= row < K:
+        raise ValueError(
+            f"expected two codes or more, a picture for each, and one of their rows to ablate; "
+            f"got {K} codes, {len(pictures)} pictures, row {row}"
+        )
     goes = codes[row]
-    fig, ax = plt.subplots(figsize=(0.36 * n + 1.6, 0.36 * K + 1.2))
+    fig, ax = plt.subplots(figsize=(WIDTH, WIDTH * (K + 2) / (n + 2)))
     for i in range(n):
         colour = GOES if goes[i] else STAYS
         for x in range(K):
@@ -51,15 +60,15 @@ def fano_plane(incidence: np.ndarray, names: Sequence[str], ablate: int | None =
     shared = incidence.astype(int) @ incidence.T
     if incidence.shape != (7, 7) or not np.array_equal(shared, 1 + 2 * np.eye(7, dtype=int)):
         raise ValueError("expected 7 points on 7 lines, 3 on each, any two on one line; got others")
-    fig, (plane, table) = plt.subplots(1, 2, figsize=(8.4, 4), width_ratios=[1.2, 1])
+    fig, (plane, table) = plt.subplots(1, 2, figsize=(WIDTH, 3.8), width_ratios=[1.2, 1], layout="compressed")
     points = fano_points(incidence)
     for i in range(7):
         goes = ablate is not None and incidence[ablate, i]
         _line(plane, points[incidence[:, i]], i, goes)
     for x, (name, point) in enumerate(zip(names, points, strict=True)):
         _point(plane, point, name, GOES if x == ablate else plt.rcParams["text.color"])
-    plane.set(xlim=(-1.15, 1.15), ylim=(-0.75, 1.25), aspect="equal", xticks=[], yticks=[])
-    plane.set_title("point: a class — line: a member")
+    plane.set(xlim=(-1.15, 1.15), ylim=(-0.8, 1.3), aspect="equal", xticks=[], yticks=[])
+    plane.set_title("point: a class; line: a member")
     _bare(plane)
     _shared_table(table, shared, names)
     return fig
@@ -91,7 +100,7 @@ def split_strip(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     groups: {dataset: {source: z-scores (n,)}}. The bands reach one and two standard deviations: 68 % and 95 %
     of all splits under the uniform assignment.
     """
-    fig, ax = plt.subplots(figsize=(7.5, 0.55 * sum(map(len, groups.values())) + 1.2))
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.45 * sum(map(len, groups.values())) + 1.2))
     ink = plt.rcParams["text.color"]
     for reach, opacity in ((2, 0.07), (1, 0.09)):
         ax.axvspan(-reach, reach, color=ink, alpha=opacity, linewidth=0)
@@ -114,7 +123,7 @@ def witness_shares(measured: Mapping[str, np.ndarray], expected: Mapping[str, np
 
     measured, expected: {dataset: shares (h + 1,), m = 0..h}.
     """
-    fig, axes = plt.subplots(1, len(measured), figsize=(9.6, 3), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(measured), figsize=(WIDTH, 2.5), sharey=True, squeeze=False)
     floor = min(shares[shares > 0].min() for shares in measured.values()) / 3
     for ax, (name, shares) in zip(axes[0], measured.items(), strict=True):
         m = np.arange(len(shares))
@@ -125,6 +134,21 @@ def witness_shares(measured: Mapping[str, np.ndarray], expected: Mapping[str, np
         ax.grid(visible=False, axis="x")
     axes[0, 0].set_ylabel("share of ordered pairs")
     return fig
+
+
+def member_table(columns: Mapping[str, Sequence[int]]) -> Page:
+    """A table with a line for each member: its number, then a whole number from each column that has one."""
+    lines = [["member", *columns]]
+    for i, cells in enumerate(zip_longest(*columns.values()), 1):
+        lines.append([str(i), *("" if cell is None else f"{cell:,}" for cell in cells)])
+    head, *body = [
+        "".join(f'<{tag} style="text-align: right">{html.escape(cell)}</{tag}>' for cell in line)
+        for tag, line in zip(["th"] + ["td"] * (len(lines) - 1), lines, strict=True)
+    ]
+    rows = "".join(f"<tr>{cells}</tr>" for cells in body)
+    look = 'class="table" style="width: auto; font-variant-numeric: tabular-nums"'
+    table = f"<table {look}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return Page(table, "\n".join("\t".join(line) for line in lines))
 
 
 def _square(i: int, x: int, colour: str, filled: bool, faint: bool) -> Rectangle:
@@ -141,21 +165,23 @@ def _line(ax: Axes, three: np.ndarray, i: int, goes: bool) -> None:
     if abs((bx - ax_) * (cy - ay) - (by - ay) * (cx - ax_)) > 1e-9:
         radius = np.linalg.norm(three[0])
         ax.add_patch(Circle((0, 0), radius, fill=False, zorder=1, **style))
-        number = radius * np.array([np.cos(NUMBER_ANGLE), np.sin(NUMBER_ANGLE)])
+        number = (radius - 0.09) * np.array([np.cos(NUMBER_ANGLE), np.sin(NUMBER_ANGLE)])
     else:
         ends = max(combinations(three, 2), key=lambda pair: np.linalg.norm(pair[0] - pair[1]))
         ax.plot(*np.transpose(ends), zorder=1, **style)
         corner, other = sorted(ends, key=lambda end: (-np.linalg.norm(end).round(6), end[1]))
-        number = 0.74 * corner + 0.26 * other
-    box = {"facecolor": plt.rcParams["figure.facecolor"], "edgecolor": "none", "pad": 1.5}
-    where = {"ha": "center", "va": "center", "zorder": 2}
-    ax.text(*number, str(i + 1), color=style["color"], fontsize="small", bbox=box, **where)
+        along = (other - corner) / np.linalg.norm(other - corner)
+        number = corner + 0.42 * along + 0.09 * np.array([-along[1], along[0]])
+    ax.text(*number, str(i + 1), color=style["color"], fontsize="small", ha="center", va="center")
 
 
 def _point(ax: Axes, point: np.ndarray, name: str, colour: str) -> None:
-    paper = plt.rcParams["figure.facecolor"]
-    ax.add_patch(Circle(point, 0.13, facecolor=paper, edgecolor=colour, linewidth=2, zorder=3))
-    ax.text(*point, name, color=colour, ha="center", va="center", fontweight="bold", zorder=4)
+    """A dot, and its name on the side away from the centre; the central point's name goes above the lines."""
+    ax.add_patch(Circle(point, 0.06, color=colour, zorder=3))
+    distance = np.linalg.norm(point)
+    away = point / distance if distance > 0.1 else np.array([np.cos(np.deg2rad(60)), np.sin(np.deg2rad(60))])
+    look = {"color": colour, "fontweight": "bold", "fontsize": "large"}
+    ax.text(*(point + 0.17 * away), name, ha="center", va="center", **look)
 
 
 def _shared_table(ax: Axes, shared: np.ndarray, names: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Which code decides a result: the modules that a function's module imports, found by reading their source.
 And what else a page tells about a run: commit, versions, machine.
 
-Comments, layout and docstrings do not count. Imports that are made by name at run time (importlib) are not seen.
+Comments, layout and docstrings do not count. Imports made by name at run time (importlib) are not seen.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-# Modules that decide where results lie and not what they are.
-APART = frozenset({"genens.store", "genens.source"})
+# Modules that decide where results lie and how they are kept, not what they are.
+APART = frozenset({"genens.store", "genens.files", "genens.source"})
 
-# module -> (its spec when it was read, digest of its code, modules it imports). A process runs the code it imported,
-# even if the file has changed since; importing or reloading the module again gives it a new spec.
+# module -> (its spec when it was read, digest of its code, modules it imports). A process runs the code it
+# imported, even if the file has changed since; importing or reloading the module again gives it a new spec.
 _read: dict[str, tuple[ModuleSpec, str, frozenset[str]]] = {}
 
 
@@ -35,13 +35,15 @@ def module_of(function: Callable) -> str:
     """The module that defines a function. ValueError for one whose source cannot be found by name."""
     name = getattr(function, "__qualname__", "")
     if not inspect.isfunction(function) or "<" in name or function.__module__ == "__main__":
-        raise ValueError(f"expected a function defined at the top of a module, so that its source can be hashed, got "
-                         f"{getattr(function, '__module__', '')}.{name or function!r:.60}; move it into the package")
+        raise ValueError(
+            f"expected a function defined at the top of a module, so that its source can be hashed, got "
+            f"{getattr(function, '__module__', '')}.{name or function!r:.60}; move it into the package"
+        )
     return function.__module__
 
 
 def closure(module: str) -> dict[str, str]:
-    """Every module of `module`'s package that it needs, itself included, each with the hex sha256 of its code."""
+    """Every module of `module`'s package that it needs, itself too, each with the hex sha256 of its code."""
     found: dict[str, str] = {}
     waiting = {module}
     while waiting:
@@ -51,7 +53,11 @@ def closure(module: str) -> dict[str, str]:
             continue
         if name not in _read or _read[name][0] is not spec:
             tree = _code(Path(spec.origin))
-            _read[name] = (spec, _digest(tree), _imported(tree, name, spec.submodule_search_locations is not None))
+            _read[name] = (
+                spec,
+                _digest(tree),
+                _imported(tree, name, spec.submodule_search_locations is not None),
+            )
         found[name] = _read[name][1]
         waiting |= _read[name][2]
     return dict(sorted(found.items()))
@@ -59,7 +65,9 @@ def closure(module: str) -> dict[str, str]:
 
 def package(folder: Path) -> dict[str, str]:
     """Every module in a folder, by its path there, with the hex sha256 of its code."""
-    return {path.relative_to(folder).as_posix(): _digest(_code(path)) for path in sorted(folder.rglob("*.py"))}
+    return {
+        path.relative_to(folder).as_posix(): _digest(_code(path)) for path in sorted(folder.rglob("*.py"))
+    }
 
 
 def _spec(module: str) -> ModuleSpec | None:
@@ -69,7 +77,9 @@ def _spec(module: str) -> ModuleSpec | None:
     else:
         try:
             spec = importlib.util.find_spec(module)
-        except ModuleNotFoundError:  # `from module import name` asks for module.name, whose parent is no package
+        except (
+            ModuleNotFoundError
+        ):  # `from module import name` asks for module.name, whose parent is no package
             return None
     return spec if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
@@ -78,9 +88,9 @@ def _code(path: Path) -> ast.Module:
     """The parsed source without its docstrings."""
     tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
     return tree
 
 
@@ -96,7 +106,7 @@ def _imported(tree: ast.Module, module: str, is_package: bool) -> frozenset[str]
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = parts[:len(parts) - node.level + 1] if node.level else []
+            above = parts[: len(parts) - node.level + 1] if node.level else []
             base = ".".join([*above, *filter(None, [node.module])])
             for alias in node.names:  # a module of that name, or else a name inside `base`
                 inner = f"{base}.{alias.name}"
@@ -111,9 +121,14 @@ def _same(one: str, other: str) -> bool:
 @functools.cache
 def _commit(folder: Path) -> tuple[str, bool | None]:
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+        ).stdout
+
     try:
-        return git("rev-parse", "HEAD").strip(), bool(git("status", "--porcelain", "--untracked-files=no").strip())
+        return git("rev-parse", "HEAD").strip(), bool(
+            git("status", "--porcelain", "--untracked-files=no").strip()
+        )
     except (OSError, subprocess.CalledProcessError):  # no git here, or not a clone
         return "unknown", None
 
@@ -126,10 +141,16 @@ def _processor() -> str:
 
 
 def provenance() -> dict[str, object]:
-    """Where and with what this runs: commit, whether it has uncommitted changes, versions, machine, CPUs, date."""
+    """Where and with what this runs: commit, whether files differ from it, versions, machine, CPUs, date."""
     commit, dirty = _commit(Path(__file__).resolve().parent)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"commit": commit, "dirty": dirty, "python": platform.python_version(),
-            "torch": importlib.metadata.version("torch"), "numpy": importlib.metadata.version("numpy"),
-            "machine": f"{platform.system()} {platform.machine()}, {_processor()}", "cpus": cpus,
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "torch": importlib.metadata.version("torch"),
+        "numpy": importlib.metadata.version("numpy"),
+        "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
+        "cpus": cpus,
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }

@@ -24,6 +24,11 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
 
+    def percent(self) -> str:
+        """A share as prose has it: 52 % (49 % to 55 %)."""
+        value, low, high = (f"{100 * x:.0f} %" for x in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
+
 
 def finite(values: object, name: str) -> np.ndarray:
     """The values as a float64 array. ValueError when there are none, or one of them is not finite."""

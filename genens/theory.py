@@ -59,7 +59,6 @@ def witnesses(codes: np.ndarray) -> np.ndarray:
     distribution of the codes says it all. It is read off the power spectrum of their indicator function on
     the 2^n bit vectors (a Walsh-Hadamard transform; MacWilliams's identity), without looking at pairs.
 
-    With h = n/2 the last count is the number of images whose complement is assigned too.
     Raises ValueError when n exceeds 26 or the codes differ in weight.
     """
     keys, n = _keys(codes)
@@ -83,6 +82,15 @@ def expected_witnesses(n: int, h: int) -> np.ndarray:
     """
     counts = np.array([0] + [comb(h, m) * comb(n - h, m) for m in range(1, h + 1)], dtype=np.float64)
     return counts / (comb(n, h) - 1)
+
+
+def complements(codes: np.ndarray) -> np.ndarray:
+    """Which images have a counterpart whose code is theirs with every bit flipped: bool (N,).
+
+    Ablating one of the two leaves exactly the members trained on the other.
+    """
+    keys, n = _keys(codes)
+    return np.isin(keys ^ np.uint64((1 << n) - 1), keys)
 
 
 def members_needed(N: int) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import multiprocessing
 import os
 import shutil
@@ -30,7 +29,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genens import codes as coding
-from genens import data, ensemble, profiles, store
+from genens import classifier, data, ensemble, profiles, store
 from genens.schedule import alpha_bars
 from genens.seeds import generator
 from genens.unet import UNet, UNetConfig, build
@@ -45,8 +44,8 @@ class Recipe:
     dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of
     Section 3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise.
     optimizer "adamw" or "adam"; schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged
-    weights that are kept; `clip` the largest gradient norm; precision of the forward pass; `flip` mirrors images at
-    random; `replace` draws minibatches with replacement.
+    weights that are kept; `clip` the largest gradient norm; precision of the forward pass; weight "simple" or "v" of
+    the loss (see `loss`); `flip` mirrors images at random; `replace` draws minibatches with replacement.
     """
 
     dataset: str
@@ -66,6 +65,7 @@ class Recipe:
     ema: float = 0.995
     clip: float = 1.0
     precision: str = "bfloat16"
+    weight: str = "simple"
     flip: bool = False
     replace: bool = False
     unet: dict = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
         known = {"optimizer": ("adamw", "adam"), "schedule": ("one-cycle", "constant"),
-                 "precision": ("bfloat16", "float32")}
+                 "precision": ("bfloat16", "float32"), "weight": ("simple", "v")}
         for name, allowed in known.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} as one of {', '.join(allowed)}; got {getattr(self, name)!r}")
@@ -118,13 +118,16 @@ def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int
             yield rows[first % N: first % N + size]
 
 
-def loss(model: UNet, x: Tensor, t: Tensor, noise: Tensor, bars: Tensor, precision: str = "float32") -> Tensor:
-    """The simple objective (Ho et al., Eq. 14): mean squared error of the noise predicted in
-    sqrt(bar_t) x + sqrt(1 - bar_t) noise. x, noise: (B, C, H, W); t: int64 (B,)."""
+def loss(
+    model: UNet, x: Tensor, t: Tensor, noise: Tensor, bars: Tensor, precision: str = "float32", weight: str = "simple"
+) -> Tensor:
+    """Mean squared error of the noise predicted in sqrt(bar_t) x + sqrt(1 - bar_t) noise: the simple objective (Ho et
+    al., Eq. 14), or with weight "v" each image's error over bar_t. x, noise: (B, C, H, W); t: int64 (B,)."""
     bar = bars[t].view(-1, 1, 1, 1)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         predicted = model(bar.sqrt() * x + (1 - bar).sqrt() * noise, t)
-    return (predicted.float() - noise).square().mean()
+    error = (predicted.float() - noise).square()
+    return (error / bar if weight == "v" else error).mean()
 
 
 class Trainer:
@@ -158,7 +161,7 @@ class Trainer:
         with torch.random.fork_rng(enabled=self.config.dropout > 0):
             if self.config.dropout > 0:  # dropout has no generator argument: seed the global one, then put it back
                 torch.manual_seed(draw.initial_seed())
-            value = loss(self.model, x, t, noise, self.bars, recipe.precision)
+            value = loss(self.model, x, t, noise, self.bars, recipe.precision, recipe.weight)
         self.optimizer.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
@@ -327,14 +330,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--missing", action="store_true", help="leave out ensembles that are there already")
     given = parser.parse_args(arguments)
     try:
-        wanted = recipes(given.profile)
+        wanted: dict[str, Recipe | None] = {"digits": None, **recipes(given.profile)}
         if given.only and given.only not in wanted:
-            raise ValueError(f"expected an ensemble of profile {given.profile}: {', '.join(wanted)}; got {given.only}")
+            raise ValueError(f"expected one of profile {given.profile}'s {', '.join(wanted)}; got {given.only}")
         for name, recipe in wanted.items():
             folder = ensemble.locate(name, given.profile)
-            if given.only in (None, name) and not (given.missing and (folder / "manifest.json").exists()):
-                written = train_ensemble(recipe, folder, given.members, given.device, given.workers)
-                print(json.dumps({"ensemble": name, "folder": str(folder), "written": written}))
+            if given.only not in (None, name) or given.missing and (folder / "manifest.json").exists():
+                continue
+            if recipe is None:  # the classifier that judges samples: seconds to minutes
+                classifier.build(folder, profile=given.profile)
+            elif not train_ensemble(recipe, folder, given.members, given.device, given.workers):
+                print(f"genens.train: {name} waits for its other members", file=sys.stderr)
     except (ValueError, OSError) as error:
         print(f"genens.train: {error}", file=sys.stderr)
         return 2

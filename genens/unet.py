@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genens.schedule import alpha_bars
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -23,7 +25,9 @@ class UNetConfig:
 
     `attention` lists the levels (0 is the finest) whose residual blocks attend over all positions;
     `blocks` counts residual blocks a level on the way down (one more on the way up);
-    `groups` is the number of groups in every GroupNorm; `patch` folds pixels into channels.
+    `groups` is the number of groups in every GroupNorm; `patch` folds pixels into channels. With `skip` the
+    layers' output F stands in eps = sqrt(1 - bar) x + sqrt(bar) F, so that they predict v = sqrt(bar) eps -
+    sqrt(1 - bar) x0 (Salimans and Ho 2022): at high noise, eps is nearly x, which a small network is slow to learn.
     """
 
     channels: int = 1
@@ -34,6 +38,7 @@ class UNetConfig:
     dropout: float = 0.0
     patch: int = 2
     groups: int = 8
+    skip: bool = False
     T: int = 1000
 
     def __post_init__(self) -> None:
@@ -134,6 +139,9 @@ class UNet(nn.Module):
         width, time_width = config.width, 4 * config.width
         folded = config.channels * config.patch**2
         self.register_buffer("embedding", timestep_embedding(config.T, width), persistent=False)
+        bar = torch.from_numpy(alpha_bars(config.T)).view(-1, 1, 1, 1)
+        self.register_buffer("signal", bar.sqrt(), persistent=False)
+        self.register_buffer("noise", (1 - bar).sqrt(), persistent=False)
         self.time1, self.time2 = nn.Linear(width, time_width), nn.Linear(time_width, time_width)
         self.head = nn.Conv2d(folded, width, 3, padding=1)
 
@@ -171,10 +179,14 @@ class UNet(nn.Module):
         nn.init.xavier_uniform_(self.tail.weight, gain=1e-5)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """x: (B, C, H, W) with sides a multiple of `config.stride`; t: (B,) int64 in 0..T-1; returns (B, C, H, W)."""
-        embedding = self.time2(F.silu(self.time1(self.embedding[t].to(x.dtype))))
+        """x: (B, C, H, W) with sides a multiple of `config.stride`; t: (B,) int64 in 0..T-1; returns (B, C, H, W).
+
+        The layers compute in the type of their weights, and the skip in that of x, whose last digits it needs.
+        """
+        dtype = self.head.weight.dtype
+        embedding = self.time2(F.silu(self.time1(self.embedding[t].to(dtype))))
         embedding = F.silu(embedding)
-        h = self.head(F.pixel_unshuffle(x, self.config.patch) if self.config.patch > 1 else x)
+        h = self.head(F.pixel_unshuffle(x, self.config.patch).to(dtype))
         skips = [h]
         for layer in self.down:
             h = layer(h, embedding)
@@ -183,8 +195,8 @@ class UNet(nn.Module):
             h = layer(h, embedding)
         for layer in self.up:
             h = layer(torch.cat([h, skips.pop()], dim=1) if isinstance(layer, Residual) else h, embedding)
-        h = self.tail(F.silu(self.norm(h)))
-        return F.pixel_shuffle(h, self.config.patch) if self.config.patch > 1 else h
+        h = F.pixel_shuffle(self.tail(F.silu(self.norm(h))), self.config.patch).to(x.dtype)
+        return self.noise[t].to(x.dtype) * x + self.signal[t].to(x.dtype) * h if self.config.skip else h
 
 
 def build(config: UNetConfig, seed: int) -> UNet:

@@ -222,7 +222,7 @@ def test_profile_and_notebook_that_disagree_are_one_line(tiny):
 
 
 def test_progress_is_live_on_the_terminal_and_absent_from_the_page(tiny):
-    tiny.write(GLUE + "\nimport sys\nprint('half way', file=sys.stderr)\nprint('done')")
+    tiny.write(GLUE + "\nimport sys\nprint('half', 'way', file=sys.stderr)\nprint('done')")
     done = tiny.build()
     assert done.returncode == 0 and "half way" in done.stderr
     assert "half way" not in tiny.page.read_text() and "done" in tiny.page.read_text()

@@ -14,15 +14,6 @@ from genens import classifier, data, store
 SHIPPED = store.home() / "weights" / "digits"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Weights are the same every time on one thread only."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def mnist():
     return data.load("mnist")
@@ -41,8 +32,8 @@ def copy(tmp_path):
 # ---------------------------------------------------------------- how good it is
 
 
-def test_a_fold_retrained_in_two_epochs_reads_digits_it_never_saw(mnist):
-    assert classifier.held_out_accuracy(mnist.images, mnist.labels, fold=0, folds=5, seed=7, epochs=2) >= 0.97
+def test_a_fold_retrained_in_one_epoch_reads_digits_it_never_saw(mnist):
+    assert classifier.held_out_accuracy(mnist.images, mnist.labels, fold=0, folds=5, seed=7, epochs=1) >= 0.97
 
 
 def test_the_shipped_weights_read_the_embedded_digits(model, mnist):
@@ -58,14 +49,18 @@ def test_the_manifest_states_the_data_the_settings_and_the_cross_validation(mnis
     assert manifest["data"]["digest"] == mnist.digest and manifest["data"]["images"] == 10_000
     assert manifest["training"]["profile"] == "laptop"
     assert manifest["network"]["widths"] == list(classifier.WIDTHS)
-    assert {"seed", "threads"} <= set(manifest["training"]) and manifest["made"]["torch"] and manifest["seconds"]
+    assert {"seed", "threads"} <= set(manifest["training"])
+    assert manifest["made"]["torch"] and manifest["seconds"] > 0
 
 
-def test_an_image_of_noise_gets_less_confidence_than_a_digit(model, mnist):
-    noise = torch.rand(200, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    _, sure = classifier.predict(model, data.to_unit(mnist.images[:200]))
-    _, unsure = classifier.predict(model, noise)
-    assert unsure.median() < sure.median()
+def test_confidence_tells_digits_from_static(model, mnist):
+    draws = torch.Generator().manual_seed(0)
+    _, sure = classifier.predict(model, data.to_unit(mnist.images[:1000]))
+    assert (sure > 0.9).double().mean() > 0.95
+    uniform = torch.rand(500, 1, 28, 28, generator=draws) * 2 - 1
+    normal, blank = torch.randn(500, 1, 28, 28, generator=draws), -torch.ones(1, 1, 28, 28)
+    for image in (uniform, normal, normal.sign(), blank, -blank):
+        assert (classifier.predict(model, image)[1] > 0.9).double().mean() < 0.01
 
 
 # ---------------------------------------------------------------- what it returns
@@ -102,16 +97,18 @@ def test_features_are_what_the_last_layer_reads(model, mnist):
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(mnist):
     few = mnist.take(96)
-    one, again, other = (classifier.train(few.images, few.labels, seed, epochs=2).state_dict() for seed in (3, 3, 4))
+    one, again, other = (
+        classifier.train(few.images, few.labels, seed, epochs=2).state_dict() for seed in (3, 3, 4)
+    )
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not torch.equal(one["head.weight"], other["head.weight"])
 
 
-def test_training_leaves_the_global_generator_alone(mnist):
-    before = torch.random.get_rng_state()
+def test_training_leaves_the_global_generator_and_the_threads_alone(mnist):
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
     classifier.train(mnist.images[:8], mnist.labels[:8], seed=0, epochs=1)
     classifier.load()
-    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(torch.random.get_rng_state(), before) and torch.get_num_threads() == threads
 
 
 def test_a_handful_of_images_is_enough_and_progress_is_reported(mnist):
@@ -119,21 +116,6 @@ def test_a_handful_of_images_is_enough_and_progress_is_reported(mnist):
     model = classifier.train(mnist.images[:3], mnist.labels[:3], seed=0, epochs=2, progress=steps.append)
     assert sum(steps) == classifier.count_steps(3, 2) == 2
     assert classifier.predict(model, data.to_unit(mnist.images[:3]))[0].shape == (3,)
-
-
-def test_augmented_digits_stay_digits_in_range_and_move(mnist):
-    y = data.to_unit(mnist.images[:64])
-    moved = classifier.augment(y, torch.Generator().manual_seed(0))
-    assert moved.shape == y.shape and moved.min() >= -1 and moved.max() <= 1.001
-    assert (moved - y).abs().flatten(1).amax(1).min() > 0.5
-    torch.testing.assert_close(moved.mean(), y.mean(), rtol=0.1, atol=0)
-
-
-def test_an_augmentation_of_nothing_is_the_identity(mnist, monkeypatch):
-    for name in ("ROTATION", "SCALE", "SHEAR", "SHIFT"):
-        monkeypatch.setattr(classifier, name, 0.0)
-    y = data.to_unit(mnist.images[:4])
-    torch.testing.assert_close(classifier.augment(y, torch.Generator().manual_seed(0)), y, rtol=0, atol=1e-4)
 
 
 def test_folds_hold_every_image_out_once():
@@ -223,11 +205,11 @@ def test_a_saved_classifier_loads_as_its_float16_self(tmp_path, mnist):
 
 def test_a_smoke_build_from_the_command_line_and_again_with_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
-    command = [sys.executable, "-m", "genens.classifier", "--profile", "smoke", "--out", str(tmp_path / "one")]
+    command = [sys.executable, "-m", "genens.classifier", "--profile", "smoke", "--out", tmp_path / "one"]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=store.home(), check=False)
     assert ran.returncode == 0, ran.stderr
     assert "of held-out digits right" in ran.stdout and "digit classifier, all images" in ran.stderr
-    again = classifier.build(tmp_path / "two", profile="smoke")  # every fold is in the store: this takes no training
+    again = classifier.build(tmp_path / "two", profile="smoke")  # every fold is in the store
     first = json.loads((tmp_path / "one" / "manifest.json").read_text())
     assert first["files"] == json.loads((tmp_path / "two" / "manifest.json").read_text())["files"]
     assert first["cross_validation"] == again["cross_validation"] and first["seconds"] == again["seconds"]

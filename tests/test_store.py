@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from genens import source, store
+from genens import files, source, store
 
 calls: list[dict] = []
 
@@ -57,7 +57,7 @@ def test_a_result_is_computed_once_and_then_read(fresh: Path) -> None:
         assert first[key].dtype == second[key].dtype
         np.testing.assert_array_equal(first[key], second[key])
     np.testing.assert_array_equal(second["values"], [0, 1, 4, 9, 16])
-    folder, = fresh.iterdir()
+    (folder,) = fresh.iterdir()
     assert folder == store.where("squares", squares, {"n": 5})
     assert everything_in(folder) == ["arrays.safetensors", "meta.json"]
     meta = json.loads((folder / "meta.json").read_text())
@@ -67,11 +67,13 @@ def test_a_result_is_computed_once_and_then_read(fresh: Path) -> None:
 def test_the_key_counts_parameters_and_inputs_and_nothing_uncounted() -> None:
     base = store.where("squares", squares, {"n": 5}, {"weights": "ab"})
     assert base == store.where("squares", squares, {"n": np.int64(5)}, {"weights": "ab"})
-    others = [store.where("squares", squares, {"n": 6}, {"weights": "ab"}),
-              store.where("squares", squares, {"n": 5}, {"weights": "cd"}),
-              store.where("squares", squares, {"n": 5}),
-              store.where("cubes", squares, {"n": 5}, {"weights": "ab"}),
-              store.where("squares", noise_rows, {"n": 5}, {"weights": "ab"})]
+    others = [
+        store.where("squares", squares, {"n": 6}, {"weights": "ab"}),
+        store.where("squares", squares, {"n": 5}, {"weights": "cd"}),
+        store.where("squares", squares, {"n": 5}),
+        store.where("cubes", squares, {"n": 5}, {"weights": "ab"}),
+        store.where("squares", noise_rows, {"n": 5}, {"weights": "ab"}),
+    ]
     assert len({base, *others}) == 5, "functions of one module share its source; all else differs"
     store.compute("squares", squares, {"n": 5}, {"weights": "ab"}, {"batch_size": 4})
     store.compute("squares", squares, {"n": 5}, {"weights": "ab"}, {"batch_size": 400})
@@ -80,22 +82,29 @@ def test_the_key_counts_parameters_and_inputs_and_nothing_uncounted() -> None:
 
 def test_strided_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.float32).reshape(4, 6)
-    store.save_arrays(tmp_path / "a.safetensors", {"turned": array.T, "every": array[::2, ::-1], "one": np.float64(3)})
+    store.save_arrays(
+        tmp_path / "a.safetensors", {"turned": array.T, "every": array[::2, ::-1], "one": np.float64(3)}
+    )
     back = store.load_arrays(tmp_path / "a.safetensors")
     np.testing.assert_array_equal(back["turned"], array.T)
     np.testing.assert_array_equal(back["every"], array[::2, ::-1])
     assert back["one"].shape == () and back["one"] == 3
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("squares", squares, {"n": object()}), "pass live objects"),
-    (("squares", squares, {"n": float("nan")}), "JSON"),
-    (("Bad Kind", squares, {"n": 1}), "expected a kind"),
-    (("squares", squares, {"n": 1}, {"weights": None}), "digest of input 'weights'"),
-    (("squares", lambda n: {}, {"n": 1}), "top of a module"),
-    (("squares", squares, {"n": 1}, None, {"power": "x"}), None),
-])
-def test_arguments_that_cannot_be_hashed_are_refused(arguments: tuple, words: str | None, fresh: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("squares", squares, {"n": object()}), "pass live objects"),
+        (("squares", squares, {"n": float("nan")}), "JSON"),
+        (("Bad Kind", squares, {"n": 1}), "expected a kind"),
+        (("squares", squares, {"n": 1}, {"weights": None}), "digest of input 'weights'"),
+        (("squares", lambda n: {}, {"n": 1}), "top of a module"),
+        (("squares", squares, {"n": 1}, None, {"power": "x"}), None),
+    ],
+)
+def test_arguments_that_cannot_be_hashed_are_refused(
+    arguments: tuple, words: str | None, fresh: Path
+) -> None:
     if words is None:
         with pytest.raises(TypeError):  # the function's own error passes through
             store.compute(*arguments)
@@ -106,7 +115,9 @@ def test_arguments_that_cannot_be_hashed_are_refused(arguments: tuple, words: st
     assert not fresh.exists()
 
 
-@pytest.mark.parametrize("damage", ["truncate", "edit", "remove", "edit_meta", "truncate_meta", "remove_meta"])
+@pytest.mark.parametrize(
+    "damage", ["truncate", "edit", "remove", "edit_meta", "truncate_meta", "remove_meta"]
+)
 def test_a_damaged_result_is_an_error_that_says_what_to_delete(damage: str) -> None:
     store.compute("squares", squares, {"n": 5})
     folder = store.where("squares", squares, {"n": 5})
@@ -134,17 +145,19 @@ def test_a_damaged_result_is_an_error_that_says_what_to_delete(damage: str) -> N
 
 @pytest.mark.parametrize("problem", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("at", [0, 1])
-def test_a_write_that_fails_leaves_nothing(problem: BaseException, at: int, fresh: Path,
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_nothing(
+    problem: BaseException, at: int, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written: list[Path] = []
-    write = store._write
+    write = files._write
 
     def failing(path: Path, content: bytes) -> None:
-        write(path, content[:len(content) // 2])
+        write(path, content[: len(content) // 2])
         if len(written) == at:
             raise problem
         written.append(path)
-    monkeypatch.setattr(store, "_write", failing)
+
+    monkeypatch.setattr(files, "_write", failing)
     with pytest.raises(type(problem)) as caught:
         store.compute("squares", squares, {"n": 5})
     assert everything_in(fresh) == []
@@ -152,14 +165,14 @@ def test_a_write_that_fails_leaves_nothing(problem: BaseException, at: int, fres
         assert caught.value.errno == errno.ENOSPC
         assert str(fresh) in str(caught.value) and "free some space" in str(caught.value)
         assert str(caught.value).count("could not write") == 1 and "\n" not in str(caught.value)
-    monkeypatch.setattr(store, "_write", write)
+    monkeypatch.setattr(files, "_write", write)
     assert len(store.compute("squares", squares, {"n": 5})["values"]) == 5
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_really_full_disk_is_reported(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = store._write
-    monkeypatch.setattr(store, "_write", lambda path, content: write(Path("/dev/full"), content))
+    write = files._write
+    monkeypatch.setattr(files, "_write", lambda path, content: write(Path("/dev/full"), content))
     with pytest.raises(OSError, match="No space left on device"):
         store.compute("squares", squares, {"n": 5})
     assert everything_in(fresh) == []
@@ -183,7 +196,9 @@ def test_two_writers_of_the_same_results_do_not_disturb_each_other(fresh: Path) 
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     assert len(list(fresh.iterdir())) == 12, "no temporary folder is left"
     for n in range(12):
-        np.testing.assert_array_equal(store.compute("squares", squares, {"n": n + 1})["values"], np.arange(n + 1) ** 2)
+        np.testing.assert_array_equal(
+            store.compute("squares", squares, {"n": n + 1})["values"], np.arange(n + 1) ** 2
+        )
     assert calls == []
 
 
@@ -196,14 +211,20 @@ def oracle(n: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("chunk", [1, 4, 10, 64])
 def test_chunks_join_to_the_whole(chunk: int) -> None:
-    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 10, chunk, {"seed": 3})["rows"], oracle(10, 3))
+    np.testing.assert_array_equal(
+        store.chunked("noise", noise_rows, 10, chunk, {"seed": 3})["rows"], oracle(10, 3)
+    )
 
 
-def test_a_larger_n_only_adds_chunks_and_a_smaller_one_computes_nothing(capsys: pytest.CaptureFixture) -> None:
+def test_a_larger_n_only_adds_chunks_and_a_smaller_one_computes_nothing(
+    capsys: pytest.CaptureFixture,
+) -> None:
     store.chunked("noise", noise_rows, 8, 4, {"seed": 3})
     assert "noise" in capsys.readouterr().err
     calls.clear()
-    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 12, 4, {"seed": 3})["rows"], oracle(12, 3))
+    np.testing.assert_array_equal(
+        store.chunked("noise", noise_rows, 12, 4, {"seed": 3})["rows"], oracle(12, 3)
+    )
     assert [call["indices"] for call in calls] == [range(8, 12)]
     calls.clear()
     capsys.readouterr()
@@ -216,13 +237,15 @@ def test_a_stopped_run_goes_on_where_it_was() -> None:
     with pytest.raises(KeyboardInterrupt):
         store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, uncounted={"stop_at": 8}, progress=False)
     calls.clear()
-    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, progress=False)["rows"],
-                                  oracle(12, 3))
+    np.testing.assert_array_equal(
+        store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, progress=False)["rows"], oracle(12, 3)
+    )
     assert [call["indices"] for call in calls] == [range(8, 12)]
 
 
-@pytest.mark.parametrize(("n", "chunk", "name"), [(0, 4, "n"), (-1, 4, "n"), (4, 0, "chunk"), (2.5, 4, "n"),
-                                                  (True, 4, "n")])
+@pytest.mark.parametrize(
+    ("n", "chunk", "name"), [(0, 4, "n"), (-1, 4, "n"), (4, 0, "chunk"), (2.5, 4, "n"), (True, 4, "n")]
+)
 def test_sizes_must_be_positive_whole_numbers(n: object, chunk: object, name: str) -> None:
     with pytest.raises(ValueError, match=f"expected {name} as a whole number of at least 1"):
         store.chunked("noise", noise_rows, n, chunk, {"seed": 3})
@@ -237,12 +260,16 @@ def test_a_function_must_return_one_row_for_each_index(fresh: Path) -> None:
 # ---------------------------------------------------------------- source
 
 
-FILES = {"__init__": "from fakepack.plots import draw\n",
-         "base": "def double(x):\n    return 2 * x\n",
-         "middle": "from . import base\n\n\ndef four(x):\n    from fakepack.late import shift\n    return shift(base.double(x))\n",
-         "late": "SHIFT = 1\n\n\ndef shift(x):\n    return x + SHIFT\n",
-         "top": "import numpy\nfrom fakepack.middle import four\n\n\ndef run(n):\n    return {'x': numpy.array([four(n)])}\n",
-         "plots": "from fakepack import top\n\n\ndef draw(x):\n    return x\n"}
+FILES = {
+    "__init__": "from fakepack.plots import draw\n",
+    "base": "def double(x):\n    return 2 * x\n",
+    "middle": "from . import base\n\n\ndef four(x):\n"
+    "    from fakepack.late import shift\n    return shift(base.double(x))\n",
+    "late": "SHIFT = 1\n\n\ndef shift(x):\n    return x + SHIFT\n",
+    "top": "import numpy\nfrom fakepack.middle import four\n\n\n"
+    "def run(n):\n    return {'x': numpy.array([four(n)])}\n",
+    "plots": "from fakepack import top\n\n\ndef draw(x):\n    return x\n",
+}
 
 
 @pytest.fixture
@@ -267,20 +294,26 @@ def fake_run() -> object:
 
 def test_the_closure_holds_what_a_module_imports_and_no_more(fakepack: Path) -> None:
     fake_run()
-    assert set(source.closure("fakepack.top")) == {f"fakepack.{name}" for name in ("top", "middle", "base", "late")}
+    assert set(source.closure("fakepack.top")) == {
+        f"fakepack.{name}" for name in ("top", "middle", "base", "late")
+    }
     assert "fakepack.plots" in source.closure("fakepack"), "the package itself imports plots"
 
 
-@pytest.mark.parametrize(("module", "old", "new", "changes"), [
-    ("plots", "return x", "return 3 * x", False),
-    ("__init__", "draw", "draw as paint", False),
-    ("top", "[four(n)]", "[four(n + 1)]", True),
-    ("base", "2 * x", "3 * x", True),
-    ("late", "SHIFT = 1", "SHIFT = 2", True),
-    ("base", "def double(x):\n", "def double(x):\n    \"\"\"Twice.\"\"\"\n    # a comment\n\n", False),
-])
-def test_editing_a_module_makes_a_new_key_exactly_where_it_matters(module: str, old: str, new: str, changes: bool,
-                                                                   fakepack: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "old", "new", "changes"),
+    [
+        ("plots", "return x", "return 3 * x", False),
+        ("__init__", "draw", "draw as paint", False),
+        ("top", "[four(n)]", "[four(n + 1)]", True),
+        ("base", "2 * x", "3 * x", True),
+        ("late", "SHIFT = 1", "SHIFT = 2", True),
+        ("base", "def double(x):\n", 'def double(x):\n    """Twice."""\n    # a comment\n\n', False),
+    ],
+)
+def test_editing_a_module_makes_a_new_key_exactly_where_it_matters(
+    module: str, old: str, new: str, changes: bool, fakepack: Path
+) -> None:
     before = store.where("fake", fake_run(), {"n": 1})
     file = fakepack / f"{module}.py"
     assert old in file.read_text()
@@ -299,11 +332,11 @@ def test_a_file_edited_after_its_import_counts_once_it_is_reloaded(fakepack: Pat
 
 
 def test_no_module_of_the_core_below_plots_depends_on_plots_or_ledger() -> None:
-    package = Path(store.__file__).parent
-    above = {"genens.plots", "genens.plots_codes", "genens.ledger"}
-    for file in package.glob("*.py"):
-        if file.stem not in {"__init__", "plots", "plots_codes", "ledger"}:
-            assert not above & set(source.closure(f"genens.{file.stem}")), f"{file.name} imports upwards"
+    names = {file.stem for file in Path(store.__file__).parent.glob("*.py")} - {"__init__"}
+    above = {name for name in names if name.startswith("plots")} | {"ledger", "pages"}
+    for name in names - above:
+        upwards = {f"genens.{each}" for each in above} & set(source.closure(f"genens.{name}"))
+        assert not upwards, f"{name} imports {upwards}: an edited figure would re-run a computation"
 
 
 def test_the_digest_of_all_source_is_stable() -> None:
@@ -316,34 +349,49 @@ def test_the_digest_of_all_source_is_stable() -> None:
 def test_a_folder_is_read_back_with_its_manifest(tmp_path: Path) -> None:
     store.write_folder(tmp_path / "w" / "demo", {"a.bin": b"alpha", "b.bin": b""}, {"seed": 3})
     manifest = store.read_folder(tmp_path / "w" / "demo")
-    assert manifest["seed"] == 3 and manifest["files"]["a.bin"] == {"sha256": store.sha256(b"alpha"), "bytes": 5}
+    assert manifest["seed"] == 3 and manifest["files"]["a.bin"] == {
+        "sha256": store.sha256(b"alpha"),
+        "bytes": 5,
+    }
     assert (tmp_path / "w" / "demo" / "a.bin").read_bytes() == b"alpha"
     store.write_folder(tmp_path / "w" / "demo", {"c.bin": b"gamma"}, {"seed": 4})
     assert everything_in(tmp_path / "w") == ["demo", "demo/c.bin", "demo/manifest.json"]
     assert store.read_folder(tmp_path / "w" / "demo")["seed"] == 4
 
 
-@pytest.mark.parametrize(("damage", "error", "words"), [
-    ("no folder", FileNotFoundError, "manifest.json, found no such file"),
-    ("missing", FileNotFoundError, "a.bin, which manifest.json lists, found no such file"),
-    ("truncated", ValueError, "a.bin is truncated or edited: expected 5 bytes, found 4"),
-    ("edited", ValueError, "a.bin was edited"),
-    ("manifest edited", ValueError, "manifest.json was edited"),
-    ("manifest truncated", ValueError, "manifest.json is damaged"),
-    ("manifest not ours", ValueError, "manifest.json is damaged"),
-])
-def test_a_damaged_folder_is_one_clear_error(damage: str, error: type[Exception], words: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "error", "words"),
+    [
+        ("no folder", FileNotFoundError, "manifest.json, found no such file"),
+        ("missing", FileNotFoundError, "a.bin, which manifest.json lists, found no such file"),
+        ("truncated", ValueError, "a.bin is truncated or edited: expected 5 bytes, found 4"),
+        ("edited", ValueError, "a.bin was edited"),
+        ("manifest edited", ValueError, "manifest.json was edited"),
+        ("manifest truncated", ValueError, "manifest.json is damaged"),
+        ("manifest not ours", ValueError, "manifest.json is damaged"),
+    ],
+)
+def test_a_damaged_folder_is_one_clear_error(
+    damage: str, error: type[Exception], words: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "demo"
     store.write_folder(folder, {"a.bin": b"alpha"}, {"seed": 3})
     manifest = folder / "manifest.json"
     match damage:
-        case "no folder": folder = tmp_path / "other"
-        case "missing": (folder / "a.bin").unlink()
-        case "truncated": (folder / "a.bin").write_bytes(b"alph")
-        case "edited": (folder / "a.bin").write_bytes(b"alpHa")
-        case "manifest edited": manifest.write_text(manifest.read_text().replace('"seed": 3', '"seed": 4'))
-        case "manifest truncated": manifest.write_text(manifest.read_text()[:40])
-        case "manifest not ours": manifest.write_text("[1, 2]")
+        case "no folder":
+            folder = tmp_path / "other"
+        case "missing":
+            (folder / "a.bin").unlink()
+        case "truncated":
+            (folder / "a.bin").write_bytes(b"alph")
+        case "edited":
+            (folder / "a.bin").write_bytes(b"alpHa")
+        case "manifest edited":
+            manifest.write_text(manifest.read_text().replace('"seed": 3', '"seed": 4'))
+        case "manifest truncated":
+            manifest.write_text(manifest.read_text()[:40])
+        case "manifest not ours":
+            manifest.write_text("[1, 2]")
     with pytest.raises(error, match=words) as caught:
         store.read_folder(folder)
     assert "\n" not in str(caught.value) and "make train" in str(caught.value)
@@ -358,6 +406,7 @@ def test_a_failed_replacement_keeps_the_old_folder(tmp_path: Path, monkeypatch: 
         if len(moves) == 2:  # the old folder is aside, the new one is about to take its place
             raise OSError(errno.EIO, "Input/output error")
         replace(origin, target)
+
     monkeypatch.setattr(os, "replace", failing)
     with pytest.raises(OSError, match="could not write"):
         store.write_folder(tmp_path / "demo", {"a.bin": b"beta"}, {"seed": 4})
@@ -367,12 +416,13 @@ def test_a_failed_replacement_keeps_the_old_folder(tmp_path: Path, monkeypatch: 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.atomic_write(tmp_path / "deep" / "a.json", "old")
-    write = store._write
+    write = files._write
 
     def failing(path: Path, content: bytes) -> None:
         write(path, content[:1])
         raise OSError(errno.ENOSPC, "No space left on device")
-    monkeypatch.setattr(store, "_write", failing)
+
+    monkeypatch.setattr(files, "_write", failing)
     with pytest.raises(OSError, match="nothing half-written is left"):
         store.atomic_write(tmp_path / "deep" / "a.json", "newer")
     assert (tmp_path / "deep" / "a.json").read_text() == "old"
@@ -397,4 +447,8 @@ def test_only_arrays_of_numbers_are_stored(bad: object) -> None:
 def test_provenance_names_no_folder_or_host() -> None:
     found = store.provenance()
     assert set(found) == {"commit", "dirty", "python", "torch", "numpy", "machine", "cpus", "date"}
-    assert found["cpus"] >= 1 and os.uname().nodename not in str(found) and str(Path.home()) + "/" not in str(found)
+    assert (
+        found["cpus"] >= 1
+        and os.uname().nodename not in str(found)
+        and str(Path.home()) + "/" not in str(found)
+    )

@@ -85,6 +85,18 @@ def test_witnesses_counts_duplicates_as_pairs_without_any():
     assert theory.witnesses(twice).tolist() == [14, 0, 14 * 12, 0]
 
 
+@given(any_codes())
+@settings(max_examples=50, deadline=None)
+def test_complements_agrees_with_looking_at_every_pair(bits):
+    assert theory.complements(bits).tolist() == [any((x ^ y).all() for y in bits) for x in bits]
+
+
+def test_complements_are_the_pairs_with_as_many_witnesses_as_members_left():
+    drawn = codes.constant_weight(10_000, 16, 8, seed=0)
+    assert theory.complements(drawn).sum() == theory.witnesses(drawn)[8] > 0
+    assert theory.complements(codes.constant_weight(5, 64, 32, seed=0)).sum() == 0
+
+
 def test_expected_witnesses_is_what_all_codes_have():
     for n, h in [(4, 2), (7, 3), (10, 5), (9, 6)]:
         every = codes.unrank(range(comb(n, h)), n, h)

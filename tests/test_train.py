@@ -114,7 +114,7 @@ def test_kill_minus_nine_and_start_again(tmp_path):
         "import sys, pathlib; from genens import profiles, train\n"
         f"profiles.folder = lambda: pathlib.Path({str(profiles)!r})\n"
         "train.train_ensemble.__defaults__ = (None, 'cpu', 1, 0.3)\n"
-        "if __name__ == '__main__': sys.exit(train.main(['--profile', 'toy', '--workers', '1']))\n"
+        "if __name__ == '__main__': sys.exit(train.main(['--profile', 'toy', '--only', 'pair', '--workers', '1']))\n"
     )
     script = tmp_path / "toy.py"
     script.write_text(program)
@@ -151,7 +151,7 @@ def test_impossible_recipes_are_refused(wrong):
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [(["--profile", "nope"], "expected a profile among"), (["--only", "nope"], "expected an ensemble of profile")],
+    [(["--profile", "nope"], "expected a profile among"), (["--only", "nope"], "expected one of profile")],
 )
 def test_the_command_line_says_what_it_expected(arguments, message, capsys):
     assert train.main(arguments) == 2

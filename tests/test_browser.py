@@ -1,0 +1,194 @@
+"""The smoke book as a reader sees it: in Chromium, from file://, on a phone and on a desk, by day and by night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from conftest import ROOT
+
+WIDTHS = {"phone": 390, "desk": 1280}
+SCREENSHOTS = ROOT / "_build" / "screenshots"
+
+
+def toc_pages(node) -> list[str]:
+    """Pages of _toc.yml, found without book/build.py."""
+    if isinstance(node, list):
+        return [page for item in node for page in toc_pages(item)]
+    own = [node[key] for key in ("root", "file") if key in node]
+    return own + [page for value in node.values() if isinstance(value, list) for page in toc_pages(value)]
+
+
+PAGES = [f"{page}.html" for page in toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))]
+
+
+@dataclass
+class Visit:
+    """An open page and what it did while it was open."""
+
+    page: object
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def complaints_about(self, book) -> list[str]:
+        """Console errors, failed requests, and requests that left the book."""
+        home = book.html.as_uri()
+        outside = [url for url in self.requests if not url.startswith((home, "data:", "blob:"))]
+        return self.complaints + [f"request left the book: {url[:200]}" for url in outside]
+
+
+@contextmanager
+def visit(browser, address: str, width: int, scheme: str) -> Iterator[Visit]:
+    """Opens an address in a fresh profile and waits until formulas are set."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    seen = Visit(page)
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.on("requestfailed", lambda request: seen.complaints.append(f"failed: {request.url[:200]}"))
+    page.on("pageerror", lambda error: seen.complaints.append(f"script error: {error}"))
+    page.on("console", lambda line: line.type == "error" and seen.complaints.append(f"console: {line.text}"))
+    page.goto(address, wait_until="load")
+    page.wait_for_function("!window.MathJax || (MathJax.startup.promise && MathJax.startup.promise.then(() => true))")
+    page.wait_for_timeout(100)
+    yield seen
+    context.close()
+
+
+# ---------------------------------------------------------------- every page, four ways
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize("name", [*PAGES, "search.html", "genindex.html"])
+def test_page_is_sound(name, width, scheme, book, browser):
+    with visit(browser, (book.html / name).as_uri(), width, scheme) as seen:
+        page = seen.page
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        shot = SCREENSHOTS / f"{Path(name).stem}-{width}-{scheme}.png"
+        page.screenshot(path=shot, full_page=True, animations="disabled")
+        assert not seen.complaints_about(book)
+        assert page.locator("main h1 >> visible=true").count() >= 1
+        assert page.locator("mjx-merror").count() == 0
+        bare = "els => els.filter(e => !e.querySelector('mjx-container')).map(e => e.textContent.slice(0, 80))"
+        assert page.eval_on_selector_all(".math", bare) == []
+        broken = "els => els.filter(e => !e.complete || !e.naturalWidth).map(e => e.src.slice(0, 80))"
+        assert page.eval_on_selector_all("img", broken) == []
+        assert page.eval_on_selector_all("main img", "els => els.filter(e => !e.alt.trim()).length") == 0
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert page.locator("html").get_attribute("data-theme") == scheme
+        prose = page.eval_on_selector_all("main p, main figcaption, main td", "els => els.map(e => e.textContent)")
+        assert not [text for text in prose if "np.int64(" in text or "np.float64(" in text], "a number shows its type"
+        for theme in ("light", "dark"):
+            shown = page.eval_on_selector_all(f".only-{theme}", "els => els.some(e => e.offsetParent !== null)")
+            assert not (shown and theme != scheme), f"a figure drawn for {theme} pages is visible on a {scheme} one"
+
+
+def test_index_leads_to_the_first_page(book, browser):
+    with visit(browser, (book.html / "index.html").as_uri(), 1280, "light") as seen:
+        seen.page.wait_for_url("**/intro.html")
+        assert not seen.complaints_about(book)
+
+
+# ---------------------------------------------------------------- moving about
+
+
+def test_sidebar_folds_away_and_comes_back_on_a_desk(book, browser):
+    with visit(browser, (book.html / PAGES[1]).as_uri(), 1280, "light") as seen:
+        link, toggle = seen.page.locator(f"#pst-primary-sidebar a[href*='{Path(PAGES[2]).name}']"), ".primary-toggle"
+        assert link.is_visible()
+        seen.page.click(toggle)
+        link.wait_for(state="hidden")
+        seen.page.click(toggle)
+        link.wait_for(state="visible")
+        link.click()
+        seen.page.wait_for_url(f"**/{PAGES[2]}")
+        assert not seen.complaints_about(book)
+
+
+def test_sidebar_opens_on_a_phone_and_leads_somewhere(book, browser):
+    with visit(browser, (book.html / PAGES[1]).as_uri(), 390, "light") as seen:
+        link = seen.page.locator(f"#pst-primary-sidebar-modal a[href*='{Path(PAGES[2]).name}']")
+        assert not link.is_visible()
+        seen.page.click(".primary-toggle")
+        link.wait_for(state="visible")
+        link.click()
+        seen.page.wait_for_url(f"**/{PAGES[2]}")
+        assert not seen.complaints_about(book)
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_search_finds_a_word_and_leads_to_it(width, book, browser):
+    with visit(browser, (book.html / PAGES[0]).as_uri(), width, "light") as seen:
+        page = seen.page
+        page.locator("button.search-button-field, button.search-button").locator("visible=true").first.click()
+        field = page.locator("#pst-search-dialog input[type=search], .search-dialog input").first
+        field.fill("scorecard")
+        field.press("Enter")
+        page.wait_for_url("**/search.html?q=scorecard*")
+        result = page.locator("#search-results li a").first
+        result.wait_for(state="visible")
+        result.click()
+        page.wait_for_load_state("load")
+        assert "scorecard" in page.locator("main").inner_text().lower()
+        assert not seen.complaints_about(book)
+
+
+def test_theme_button_changes_the_theme(book, browser):
+    with visit(browser, (book.html / PAGES[1]).as_uri(), 1280, "light") as seen:
+        themes = set()
+        for _ in range(3):
+            seen.page.locator("button.theme-switch-button").locator("visible=true").first.click()
+            themes.add(seen.page.locator("html").get_attribute("data-theme"))
+        assert themes == {"light", "dark"}
+
+
+# ---------------------------------------------------------------- every link
+
+
+class Anchors(HTMLParser):
+    """The names on a page, and what it links to or shows."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.names: set[str] = {""}
+        self.targets: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        """Collects ids, hrefs and sources."""
+        given = dict(attrs)
+        self.names |= {given[key] for key in ("id", "name") if given.get(key)}
+        target = given.get("href" if tag in ("a", "link") else "src")
+        if target:
+            self.targets.append(target)
+
+
+def finished_pages(book) -> list[Path]:
+    """Every page of the book; the theme leaves a template of its own among the static files."""
+    return [path for path in book.html.rglob("*.html") if "_static" not in path.parts]
+
+
+def test_every_internal_link_and_image_leads_somewhere(book):
+    pages = {path.resolve(): Anchors(path.read_text()) for path in finished_pages(book)}
+    broken = []
+    for path, anchors in pages.items():
+        for target in anchors.targets:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not file.is_file() or (file in pages and unquote(parts.fragment) not in pages[file].names):
+                broken.append(f"{path.relative_to(book.html)} -> {target}")
+    assert not broken
+
+
+def test_links_that_leave_the_book_are_https(book):
+    targets = {t for path in finished_pages(book) for t in Anchors(path.read_text()).targets}
+    leaving = {t for t in targets if urlsplit(t).scheme not in ("", "data", "mailto")}
+    assert all(t.startswith("https://") for t in leaving), leaving

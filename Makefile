@@ -30,7 +30,8 @@ $(READY): pyproject.toml
 	  echo "make: $(PYTHON) is not on PATH: install Python 3.11, or name another with PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "make: $(PYTHON) cannot make a virtual environment: apt-get install python3.11-venv" >&2; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[book,test]"
+	@echo 'installing into $(VENV): PyTorch is large, this takes minutes'
+	$(BIN)/pip install --disable-pip-version-check -e ".[book,test]"
 	@touch $@
 
 book: profile $(READY)

@@ -185,13 +185,14 @@ class Trainer:
                       f"first.{name}": moments["exp_avg"], f"second.{name}": moments["exp_avg_sq"]}
         return found
 
-    def save(self, path: Path, seconds: float) -> None:
-        """The whole state as one safetensors file, replaced atomically."""
-        note = {"step": str(self.step), "seconds": f"{seconds:.1f}", "loss": f"{np.mean(self.losses[-200:]):.5f}"}
+    def save(self, path: Path, wall: float, cpu: float) -> None:
+        """The whole state as one safetensors file, replaced atomically; `wall` and `cpu` seconds are noted in it."""
+        note = {"step": str(self.step), "wall": f"{wall:.1f}", "cpu": f"{cpu:.1f}",
+                "loss": f"{np.mean(self.losses[-200:]):.5f}"}
         store.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
 
-    def resume(self, path: Path) -> float:
-        """Continue from a checkpoint; returns the seconds already spent."""
+    def resume(self, path: Path) -> tuple[float, float]:
+        """Continue from a checkpoint; returns the wall and the processor seconds already spent."""
         with safe_open(path, "pt") as file:
             note = file.metadata()
             for name, tensor in self._tensors().items():
@@ -200,7 +201,7 @@ class Trainer:
         self.losses = [float(note["loss"])]
         self.rows = batches(len(self.images), self.recipe.batch, self.recipe.replace, self.recipe.seed, self.member,
                             self.step)
-        return float(note["seconds"])
+        return float(note["wall"]), float(note["cpu"])
 
 
 def train_member(
@@ -212,15 +213,16 @@ def train_member(
     With `checkpoint`, the state is written there every `save_every` seconds and at the end, and read back first.
     """
     trainer = Trainer(images, recipe, member, device)
-    before = trainer.resume(checkpoint) if checkpoint is not None and checkpoint.exists() else 0.0
-    began = saved = time.perf_counter()
+    wall, cpu = trainer.resume(checkpoint) if checkpoint is not None and checkpoint.exists() else (0.0, 0.0)
+    saved = time.perf_counter()
+    wall, cpu = saved - wall, time.process_time() - cpu  # from here on: when it would have begun, uninterrupted
     while trainer.step < recipe.steps:
         trainer.losses.append(trainer.advance())
-        if report:
+        if report is not None:
             report(trainer.step)
         now, done = time.perf_counter(), trainer.step == recipe.steps
         if checkpoint is not None and (done or now - saved >= save_every):
-            trainer.save(checkpoint, before + now - began)
+            trainer.save(checkpoint, now - wall, time.process_time() - cpu)
             saved = now
     return trainer.state()
 
@@ -301,7 +303,8 @@ def train_ensemble(
     ensemble.save(folder, states, codes, {
         "recipe": asdict(recipe), "unet": UNetConfig(**recipe.unet).to_dict(), "shape": list(images.images.shape[1:]),
         "data": images.digest, "images": len(images), "split_sizes": coding.split_sizes(codes).tolist(),
-        "member_seconds": [float(note["seconds"]) for _, note in notes],
+        "member_wall_seconds": [float(note["wall"]) for _, note in notes],
+        "member_cpu_seconds": [float(note["cpu"]) for _, note in notes],  # one thread: its wall time when undisturbed
         "member_loss": [float(note["loss"]) for _, note in notes],
         "workers": workers or os.cpu_count(), "device": device, "made": store.provenance(),
     })

@@ -72,9 +72,9 @@ def test_every_ordered_assignment_is_equally_likely(N, n, h):
 
 @pytest.mark.parametrize(("n", "h"), [(16, 8), (24, 12)])
 def test_all_codes_in_use_is_allowed_and_fast(n, h):
-    began = time.perf_counter()
+    began = time.process_time()
     drawn = codes.constant_weight(comb(n, h), n, h, seed=1)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
     keys = np.sort(drawn @ (1 << np.arange(n, dtype=np.int64)))
     assert (np.diff(keys) > 0).all()
     assert (codes.split_sizes(drawn) == comb(n - 1, h - 1)).all()

@@ -60,9 +60,9 @@ def test_guarantee_above_26_members():
 def test_guarantee_decides_celeba_in_seconds():
     """Theorem 1, part 1 on 202,599 codes of 24 members: 41 billion ordered pairs."""
     drawn = codes.constant_weight(202_599, 24, 12, seed=0)
-    began = time.perf_counter()
+    began = time.process_time()
     found = theory.guarantee(drawn)
-    assert time.perf_counter() - began < 30
+    assert time.process_time() - began < 30
     assert found.holds and found.pairs == 202_599 * 202_598
     drawn[200_000] |= drawn[100_000]
     spoilt = theory.guarantee(drawn)

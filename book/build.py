@@ -9,14 +9,15 @@ What lands where, below --out (_build unless told otherwise):
     html/index.html       the book; a build that fails leaves the previous one as it was
     store/                the artifacts that the chapters compute (unless GENENS_STORE names another place)
 
-A chapter runs again when its notebook, its parameters, any module of genens, a weights manifest, the claims or a
-numerical library has changed; what it computes is kept in the store, so running it again is cheap.
+A chapter runs again when its notebook, its parameters, a module of genens, a weights manifest, the claims or
+a library has changed; what it computes is kept in the store, so running it again is cheap.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -39,6 +40,9 @@ SCORECARD = "scorecard"
 SHIPPED = "laptop"  # its weights come with the clone: should one be missing, the chapter says so
 LIBRARIES = ("matplotlib", "numpy", "scipy", "torch", "torchvision")
 RENDERERS = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme", "sphinx-proof", "sphinxcontrib-bibtex")
+
+
+say = functools.partial(print, flush=True)  # a line of progress, at once even into a pipe
 
 
 class BuildError(Exception):
@@ -67,12 +71,9 @@ def toc_pages(toc: Path = ROOT / "_toc.yml") -> list[str]:
         if isinstance(node, list):
             for item in node:
                 yield from walk(item)
-        elif isinstance(node, dict):
-            for key, value in node.items():
-                if key in ("root", "file"):
-                    yield value
-                elif isinstance(value, list):
-                    yield from walk(value)
+            return
+        yield from (node[key] for key in ("root", "file") if key in node)
+        yield from walk([child for value in node.values() if isinstance(value, list) for child in value])
 
     return list(walk(yaml.safe_load(toc.read_text(encoding="utf-8"))))
 
@@ -87,10 +88,10 @@ def source_of(page: str) -> Path:
 
 
 def defaults(notebook: Path) -> dict[str, Any]:
-    """Values in a notebook's one `parameters` cell; BuildError when there is not exactly one, or it computes."""
+    """Values in a notebook's one `parameters` cell; BuildError when there is not just one, or it computes."""
     cells = [c for c in nbformat.read(notebook, 4).cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
-        raise BuildError(f"{notebook.name}: expected exactly one cell tagged `parameters`, found {len(cells)}")
+        raise BuildError(f"{notebook.name}: expected one cell tagged `parameters`, found {len(cells)}")
     values: dict[str, Any] = {}
     for statement in ast.parse(cells[0].source).body:
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
@@ -98,7 +99,8 @@ def defaults(notebook: Path) -> dict[str, Any]:
         try:
             values[ast.unparse(statement.targets[0])] = ast.literal_eval(statement.value)
         except ValueError:
-            raise BuildError(f"{notebook.name}: parameter {ast.unparse(statement)} is not a plain value") from None
+            line = ast.unparse(statement)
+            raise BuildError(f"{notebook.name}: parameter `{line}` is not a plain value") from None
     return values
 
 
@@ -133,13 +135,10 @@ def files_below(folder: Path) -> list[Path]:
 def code_digest(profile: str) -> str:
     """Changes with anything but the notebook and its parameters that a chapter's output can depend on."""
     trained = Path(os.environ["GENENS_STORE"]) / "weights" / profile
-    parts = [
-        digest_of([*files_below(ROOT / "genens"), *BOOK.glob("claims.yml")], ROOT),
-        digest_of((ROOT / "weights").glob("*/manifest.json"), ROOT),
-        digest_of(trained.glob("*/manifest.json"), trained),
-        *(f"{name} {version(name)}" for name in LIBRARIES),
-    ]
-    return " ".join(parts)
+    manifests = (ROOT / "weights").glob("*/manifest.json")
+    here = digest_of([*files_below(ROOT / "genens"), *BOOK.glob("claims.yml"), *manifests], ROOT)
+    there = digest_of(trained.glob("*/manifest.json"), trained)
+    return " ".join([here, there, *(f"{name} {version(name)}" for name in LIBRARIES)])
 
 
 def fingerprint(value: Any) -> str:
@@ -212,13 +211,15 @@ def execute(notebook: Path, copy: Path, given: dict[str, Any]) -> None:
 
 
 def tidy(path: Path) -> None:
-    """Makes an executed notebook fit for the page: not to be run again, no widget state, progress or local paths."""
+    """Makes an executed copy fit for a page: not to be run again, no widget state, progress or paths."""
     notebook = nbformat.read(path, 4)
     notebook.metadata.pop("widgets", None)
     notebook.metadata.pop("papermill", None)
     notebook.metadata["mystnb"] = {"execution_mode": "off"}
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.source = cell.source.removeprefix("# Parameters\n")
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
     nbformat.write(notebook, path)
@@ -228,7 +229,8 @@ def execute_chapters(profile: str, folder: Path) -> None:
     """Brings <folder>/executed up to date, chapter by chapter in reading order; prints the time each took."""
     settings, code = load_profile(profile), code_digest(profile)
     notebooks = [path for path in map(source_of, toc_pages()) if path.suffix == ".ipynb"]
-    chapters = [(path, parameters_of(path, profile, settings)) for path in notebooks]  # refuse all before running one
+    # All parameters are checked before the first chapter runs.
+    chapters = [(path, parameters_of(path, profile, settings)) for path in notebooks]
     (folder / "executed").mkdir(parents=True, exist_ok=True)
     for notebook, given in chapters:
         copy = folder / "executed" / notebook.name
@@ -251,7 +253,7 @@ def execute_chapters(profile: str, folder: Path) -> None:
 
 
 def stage(folder: Path) -> str:
-    """Lays out the source tree for Jupyter Book; returns a fingerprint of all that the rendering depends on."""
+    """Lays out the source tree for Jupyter Book; returns a fingerprint of all that rendering depends on."""
     shutil.rmtree(folder / "book", ignore_errors=True)
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("_static", "_ext"):
@@ -279,20 +281,21 @@ def render(profile: str, folder: Path, key: str) -> Path:
     command = [sys.executable, "-c", program, "build", "-W", "-n", "--keep-going", "-q", str(folder)]
     environment = {**os.environ, "GENENS_BOOK_PROFILE": profile}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    log, said = folder / "sphinx.log", re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)  # without colours
+    log = folder / "sphinx.log"
+    said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)  # without colours
     log.write_text(said, encoding="utf-8")
     if done.returncode:
         complaints = [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line]
         for line in complaints:
             print(line, file=sys.stderr)
-        raise BuildError(f"rendering failed with {len(complaints)} warnings; all that Sphinx said is in {log}")
+        raise BuildError(f"rendering failed with {len(complaints)} warnings; Sphinx's words are in {log}")
     stamp.write_text(json.dumps(key), encoding="utf-8")
     say(f"{'pages':<24} rendered in {time.perf_counter() - start:.1f} s")
     return html
 
 
 def publish(html: Path, profile: str, out: Path) -> Path:
-    """Puts finished pages, and the scorecard as data, in the place of the previous book; returns its index."""
+    """Puts the finished pages, and the scorecard as data, in place of the last book; returns its index."""
     fresh, old, final = out / "html.new", out / "html.old", out / "html"
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -311,11 +314,6 @@ def publish(html: Path, profile: str, out: Path) -> Path:
 # ---------------------------------------------------------------- the command
 
 
-def say(line: str) -> None:
-    """A line of progress, at once even into a pipe."""
-    print(line, flush=True)
-
-
 def build(profile: str, out: Path) -> Path:
     """Executes, renders and publishes the book under a profile; returns the path of its index.html."""
     load_profile(profile)
@@ -330,8 +328,8 @@ def build(profile: str, out: Path) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="book/build.py", description="Execute the chapters and render the book.")
-    parser.add_argument("--profile", default="laptop", help=f"one of {', '.join(profiles())} (default: laptop)")
+    parser = argparse.ArgumentParser("book/build.py", description="Execute the chapters and render the book.")
+    parser.add_argument("--profile", default="laptop", help=f"{', '.join(profiles())} (default: laptop)")
     parser.add_argument("--out", type=Path, default=ROOT / "_build", help="folder for everything built")
     options = parser.parse_args(arguments)
     start = time.perf_counter()
@@ -341,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"book/build.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("book/build.py: interrupted; finished chapters are kept, the next build goes on", file=sys.stderr)
+        print("book/build.py: interrupted; finished chapters are kept, so run it again", file=sys.stderr)
         return 130
     say(f"{'total':<24} {time.perf_counter() - start:.1f} s")
     say(f"open {os.path.relpath(index)}  (profile {options.profile})")

@@ -297,3 +297,30 @@ def export(rows: list[dict[str, object]], profile: str) -> tuple[Path, Path]:
     store.atomic_write(folder / "scorecard.json", json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     store.atomic_write(folder / "scorecard.csv", table.getvalue())
     return folder / "scorecard.json", folder / "scorecard.csv"
+
+
+# ---------------------------------------------------------------- the README's table
+
+HEADLINE = (
+    "s3.1-influence-accuracy-euclidean", "s3.1-class-changed-predicted", "s3.1-class-changed-other",
+    "f2d-class-diminished", "t1-others-kept-celeba",
+)
+
+
+def headline(rows: Iterable[Mapping[str, object]], ids: Iterable[str] = HEADLINE) -> str:
+    """A few rows of the scorecard as a Markdown table."""
+    found = {row["id"]: row for row in rows}
+    lines = ["| claim | paper | here | verdict |", "|---|---|---|---|"]
+    for id in ids:
+        row = found[id]
+        lines.append(f"| {row['statement']} | {row['paper']} | {row['here'] or '–'} | {row['verdict']} |")
+    return "\n".join(lines)
+
+
+def write_headline(readme: Path, profile: str = "laptop") -> None:
+    """Replace the table between README's `headline` marks by the one of the last run (`make headline`)."""
+    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- headline -->\n")
+    _, mark, after = rest.partition("<!-- /headline -->")
+    if not mark:
+        raise ValueError(f"expected the marks <!-- headline --> and <!-- /headline --> in {readme}; add them")
+    store.atomic_write(readme, f"{before}<!-- headline -->\n{headline(scorecard(profile))}\n{mark}{after}")

@@ -65,16 +65,16 @@ def themed(draw: Callable[[], Figure], alt: str) -> Picture:
     """
     if not alt.strip():
         raise ValueError("expected an alternative text that says what the figure shows; got none")
-    images, inches = [], WIDTH
+    images = []
     for dark in (False, True):
         with plt.rc_context(style(dark)):
             figure = draw()
             buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=DPI, pil_kwargs=FAST_PNG)
-            inches = figure.get_size_inches()[0]
+            figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.04, pil_kwargs=FAST_PNG)
             plt.close(figure)
         images.append(buffer.getvalue())
-    return Picture(*images, alt, round(inches * 100))
+    width = int.from_bytes(images[0][16:20], "big")  # where a PNG file says so
+    return Picture(*images, alt, round(width * 100 / DPI))
 
 
 def bare(ax: Axes) -> Axes:

@@ -65,7 +65,7 @@ def distributions(measured: Mapping[str, np.ndarray], row: np.ndarray) -> Figure
             sns.histplot(x=values, bins=edges, stat="density", element="step", alpha=0.35, color=colour, ax=ax,
                          label=f"{label} (n = {len(values)})")
         ax.set(xlabel=METRICS[name], ylabel="density", yticks=[])
-        ax.legend(title="ablated", loc="upper right", handlelength=1)
+        ax.legend(title="ablated", loc="upper right", handlelength=1, alignment="left")
         ax.margins(x=0)
     return figure
 

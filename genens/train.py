@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -29,68 +29,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genens import codes as coding
-from genens import classifier, data, ensemble, profiles, store
+from genens import classifier, data, ensemble, store
+from genens.recipe import Recipe, recipes
 from genens.schedule import alpha_bars
 from genens.seeds import generator
 from genens.unet import UNet, UNetConfig, build
 
 SAVE_EVERY = 20.0  # seconds between checkpoints
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that determines a trained ensemble (paper, Section B.2, lists its own).
-
-    dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of
-    Section 3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise.
-    optimizer "adamw" or "adam"; schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged
-    weights that are kept; `clip` the largest gradient norm; precision of the forward pass; weight "simple" or "v" of
-    the loss (see `loss`); `flip` mirrors images at random; `replace` draws minibatches with replacement.
-    """
-
-    dataset: str
-    steps: int
-    classes: tuple[int, ...] = ()
-    n: int = 0
-    h: int = 0
-    code_seed: int = 0
-    seed: int = 0
-    limit: int = 0
-    size: int = 0
-    root: str = ""
-    batch: int = 128
-    optimizer: str = "adamw"
-    lr: float = 2e-3
-    schedule: str = "one-cycle"
-    ema: float = 0.995
-    clip: float = 1.0
-    precision: str = "bfloat16"
-    weight: str = "simple"
-    flip: bool = False
-    replace: bool = False
-    unet: dict = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(self.classes))
-        known = {"optimizer": ("adamw", "adam"), "schedule": ("one-cycle", "constant"),
-                 "precision": ("bfloat16", "float32"), "weight": ("simple", "v")}
-        for name, allowed in known.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"expected {name} as one of {', '.join(allowed)}; got {getattr(self, name)!r}")
-        if self.steps < 1 or self.batch < 1:
-            raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
-
-    def images(self) -> data.Dataset:
-        """The training images, all splits together."""
-        found = data.load(self.dataset, self.root or None, self.size or None)
-        found = found.select(self.classes) if self.classes else found
-        return found.take(self.limit) if self.limit else found
-
-    def codes(self, images: data.Dataset) -> np.ndarray:
-        """The code of every image: bool (N, n)."""
-        if not self.classes:
-            return coding.constant_weight(len(images), self.n, self.h, self.code_seed)
-        return coding.by_class(coding.walsh(len(self.classes) + 1), images.labels.numpy(), self.classes)
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
@@ -310,11 +255,6 @@ def train_ensemble(
     })
     shutil.rmtree(runs)
     return True
-
-
-def recipes(profile: str) -> dict[str, Recipe]:
-    """The ensembles of a profile, by name, from its `train` section."""
-    return {name: Recipe(**entry) for name, entry in profiles.load(profile).get("train", {}).items()}
 
 
 def _members(text: str) -> list[int]:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 settings.register_profile("genens", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("genens")
 
-# As a session without a desktop is told to start Chromium: no sandbox for root, and not a word to the network.
+# Chromium without a desktop: no sandbox for root, and not a word to the network.
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -66,6 +66,8 @@ def builder() -> ModuleType:
 def run_build(*arguments: str, store: Path | None = None, script: Path = ROOT / "book" / "build.py"):
     """book/build.py as a person runs it, in a process of its own; returns the finished process."""
     environment = {k: v for k, v in os.environ.items() if k not in ("GENENS_STORE", "GENENS_BOOK_PROFILE")}
+    # Toy models gain nothing from a second thread, and two on a busy core wait for each other at every layer.
+    environment["OMP_NUM_THREADS"] = "1"
     if store:
         environment["GENENS_STORE"] = str(store)
     command = [sys.executable, str(script), *arguments]
@@ -91,7 +93,7 @@ def browser() -> Iterator:
 
     path = shutil.which("chromium")
     if path is None:
-        pytest.fail("chromium is not on PATH: apt-get install chromium, then run the tests again", pytrace=False)
+        pytest.fail("chromium is not on PATH: apt-get install chromium, and test again", pytrace=False)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield running

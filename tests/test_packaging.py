@@ -1,4 +1,4 @@
-"""What a user installs: one list of requirements, complete; a wheel with its data; a Makefile that speaks plainly."""
+"""What a user installs: one complete list of requirements, a wheel with its data, a Makefile that speaks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -45,19 +46,19 @@ def test_the_core_imports_only_what_it_requires():
 
 
 def test_the_core_knows_nothing_of_notebooks_or_sphinx():
-    book_only = {"sphinx", "myst-nb", "papermill", "nbformat", "nbclient", "ipython", "ipykernel", "ipywidgets"}
+    book_only = {"sphinx", "myst-nb", "papermill", "nbformat", "nbclient", "ipykernel", "ipywidgets"}
     assert not third_party(ROOT / "genens") & book_only
 
 
 def test_book_and_tests_import_only_what_their_extras_add():
     extras = PROJECT["optional-dependencies"]
     known = required([*PROJECT["dependencies"], *extras["book"], *extras["test"]])
-    brought_along = {"sphinx", "nbclient", "docutils"}  # by jupyter-book and papermill, at the versions they need
+    brought_along = {"sphinx", "nbclient", "docutils"}  # by jupyter-book and papermill
     assert third_party(ROOT / "book") | third_party(ROOT / "tests") <= known | brought_along
 
 
 def test_every_requirement_is_a_range_that_admits_newer_releases():
-    for line in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]:
+    for line in chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()):
         assert ">=" in line and "==" not in line, line
 
 
@@ -79,7 +80,8 @@ def test_a_wheel_holds_the_package_and_its_images_and_nothing_else(tmp_path):
         path = ROOT / name
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, source / name)
     build = "from setuptools import build_meta; print(build_meta.build_wheel('..'))"
-    done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", build]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     assert "genens/assets/mnist/t10k-images-idx3-ubyte.gz" in names

@@ -1,7 +1,7 @@
 """The book's own Sphinx extension: every page works from file:// with no network.
 
-* MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside the
-  pages; `mathjax_path` in _config.yml names it.
+* MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside
+  the pages; `mathjax_path` in _config.yml names it.
 * Pages say in their footer which profile they were built from.
 * The build fails if a page would load a script, a style, a font or an image from another host.
 """
@@ -41,7 +41,8 @@ def name_profile(app: Sphinx, config: Config) -> None:
     """Puts the profile into the footer; a plain `jupyter-book build .` runs the notebooks' own defaults."""
     profile = os.environ.get("GENENS_BOOK_PROFILE")
     text = f"profile <code>{profile}</code>" if profile else "the notebooks' default parameters"
-    config.html_theme_options["extra_footer"] = f"<p>Built from {text}; every chapter ends with its provenance.</p>"
+    footer = f"<p>Built from {text}; every chapter ends with its provenance.</p>"
+    config.html_theme_options["extra_footer"] = footer
 
 
 def outside_loads(html: str) -> list[str]:
@@ -58,7 +59,8 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     for page in sorted(out.rglob("*.html")):
         outside = outside_loads(page.read_text(encoding="utf-8"))
         if outside:
-            raise SphinxError(f"{page.relative_to(out)} would load {outside[0]}: the book must open without a network")
+            name = page.relative_to(out)
+            raise SphinxError(f"{name} would load {outside[0]}: the book must open without a network")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

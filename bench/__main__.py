@@ -29,7 +29,8 @@ def compare(name: str, plain: Callable[[], object], fast: Callable[[], object], 
             took.append(time.perf_counter() - began)
         ratios.append(took[0] / took[1])
         seconds.append(took[1])
-    print(f"{name:<62} {np.median(ratios):8.1f}x   ({min(ratios):.1f} to {max(ratios):.1f}), {np.median(seconds):.3f} s")
+    middle, low, high = np.median(ratios), min(ratios), max(ratios)
+    print(f"{name:<62} {middle:8.1f}x   ({low:.1f} to {high:.1f}), {np.median(seconds):.3f} s")
 
 
 def algorithm_2(members: ensemble.Ensemble, noise: torch.Tensor, weights: np.ndarray, steps: Schedule) -> torch.Tensor:

@@ -39,11 +39,11 @@ CANDIDATES = {
     "H: A with skip, v weights": dict(unet=A | dict(skip=True), weight="v"),
     "I: H, batch 64": dict(unet=A | dict(skip=True), weight="v", batch=64, ema=0.9975),
     "J: H, twice the rate": dict(unet=A | dict(skip=True), weight="v", lr=4e-3),
-    "L: I, batch 32, half again the rate": dict(unet=A | dict(skip=True), weight="v", batch=32, ema=0.998, lr=3e-3),
+    "L: I, batch 32, lr 3e-3": dict(unet=A | dict(skip=True), weight="v", batch=32, ema=0.998, lr=3e-3),
     "M: I, twice the rate": dict(unet=A | dict(skip=True), weight="v", batch=64, ema=0.9975, lr=4e-3),
-    "N: M, three and a half times the rate": dict(unet=A | dict(skip=True), weight="v", batch=64, ema=0.9975, lr=7e-3),
-    "O: M, attention in the middle only": dict(unet=A | dict(skip=True, attention=[]), weight="v", batch=64, ema=0.9975, lr=4e-3),
-    "K: H, patch 4, 64": dict(unet=dict(width=16, multipliers=[4], attention=[0], blocks=1, patch=4, skip=True), weight="v"),
+    "N: M, lr 7e-3": dict(unet=A | dict(skip=True), weight="v", batch=64, ema=0.9975, lr=7e-3),
+    "O: M, attention in the middle only": dict(
+        unet=A | dict(skip=True, attention=[]), weight="v", batch=64, ema=0.9975, lr=4e-3),
 }
 
 

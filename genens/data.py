@@ -9,7 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +126,7 @@ def _idx(name: str) -> torch.Tensor:
 
 
 def _cifar10(root: Path, size: int | None) -> Dataset:
-    halves = [_torchvision(lambda: tv.CIFAR10(root, train=train), "cifar-10-batches-py", root)
+    halves = [_torchvision(partial(tv.CIFAR10, root, train=train), "cifar-10-batches-py", root)
               for train in (True, False)]
     images = torch.from_numpy(np.concatenate([half.data for half in halves])).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor([label for half in halves for label in half.targets])
@@ -172,7 +172,7 @@ def _folder(path: Path, size: int | None) -> Dataset:
     if not subfolders:
         raise FileNotFoundError(f"expected png or jpg images in {path}, got none: check the path")
     by_class = [_images_in(folder) for folder in subfolders]
-    for folder, members in zip(subfolders, by_class):
+    for folder, members in zip(subfolders, by_class, strict=True):
         if not members:
             raise FileNotFoundError(
                 f"expected png or jpg images in every class folder of {path}, got none in {folder.name}: "

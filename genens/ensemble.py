@@ -20,7 +20,6 @@ from genens import codes as coding
 from genens import store
 from genens.unet import UNet, UNetConfig
 
-
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 

@@ -109,8 +109,9 @@ def find_vgg(path: str | Path | None = None) -> Path | NotRun:
         return Path(path)
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     found = sorted(folder.glob(VGG_FILES))
-    return found[0] if found else NotRun(f"no VGG16 weights ({folder / VGG_FILES}); put torchvision's "
-                                         "vgg16-397923af.pth there, or give its path")
+    shown = str(folder / VGG_FILES).replace(str(Path.home()), "~", 1)  # pages are read on other machines
+    return found[0] if found else NotRun(f"no VGG16 weights ({shown}); put torchvision's vgg16-397923af.pth there, "
+                                         "or give its path")
 
 
 def lpips(a: object, b: object, weights: str | Path | None = None, batch: int = 64) -> np.ndarray | NotRun:

@@ -76,7 +76,8 @@ def digit_table(counts: np.ndarray, classes: Sequence[int]) -> Figure:
     # From the page's own background to the colour of what stays: the numbers are legible on both.
     colours = LinearSegmentedColormap.from_list("counts", [(*_rgb(STAYS), 0.0), (*_rgb(STAYS), 0.75)])
     sns.heatmap(counts, annot=True, fmt="d", cmap=colours, cbar=False, linewidths=1, linecolor="none", ax=ax,
-                annot_kws={"fontsize": 8, "color": plt.rcParams["text.color"]}, vmin=0, vmax=counts[:, list(classes)].max(),
+                annot_kws={"fontsize": 8, "color": plt.rcParams["text.color"]},
+                vmin=0, vmax=counts[:, list(classes)].max(),
                 yticklabels=["whole ensemble", *(f"without {c}" for c in classes)])
     for v, c in enumerate(classes):
         ax.add_patch(Rectangle((c + 0.03, v + 1.03), 0.94, 0.94, fill=False, edgecolor=GOES, linewidth=1.8))

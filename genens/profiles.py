@@ -26,5 +26,5 @@ def names() -> list[str]:
 def load(profile: str) -> dict[str, dict]:
     """{chapter: {parameter: value}}, and under "train" {ensemble: recipe}. ValueError for an unknown profile."""
     if profile not in names():
-        raise ValueError(f"expected a profile among {', '.join(names()) or '(none found)'} in {folder()}; got {profile!r}")
+        raise ValueError(f"expected a profile among {', '.join(names()) or '(none)'} in {folder()}; got {profile!r}")
     return yaml.safe_load((folder() / f"{profile}.yml").read_text()) or {}

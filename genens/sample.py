@@ -104,7 +104,7 @@ def sample(
     """
     mixture = torch.as_tensor(np.asarray(mixture))
     if mixture.ndim != 2 or mixture.shape[1] != members.n:
-        raise ValueError(f"expected mixtures of shape (V, {members.n}), one weight a member; got {tuple(mixture.shape)}")
+        raise ValueError(f"expected mixtures (V, {members.n}), one weight a member; got shape {tuple(mixture.shape)}")
     if (mixture < 0).any() or not torch.allclose(mixture.sum(1), torch.ones(len(mixture), dtype=mixture.dtype)):
         raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
     made = noise.steps if isinstance(noise, Noise) else noise.shape[1] - 1

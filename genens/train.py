@@ -28,8 +28,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 from tqdm import tqdm
 
-from genens import codes as coding
 from genens import classifier, data, ensemble, store
+from genens import codes as coding
 from genens.recipe import Recipe, recipes
 from genens.schedule import alpha_bars
 from genens.seeds import generator
@@ -243,8 +243,9 @@ def train_ensemble(
     states = []
     for path in paths:
         with safe_open(path, "pt") as file:
-            averages = [name for name in file.keys() if name.startswith("average.")]
-            states.append({name.removeprefix("average."): file.get_tensor(name) for name in averages})
+            names = file.keys()
+            states.append({name.removeprefix("average."): file.get_tensor(name)
+                           for name in names if name.startswith("average.")})
     ensemble.save(folder, states, codes, {
         "recipe": asdict(recipe), "unet": UNetConfig(**recipe.unet).to_dict(), "shape": list(images.images.shape[1:]),
         "data": images.digest, "images": len(images), "split_sizes": coding.split_sizes(codes).tolist(),

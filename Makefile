@@ -16,7 +16,7 @@ help:
 	@echo 'make bench                               measure speed against a plain reference'
 	@echo 'make headline                            write the last run into the README'
 	@echo 'make install                             only make the virtual environment in $(VENV)'
-	@echo 'make clean                               remove _build (the weights stay)'
+	@echo 'make clean                               remove _build (shipped weights stay)'
 	@echo 'make distclean                           remove $(VENV) as well'
 
 # A wrong profile is refused before anything is installed.

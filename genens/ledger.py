@@ -64,6 +64,8 @@ def _parameters(chapter: str, namespace: Mapping[str, object]) -> tuple[dict, di
                 f"{chapter}: expected {name} as {type(expected[name]).__name__} like "
                 f"{expected[name]!r:.40}, got {value!r:.40}"
             )
+        if name.startswith("n_") and value is not None and value < 1:  # a count: n_samples and its like
+            raise ValueError(f"{chapter}: expected {name} as a whole number of at least 1, got {value!r}")
     return given, expected
 
 

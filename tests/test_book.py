@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -100,11 +103,10 @@ def test_page_shows_no_progress_bar_and_no_local_path(path, book):
 
 
 def test_scorecard_lies_beside_the_pages_as_data(book):
-    rows = json.loads((book.html / "book" / "scorecard.json").read_text())
-    table = list(csv.DictReader((book.html / "book" / "scorecard.csv").open()))
-    claims = yaml.safe_load((BOOK / "claims.yml").read_text())
-    assert len(table) == len(claims)
-    assert len(rows["claims"] if isinstance(rows, dict) else rows) == len(claims)
+    scorecard = json.loads((book.html / "book" / "scorecard.json").read_text())
+    table = list(csv.DictReader(io.StringIO((book.html / "book" / "scorecard.csv").read_text())))
+    claims = [claim["id"] for claim in yaml.safe_load((BOOK / "claims.yml").read_text())]
+    assert [row["id"] for row in scorecard["rows"]] == [row["id"] for row in table] == claims
 
 
 def test_a_second_build_executes_nothing_and_changes_nothing(book):
@@ -229,6 +231,20 @@ def test_progress_is_live_on_the_terminal_and_absent_from_the_page(tiny):
     done = tiny.build()
     assert done.returncode == 0 and "half way" in done.stderr
     assert "half way" not in tiny.page.read_text() and "done" in tiny.page.read_text()
+
+
+def test_an_interrupted_build_says_so_and_leaves_no_kernel(tiny):
+    wait = "\nimport os, sys, time\nprint('kernel', os.getpid(), file=sys.stderr, flush=True)\ntime.sleep(600)"
+    tiny.write(GLUE + wait)
+    command = [sys.executable, str(tiny.root / "book" / "build.py")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as build:
+        kernel = int(next(line for line in build.stderr if line.startswith("kernel")).split()[1])
+        os.killpg(build.pid, signal.SIGINT)  # as Ctrl-C does
+        last = build.stderr.read().strip().splitlines()[-1]
+    assert build.returncode == 130
+    assert last == "book/build.py: interrupted; finished chapters are kept, so run it again"
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
 
 
 def test_plain_jupyter_book_build_works_in_place(tiny):

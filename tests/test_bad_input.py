@@ -1,0 +1,62 @@
+"""Chapters and commands with wrong input: one clear last line, an exit code that is not 0, nothing half-written."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+
+def papermill(tmp_path, *parameters, chapter="02_class_ablation"):
+    """A chapter under papermill with a store of its own; returns the exit code and the last line of the error."""
+    words = [word for name, value in parameters for word in ("-p", name, str(value))]
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", "--no-progress-bar", ROOT / "book" / f"{chapter}.ipynb",
+         tmp_path / "out.ipynb", *words],
+        env=os.environ | {"GENENS_STORE": str(tmp_path / "store")}, capture_output=True, text=True, check=False,
+    )
+    return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+def artifacts(tmp_path):
+    """What a run left in the store beside its ledger: finished artifacts have a meta.json."""
+    found = list((tmp_path / "store").rglob("*")) if (tmp_path / "store").exists() else []
+    return [path for path in found if path.is_file() and "ledger" not in path.parts]
+
+
+@pytest.mark.parametrize(
+    "parameters, expected",
+    [
+        ([("n_samples", 0)], "n_samples"),
+        ([("n_sampels", 5)], "did you mean 'n_samples'?"),
+        ([("profile", "labtop")], "expected a profile among laptop, paper, smoke"),
+        ([("weights", "/nowhere/mnist7")], "expected /nowhere/mnist7/manifest.json, found no such file"),
+        ([("variance", "large"), ("n_samples", 1)], "expected variance as one of beta, posterior, alpha_beta"),
+        ([("vgg", "/nowhere/vgg.pth"), ("n_samples", 1)], "/nowhere/vgg.pth"),
+    ],
+    ids=lambda value: value[0][0] if isinstance(value, list) else "",
+)
+def test_a_chapter_says_what_it_expected(tmp_path, parameters, expected):
+    code, line = papermill(tmp_path, *parameters)
+    assert code != 0 and expected in line and "Error" in line
+    assert not artifacts(tmp_path)
+
+
+def test_edited_weights_stop_a_chapter(tmp_path):
+    shutil.copytree(ROOT / "weights" / "mnist7", tmp_path / "mnist7")
+    file = tmp_path / "mnist7" / "member_03.safetensors"
+    whole = bytearray(file.read_bytes())
+    whole[-5] ^= 1
+    file.write_bytes(whole)
+    code, line = papermill(tmp_path, ("weights", f"{tmp_path}/mnist7"))
+    assert code != 0 and "member_03.safetensors was edited" in line
+    assert not artifacts(tmp_path)
+
+
+def test_an_unknown_profile_is_refused_before_anything_is_installed(tmp_path):
+    done = subprocess.run(["make", "book", "PROFILE=labtop", f"VENV={tmp_path}/venv"], cwd=ROOT, capture_output=True,
+                          text=True, check=False)
+    assert done.returncode != 0 and "unknown PROFILE 'labtop'" in done.stderr
+    assert not (tmp_path / "venv").exists()

@@ -7,13 +7,14 @@ READY := $(VENV)/.installed
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install book train test bench headline clean distclean profile
+.PHONY: help install book train test bench bench-book headline clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
 	@echo 'make train [PROFILE=laptop|smoke|paper]  retrain the ensembles; interrupt it and it goes on'
 	@echo 'make test                                run the test suite (wants apt-get install chromium)'
 	@echo 'make bench                               measure speed against a plain reference'
+	@echo 'make bench-book                          time the laptop book: first, again, after a plot was edited'
 	@echo 'make headline                            write the last run into the README'
 	@echo 'make install                             only make the virtual environment in $(VENV)'
 	@echo 'make clean                               remove _build (shipped weights stay)'
@@ -46,6 +47,9 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+bench-book: $(READY)
+	$(BIN)/python -m bench.book
 
 headline: $(READY)
 	$(BIN)/python -c "from genens import ledger, store; ledger.write_headline(store.home() / 'README.md')"

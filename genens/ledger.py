@@ -228,6 +228,7 @@ def _row(claim: Claim, record: Mapping[str, object] | None) -> dict[str, object]
         "kind": claim.kind,
         "chapter": claim.chapter,
         "command": claim.command,
+        "written": (store.home() / "book" / f"{claim.chapter}.ipynb").is_file(),
         "note": claim.note,
         "run_note": record.get("note", ""),
         "link": f"{claim.chapter}.html#claim-{claim.id}" if record else "",

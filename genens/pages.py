@@ -145,6 +145,12 @@ def table(rows: list[Row]) -> Page:
     )
 
 
+def _what_to_run(row: Row) -> str:
+    if not row["written"]:
+        return "The chapter that will measure it is not written yet."
+    return f"To run: <code>{_text(row['command'])}</code>"
+
+
 def _table_row(row: Row) -> str:
     dataset = _DATASETS[str(row["dataset"])]
     about = "".join(
@@ -159,7 +165,7 @@ def _table_row(row: Row) -> str:
     details = [
         f"n = {row['n']:,}" if row["n"] else "",
         _text(row["run_note"]),
-        "" if row["here"] or row["kind"] == "setting" else f"To run: <code>{_text(row['command'])}</code>",
+        "" if row["here"] or row["kind"] == "setting" else _what_to_run(row),
     ]
     here += "".join(f'<span class="ge-small">{text}</span>' for text in details if text)
     rule = f'<span class="ge-small">Reproduced if {_text(row["rule"])}</span>'

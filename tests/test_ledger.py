@@ -385,7 +385,9 @@ def test_the_table_shows_every_claim_with_its_values_verdict_and_rule() -> None:
         assert row["kind"] == "setting" or f"Reproduced if {row['rule']}" in words
         assert pages.verdict_words(row) in words
     assert set(page.links) == {row["link"] for row in rows if row["here"]}
-    assert "make book PROFILE=paper" in words, "a claim that was not run says what to run"
+    assert "not written yet" in words, "a claim whose chapter does not exist says so"
+    written = pages.table([row | {"written": True} for row in rows]).html
+    assert "To run: <code>make book PROFILE=paper</code>" in written, "a claim that was not run says what to run"
 
 
 def test_the_summary_counts_each_chapter_in_words_as_well_as_colour() -> None:

@@ -25,8 +25,8 @@ class Interval:
         return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
 
     def percent(self) -> str:
-        """A share as prose has it: 52 % (49 % to 55 %)."""
-        value, low, high = (f"{100 * x:.0f} %" for x in (self.value, self.low, self.high))
+        """A share as prose has it: 52 % (49 % to 55 %), no line broken before a sign."""
+        value, low, high = (f"{100 * x:.0f}\u00a0%" for x in (self.value, self.low, self.high))
         return f"{value} ({low} to {high})"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import multiprocessing
 import os
 import shutil
@@ -263,6 +264,13 @@ def _members(text: str) -> list[int]:
     return list(range(int(first), int(last or first) + 1))
 
 
+def _is_there(folder: Path, recipe: Recipe | None) -> bool:
+    """Whether a folder holds what this recipe makes; the classifier has none and only needs to be there."""
+    if not (folder / "manifest.json").is_file():
+        return False
+    return recipe is None or store.read_folder(folder)["recipe"] == json.loads(json.dumps(asdict(recipe)))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; see the module."""
     parser = argparse.ArgumentParser(prog="python -m genens.train", description="Train the ensembles of a profile.")
@@ -279,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"expected one of profile {given.profile}'s {', '.join(wanted)}; got {given.only}")
         for name, recipe in wanted.items():
             folder = ensemble.locate(name, given.profile)
-            if given.only not in (None, name) or given.missing and (folder / "manifest.json").exists():
+            if given.only not in (None, name) or (given.missing and _is_there(folder, recipe)):
                 continue
             if recipe is None:  # the classifier that judges samples: seconds to minutes
                 classifier.build(folder, profile=given.profile)

@@ -8,8 +8,8 @@ The same noise under the ablated mixture u_-x is the counterfactual sample in wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,55 +45,73 @@ class Noise:
         """All of it: (B, steps + 1, C, H, W)."""
         return torch.stack([self.draw(step) for step in range(self.steps + 1)], dim=1)
 
+    def __getitem__(self, rows: slice) -> Noise:
+        """The noise of some of the samples."""
+        return replace(self, indices=self.indices[rows])
+
 
 def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLOCK) -> Tensor:
-    """The noise predicted by every mixture in its own images: x and the result (V, B, C, H, W), mixture (V, n).
+    """The noise predicted by every mixture in its own images: x and the result (V, B, C, H, W), mixture (V, B, n).
 
-    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only for the mixtures that give it
-    weight. Forward passes have `block` images, the last one filled up with copies of its first: one shape for all, so
-    that an image's result is the same whatever else is computed with it.
+    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which it
+    gives weight. Forward passes have `block` images, the last one filled up with copies of its first: one shape for
+    all, so that an image's result is the same whatever else is computed with it.
     """
     total = torch.zeros_like(x)
     for i in range(members.n):
-        rows = mixture[:, i].nonzero().flatten()
-        if not len(rows):
+        weighed = mixture[..., i] != 0
+        images = x[weighed]
+        if not len(images):
             continue
-        images = x[rows].flatten(0, 1)
         missing = -len(images) % block
         filled = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
         predicted = torch.cat([members(part, t, [i])[0] for part in filled.split(block)])[: len(images)]
-        weight = mixture[rows, i].to(x.dtype).view(-1, 1, 1, 1, 1)
-        total[rows] += weight * predicted.view(len(rows), *x.shape[1:])
+        total[weighed] += mixture[..., i][weighed].to(x.dtype).view(-1, 1, 1, 1) * predicted
     return total
+
+
+def drawing(noise: Noise | Tensor, steps: Schedule) -> Callable[[int], Tensor]:
+    """step -> (B, C, H, W), as `Noise.draw`, for noise of either kind. ValueError unless it is made for `steps`."""
+    made = noise.steps if isinstance(noise, Noise) else noise.shape[1] - 1
+    if made != len(steps):
+        raise ValueError(f"expected noise for {len(steps)} steps (and the start); got {made}")
+    return noise.draw if isinstance(noise, Noise) else lambda step: noise[:, step]
+
+
+def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
+    """The mixtures as (V, B, n), checked."""
+    mixture, B = torch.as_tensor(np.asarray(mixture)), len(start)
+    if mixture.ndim not in (2, 3) or mixture.shape[-1] != n or mixture.ndim == 3 and mixture.shape[1] != B:
+        raise ValueError(f"expected mixtures of shape (V, {n}), one weight a member, or (V, {B}, {n}), each sample "
+                         f"its own; got {tuple(mixture.shape)}")
+    if (mixture < 0).any() or not torch.allclose(mixture.sum(-1), torch.ones(1, dtype=mixture.dtype)):
+        raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
+    mixture = mixture[:, None].expand(-1, B, -1) if mixture.ndim == 2 else mixture
+    return mixture.to(start.device)
 
 
 @torch.no_grad()
 def sample(
-    members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule, block: int = BLOCK
+    members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule, block: int = BLOCK,
+    stop: int | None = None, clamp: bool = True,
 ) -> Tensor:
     """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Algorithm 2 of Ho et al.).
 
     noise: a `Noise`, or a tensor (B, S + 1, C, H, W); its type and device are those of the computation.
-    mixture: (V, n), each row non-negative and summing to 1.
+    mixture: (V, n), each row non-negative and summing to 1; or (V, B, n), another one for every sample.
+    stop: take only the first `stop` steps, and return the image reached. clamp=False leaves the image as the last
+    step made it, a smooth function of the mixture, which may leave [-1, 1].
     Raises ValueError for noise or a mixture of another shape, and for weights that are no mixture.
     """
-    mixture = torch.as_tensor(np.asarray(mixture))
-    if mixture.ndim != 2 or mixture.shape[1] != members.n:
-        raise ValueError(f"expected mixtures of shape (V, {members.n}), one weight a member; got {tuple(mixture.shape)}")
-    if (mixture < 0).any() or not torch.allclose(mixture.sum(1), torch.ones(len(mixture), dtype=mixture.dtype)):
-        raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
-    made = noise.steps if isinstance(noise, Noise) else noise.shape[1] - 1
-    if made != len(steps):
-        raise ValueError(f"expected noise for {len(steps)} steps (and the start); got {made}")
-    draw = noise.draw if isinstance(noise, Noise) else lambda step: noise[:, step]
+    draw = drawing(noise, steps)
     start = draw(0)
-    mixture = mixture.to(start.device)
+    mixture = _mixtures(mixture, members.n, start)
     x = start.expand(len(mixture), *start.shape).clone()
-    for k in range(len(steps)):
+    for k in range(len(steps) if stop is None else stop):
         x = steps.a[k] * x + steps.b[k] * mixed(members, x, steps.t[k], mixture, block)
         if steps.c[k]:
             x += steps.c[k] * draw(k + 1)
-    return x.clamp(-1, 1)
+    return x.clamp(-1, 1) if clamp else x
 
 
 def draw(

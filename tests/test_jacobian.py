@@ -15,11 +15,12 @@ from genens.unet import UNetConfig, build
 
 CODES = coding.unrank(range(3), 3, 1)
 STEPS = schedule(5)
+BLUR = 0.3  # the variance around each point
 TILTED = np.array([0.5, 0.0, 0.5])
 
 
 class Posterior:
-    """Members in closed form: the optimal denoiser of a few random points each, smooth and cheap."""
+    """Members in closed form, smooth and cheap: each is the optimal denoiser of a few random points, blurred."""
 
     def __init__(self, n=4, points=3, side=2):
         self.n, self.shape, self.digest = n, (1, side, side), "points"
@@ -32,8 +33,9 @@ class Posterior:
         found = []
         for i in range(self.n) if which is None else which:
             points = self.points[i].to(x.dtype)
-            squares = (x[:, None] - bar**0.5 * points).square().flatten(2).sum(-1)
-            mean = torch.einsum("bp,pchw->bchw", torch.softmax(-squares / (2 * (1 - bar)), -1), points)
+            away, spread = x[:, None] - bar**0.5 * points, 1 - bar + bar * BLUR
+            weight = torch.softmax(-away.square().flatten(2).sum(-1) / (2 * spread), -1)
+            mean = torch.einsum("bp,bpchw->bchw", weight, points + bar**0.5 * BLUR / spread * away)
             found.append((x - bar**0.5 * mean) / (1 - bar) ** 0.5)
         return torch.stack(found)
 

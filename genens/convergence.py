@@ -1,9 +1,10 @@
-"""Ensembles that grow by one member at a time, in another order for every sample (paper, Section 3.2 and Figure 4).
+"""Ensembles that grow by a member at a time, each sample in its own order (paper, Section 3.2, Figure 4).
 
-y_k is the image of the first k members of a random order, all from the same noise. Beyond the paper, the curve of
-||y_k - y_n|| is set against the law for the mean of k draws without replacement from a population of n: its variance
-is (1/k) (n - k) / (n - 1) times the population's. To first order in the mixture the image moves as that mean does,
-y_k - y_n = J (v_k - u_0), so the law carries over, with the variance of the columns of J for the population's.
+y_k is the image of the first k members of a random order, all from the same noise. Beyond the paper, the
+curve of ||y_k - y_n|| is set against the law for the mean of k draws without replacement from a population of
+n: its variance is (1/k) (n - k) / (n - 1) times the population's. To first order in the mixture the image
+moves as that mean does, y_k - y_n = J (v_k - u_0), so the law carries over, with the variance of the columns
+of J for the population's.
 """
 
 from __future__ import annotations
@@ -48,8 +49,15 @@ def nested(order: np.ndarray, sizes: Sequence[int] | None = None) -> np.ndarray:
 
 
 def draw(
-    indices: Sequence[int], seed: int, order_seed: int, steps: int, sampler: str, variance: str, members: Members,
-    block: int = BLOCK, device: str = "cpu",
+    indices: Sequence[int],
+    seed: int,
+    order_seed: int,
+    steps: int,
+    sampler: str,
+    variance: str,
+    members: Members,
+    block: int = BLOCK,
+    device: str = "cpu",
 ) -> dict[str, Tensor | np.ndarray]:
     """What the chapter stores: {"y": (B, n, C, H, W) with y_1 .. y_n in [-1, 1], "order": int64 (B, n)}.
 
@@ -68,7 +76,7 @@ def draw(
 def _grown(y: np.ndarray | Tensor) -> Tensor:
     y = torch.as_tensor(y)
     if y.ndim != 5 or y.shape[1] < 2:
-        raise ValueError(f"expected the images of 1 to n members, (B, n, C, H, W) with n >= 2; got {tuple(y.shape)}")
+        raise ValueError(f"expected the images of 1 to n >= 2 members, (B, n, C, H, W); got {tuple(y.shape)}")
     return y
 
 
@@ -98,7 +106,7 @@ def returns(y: np.ndarray | Tensor, share: float = 0.5) -> np.ndarray:
 
 
 def law(n: int) -> np.ndarray:
-    """The variance of the mean of k of n without replacement, in units of the population's: (n - 1,), k = 1..n-1."""
+    """The variance of the mean of k = 1..n-1 draws without replacement, over the population's: (n - 1,)."""
     if n < 2:
         raise ValueError(f"expected a population of at least 2, got n = {n}")
     k = np.arange(1, n)
@@ -114,9 +122,10 @@ def law_by_one(n: int) -> np.ndarray:
 
 
 def variance(gram: np.ndarray) -> np.ndarray:
-    """The variance of the members as each sample's Jacobian has it: float64 (B,), mean ||J_i - mean J||^2 over i.
+    """The members' variance as each sample's Jacobian has it, mean_i ||J_i - mean J||^2: float64 (B,).
 
-    gram (B, n, n) as from `jacobian.gram`. Times `law`, it predicts the mean of ||y_k - y_n||^2 with nothing fitted.
+    gram (B, n, n) as from `jacobian.gram`. Times `law`, it predicts the mean of ||y_k - y_n||^2 with nothing
+    fitted.
     """
     gram = stats.finite(gram, "Gram matrices")
     n = gram.shape[-1]
@@ -127,9 +136,9 @@ def variance(gram: np.ndarray) -> np.ndarray:
 class Fit:
     """How well a law holds for measured distances; every interval is a bootstrap over samples.
 
-    sigma2: the variance fitted (or given). ratio: for every k, the mean square measured over that predicted, 1 where
-    the law holds. power: p in mean square ~ law^p, 1 when the whole curve has its shape. worst: the k (from 1) whose
-    ratio is furthest from 1, as a factor.
+    sigma2: the variance fitted (or given). ratio: for every k, the mean square measured over that predicted,
+    1 where the law holds. power: p in mean square ~ law^p, 1 when the whole curve has its shape. worst: the k
+    (from 1) whose ratio is furthest from 1, as a factor.
     """
 
     sigma2: float
@@ -144,21 +153,26 @@ class Fit:
 
 
 def fit(
-    distances: np.ndarray, predicted: np.ndarray, sigma2: np.ndarray | None = None, seed: int = 0, n_boot: int = 2000
+    distances: np.ndarray,
+    predicted: np.ndarray,
+    sigma2: np.ndarray | None = None,
+    seed: int = 0,
+    n_boot: int = 2000,
 ) -> Fit:
     """Mean squares of distances (B, K) against `law` or `law_by_one` (K,).
 
-    sigma2 (B,): each sample's variance where it is known (see `variance`); without it, one number is fitted at the
-    last k, the smallest change, where the first order should hold best, and the law is tested on the others.
-    Raises ValueError when the shapes do not fit or a distance is not finite.
+    sigma2 (B,): each sample's variance where it is known (see `variance`); without it, one number is fitted
+    at the last k, the smallest change, where the first order should hold best, and the law is tested on the
+    others. Raises ValueError when the shapes do not fit or a distance is not finite.
     """
     squares = stats.finite(distances, "distances") ** 2
     predicted = np.asarray(predicted, dtype=np.float64)
     if squares.ndim != 2 or predicted.shape != squares.shape[1:] or len(predicted) < 2:
-        raise ValueError(f"expected distances (B, K) and a law (K,) with K >= 2, got {squares.shape} and "
-                         f"{predicted.shape}")
+        raise ValueError(
+            f"expected distances (B, K) and a law (K,) with K >= 2, got {squares.shape} and {predicted.shape}"
+        )
     if sigma2 is not None and np.shape(sigma2) != (len(squares),):
-        raise ValueError(f"expected one variance for each of {len(squares)} samples, got shape {np.shape(sigma2)}")
+        raise ValueError(f"expected a variance for each of {len(squares)} samples, got {np.shape(sigma2)}")
     known = squares[:, -1] / predicted[-1] if sigma2 is None else np.asarray(sigma2, dtype=np.float64)
     rows = np.concatenate([squares, known[:, None]], axis=1)
 
@@ -170,7 +184,9 @@ def fit(
         x, y = np.log(predicted), np.log(values.mean(axis=axis)[..., :-1])
         return (y @ (x - x.mean())) / ((x - x.mean()) ** 2).sum()
 
-    ratios = [stats.bootstrap(rows, lambda values, axis, k=k: ratio(values, axis)[..., k], n_boot, seed)
-              for k in range(len(predicted))]
+    ratios = [
+        stats.bootstrap(rows, lambda values, axis, k=k: ratio(values, axis)[..., k], n_boot, seed)
+        for k in range(len(predicted))
+    ]
     furthest = int(np.abs(np.log([r.value for r in ratios])).argmax())
     return Fit(float(known.mean()), ratios, stats.bootstrap(rows, power, n_boot, seed), 1 + furthest)

@@ -1,15 +1,16 @@
-"""dy/dv, the derivative of a sample by the weights of the members, in forward mode along the sampling trajectory.
+"""dy/dv, the derivative of a sample by the members' weights, in forward mode along the trajectory.
 
 A denoising step x' = a x + b sum_i v_i f_i(x) + c z carries the derivative J = dx/dv (n columns) along as
 
     J' = a J + b (F + D J),
 
-F the n predictions and D = sum_i v_i df_i/dx the mixture's input Jacobian (paper, Section 2.4 and Appendix B.3).
-D J takes n x n tangent passes a step; taken from k of the members in turn (`per_step=k`), it takes k x n.
+F the n predictions and D = sum_i v_i df_i/dx the mixture's input Jacobian (paper, Section 2.4 and Appendix
+B.3). D J takes n x n tangent passes a step; taken from k of the members in turn (`per_step=k`), it takes k x
+n.
 
-The image y and its J are those of the last step, before the clamp to [-1, 1]: `linear_counterfactual` clamps the
-prediction instead, which brings it no further from any clamped image. `of_clamped` gives the Jacobian of the clamped
-image, whose saturated pixels do not move; the paper's released code differentiates that one.
+The image y and its J are those of the last step, before the clamp to [-1, 1]: `linear_counterfactual` clamps
+the prediction instead, which brings it no further from any clamped image. `of_clamped` gives the Jacobian of
+the clamped image, whose saturated pixels do not move; the paper's released code differentiates that one.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def prepare() -> None:
 
 
 def push(members: Members, x: Tensor, t: int, i: int, tangents: Tensor) -> tuple[Tensor, Tensor]:
-    """f_i(x) and its input Jacobian times every tangent: x (B, C, H, W), tangents and the second result (n, B, ...)."""
+    """f_i(x) (B, C, H, W), and its input Jacobian times every one of the tangents (n, B, C, H, W)."""
 
     def along(tangent: Tensor) -> tuple[Tensor, Tensor]:
         return jvp(lambda image: members(image, t, [i])[0], (x,), (tangent,))
@@ -55,26 +56,32 @@ def turn(step: int, members: Sequence[int], per_step: int, first: int = 0) -> li
 
 
 def jacobian(
-    members: Members, noise: Noise | Tensor, steps: Schedule, mixture: np.ndarray | None = None,
-    per_step: int | None = None, first: int = 0, block: int = BLOCK,
+    members: Members,
+    noise: Noise | Tensor,
+    steps: Schedule,
+    mixture: np.ndarray | None = None,
+    per_step: int | None = None,
+    first: int = 0,
+    block: int = BLOCK,
 ) -> tuple[Tensor, Tensor]:
     """y (B, C, H, W), before the clamp, and dy/dv at a mixture (n,), by default u_0: (B, n, C, H, W).
 
     per_step: how many members' input Jacobians stand for the mixture's at each step, going round from member
-    `first` and weighted in proportion: n (the default) is exact, 0 leaves the term out. Members without weight
-    are passed over. Samples go `block` at a time, the last block filled up, so that a sample's result does not depend
-    on the others.
-    Raises ValueError for a single member, a per_step outside 0..n, and noise or a mixture of another shape.
+    `first` and weighted in proportion: n (the default) is exact, 0 leaves the term out. Members without
+    weight are passed over. Samples go `block` at a time, the last block filled up, so that a sample's result
+    does not depend on the others. Raises ValueError for a single member, a per_step outside 0..n, and noise
+    or a mixture of another shape.
     """
     weights = _weights(members.n, mixture)
     alive = [i for i in range(members.n) if weights[i]]
     per_step = members.n if per_step is None else per_step
     if not 0 <= per_step <= members.n:
-        raise ValueError(f"expected per_step in 0..{members.n}, the members used at each step; got {per_step}")
+        raise ValueError(f"expected per_step in 0..{members.n}, members used a step; got {per_step}")
     turns = [turn(k, alive, min(per_step, len(alive)), first) for k in range(len(steps))]
     drawing(noise, steps)
     prepare()
-    parts = [_block(members, noise[b : b + block], steps, weights, turns, block) for b in range(0, len(noise), block)]
+    starts = range(0, len(noise), block)
+    parts = [_block(members, noise[b : b + block], steps, weights, turns, block) for b in starts]
     y, J = (torch.cat(side) for side in zip(*parts, strict=True))
     return y, J
 
@@ -85,14 +92,21 @@ def _weights(n: int, mixture: np.ndarray | None) -> list[float]:
         raise ValueError(f"expected an ensemble of at least 2 members, whose weights can be traded; got {n}")
     weights = coding.uniform(n) if mixture is None else np.asarray(mixture, dtype=np.float64)
     if weights.shape != (n,) or (weights < 0).any() or not np.isclose(weights.sum(), 1):
-        raise ValueError(f"expected a mixture of {n} non-negative weights that sum to 1; got shape {weights.shape} "
-                         f"and sum {weights.sum():g}")
+        raise ValueError(
+            f"expected a mixture of {n} non-negative weights that sum to 1; got shape "
+            f"{weights.shape} and sum {weights.sum():g}"
+        )
     return weights.tolist()
 
 
 @torch.no_grad()
 def _block(
-    members: Members, noise: Noise | Tensor, steps: Schedule, weights: list[float], turns: list[list[int]], block: int
+    members: Members,
+    noise: Noise | Tensor,
+    steps: Schedule,
+    weights: list[float],
+    turns: list[list[int]],
+    block: int,
 ) -> tuple[Tensor, Tensor]:
     """`jacobian` of at most `block` samples."""
     draw = drawing(noise, steps)
@@ -104,7 +118,8 @@ def _block(
     x = filled(0)
     J = x.new_zeros(members.n, *x.shape)
     for k in range(len(steps)):
-        F, DJ = _predictions(members, x, steps.t[k], J, weights, turns[k] if k else [])  # J is 0 before the first step
+        using = turns[k] if k else []  # J is 0 before the first step
+        F, DJ = _predictions(members, x, steps.t[k], J, weights, using)
         J = steps.a[k] * J + steps.b[k] * (F + DJ)
         x = steps.a[k] * x + steps.b[k] * sum(w * f for w, f in zip(weights, F, strict=True))
         if steps.c[k]:
@@ -127,24 +142,27 @@ def _predictions(
 
 
 def gram(J: Tensor | np.ndarray) -> np.ndarray:
-    """J'J of every sample: J (B, n, C, H, W), result float64 (B, n, n). ||J d||^2 = d' (J'J) d needs no more of J."""
+    """J'J of every sample, all that ||J d||^2 needs: J (B, n, C, H, W), result float64 (B, n, n)."""
     columns = torch.as_tensor(J).double().flatten(2)
     return (columns @ columns.transpose(1, 2)).cpu().numpy()
 
 
 def linear_counterfactual(
-    y: Tensor | np.ndarray, J: Tensor | np.ndarray, mixtures: np.ndarray, base: np.ndarray | None = None,
+    y: Tensor | np.ndarray,
+    J: Tensor | np.ndarray,
+    mixtures: np.ndarray,
+    base: np.ndarray | None = None,
     clamp: bool = True,
 ) -> Tensor:
-    """y + J (v - u_0) for every mixture v: (V, B, C, H, W), clamped to [-1, 1] unless told otherwise (paper, Eq. 4).
+    """y + J (v - u_0) for every mixture v: (V, B, C, H, W), clamped to [-1, 1] by default (paper, Eq. 4).
 
-    y (B, C, H, W) and J (B, n, C, H, W) as from `jacobian` at the mixture `base` (by default u_0); mixtures (V, n).
-    Raises ValueError when the mixtures are of another number of members than J.
+    y (B, C, H, W) and J (B, n, C, H, W) as from `jacobian` at the mixture `base` (by default u_0); mixtures
+    (V, n). Raises ValueError when the mixtures are of another number of members than J.
     """
     y, J = torch.as_tensor(y), torch.as_tensor(J)
     mixtures = np.asarray(mixtures, dtype=np.float64)
     if mixtures.ndim != 2 or mixtures.shape[1] != J.shape[1]:
-        raise ValueError(f"expected mixtures of shape (V, {J.shape[1]}), as many members as J; got {mixtures.shape}")
+        raise ValueError(f"expected mixtures of shape (V, {J.shape[1]}), J's members; got {mixtures.shape}")
     moves = torch.as_tensor(mixtures - (coding.uniform(J.shape[1]) if base is None else base)).to(J)
     approximate = y + torch.einsum("vn,bnchw->vbchw", moves, J)
     return approximate.clamp(-1, 1) if clamp else approximate
@@ -157,10 +175,18 @@ def of_clamped(y: Tensor | np.ndarray, J: Tensor | np.ndarray) -> Tensor:
 
 
 def draw(
-    indices: Sequence[int], seed: int, steps: int, sampler: str, variance: str, members: Members,
-    per_step: int | None = None, first: int = 0, block: int = BLOCK, device: str = "cpu",
+    indices: Sequence[int],
+    seed: int,
+    steps: int,
+    sampler: str,
+    variance: str,
+    members: Members,
+    per_step: int | None = None,
+    first: int = 0,
+    block: int = BLOCK,
+    device: str = "cpu",
 ) -> dict[str, Tensor]:
-    """What the chapters store: {"y": (B, C, H, W) before the clamp, "jacobian": (B, n, C, H, W)} at u_0, float32."""
+    """What is stored, at u_0, float32: {"y": (B, C, H, W) before the clamp, "jacobian": (B, n, C, H, W)}."""
     taken = schedule(steps, sampler, variance)
     noise = Noise(seed, indices, members.shape, steps)
     exogenous = noise if device == "cpu" else noise.tensor().to(device)

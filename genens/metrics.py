@@ -23,8 +23,8 @@ from genens import classifier
 from genens.stats import Interval, MannWhitney, bootstrap, finite, mann_whitney, pearson, proportion, spearman
 
 __all__ = ["Interval", "MannWhitney", "NotRun", "bootstrap", "euclidean", "feature_distance", "fid",
-           "find_vgg", "influence_accuracy", "lpips", "mann_whitney", "most_influential", "pearson", "proportion",
-           "spearman"]
+           "find_vgg", "influence_accuracy", "lpips", "mann_whitney", "most_influential", "pearson",
+           "proportion", "spearman"]
 VGG_FILES = "vgg16-*.pth"  # torchvision's ImageNet VGG16 in the torch cache; today vgg16-397923af.pth
 
 

@@ -24,7 +24,7 @@ BLOCK = 64  # images a forward pass: enough for the cores, few enough for their 
 
 @dataclass(frozen=True)
 class Noise:
-    """The exogenous noise of the samples `indices`: standard normal, float32, a function of (seed, index, step).
+    """The exogenous noise of the samples `indices`: standard normal, a function of (seed, index, step).
 
     It is drawn when asked for, so that a thousand steps of large images need not lie in memory at once.
     """
@@ -38,8 +38,9 @@ class Noise:
         return len(self.indices)
 
     def draw(self, step: int) -> Tensor:
-        """(B, C, H, W): the starting image for step 0, the noise added by denoising step 1..steps after it."""
-        return torch.stack([torch.randn(self.shape, generator=generator(self.seed, i, step)) for i in self.indices])
+        """(B, C, H, W): for step 0 the starting image, for 1..steps the noise that denoising step adds."""
+        keys = [(self.seed, i, step) for i in self.indices]
+        return torch.stack([torch.randn(self.shape, generator=generator(*key)) for key in keys])
 
     def tensor(self) -> Tensor:
         """All of it: (B, steps + 1, C, H, W)."""
@@ -51,11 +52,11 @@ class Noise:
 
 
 def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLOCK) -> Tensor:
-    """The noise predicted by every mixture in its own images: x and the result (V, B, C, H, W), mixture (V, B, n).
+    """The noise every mixture predicts in its own images: x and result (V, B, C, H, W), mixture (V, B, n).
 
-    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which it
-    gives weight. Forward passes have `block` images, the last one filled up with copies of its first: one shape for
-    all, so that an image's result is the same whatever else is computed with it.
+    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to
+    which it gives weight. Forward passes have `block` images, the last one filled up with copies of its
+    first: one shape for all, so that an image's result is the same whatever else is computed with it.
     """
     total = torch.zeros_like(x)
     for i in range(members.n):
@@ -71,7 +72,7 @@ def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLO
 
 
 def drawing(noise: Noise | Tensor, steps: Schedule) -> Callable[[int], Tensor]:
-    """step -> (B, C, H, W), as `Noise.draw`, for noise of either kind. ValueError unless it is made for `steps`."""
+    """step -> (B, C, H, W), as `Noise.draw`, for either kind of noise. ValueError unless made for `steps`."""
     made = noise.steps if isinstance(noise, Noise) else noise.shape[1] - 1
     if made != len(steps):
         raise ValueError(f"expected noise for {len(steps)} steps (and the start); got {made}")
@@ -81,9 +82,9 @@ def drawing(noise: Noise | Tensor, steps: Schedule) -> Callable[[int], Tensor]:
 def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
     """The mixtures as (V, B, n), checked."""
     mixture, B = torch.as_tensor(np.asarray(mixture)), len(start)
-    if mixture.ndim not in (2, 3) or mixture.shape[-1] != n or mixture.ndim == 3 and mixture.shape[1] != B:
-        raise ValueError(f"expected mixtures of shape (V, {n}), one weight a member, or (V, {B}, {n}), each sample "
-                         f"its own; got {tuple(mixture.shape)}")
+    if mixture.ndim not in (2, 3) or mixture.shape[-1] != n or mixture.shape[1:-1] not in ((), (B,)):
+        raise ValueError(f"expected mixtures of shape (V, {n}), one weight a member, or (V, {B}, {n}), each "
+                         f"sample its own; got {tuple(mixture.shape)}")
     if (mixture < 0).any() or not torch.allclose(mixture.sum(-1), torch.ones(1, dtype=mixture.dtype)):
         raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
     mixture = mixture[:, None].expand(-1, B, -1) if mixture.ndim == 2 else mixture
@@ -92,16 +93,16 @@ def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
 
 @torch.no_grad()
 def sample(
-    members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule, block: int = BLOCK,
-    stop: int | None = None, clamp: bool = True,
+    members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule,
+    block: int = BLOCK, stop: int | None = None, clamp: bool = True,
 ) -> Tensor:
-    """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Algorithm 2 of Ho et al.).
+    """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Ho et al., Alg. 2).
 
     noise: a `Noise`, or a tensor (B, S + 1, C, H, W); its type and device are those of the computation.
-    mixture: (V, n), each row non-negative and summing to 1; or (V, B, n), another one for every sample.
-    stop: take only the first `stop` steps, and return the image reached. clamp=False leaves the image as the last
-    step made it, a smooth function of the mixture, which may leave [-1, 1].
-    Raises ValueError for noise or a mixture of another shape, and for weights that are no mixture.
+    mixture: (V, n), each row non-negative and summing to 1; or (V, B, n), another one for every sample. stop:
+    take only the first `stop` steps, and return the image reached. clamp=False leaves the image as the last
+    step made it, a smooth function of the mixture, which may leave [-1, 1]. Raises ValueError for noise or a
+    mixture of another shape, and for weights that are no mixture.
     """
     draw = drawing(noise, steps)
     start = draw(0)
@@ -115,8 +116,8 @@ def sample(
 
 
 def draw(
-    indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str, variance: str,
-    members: Members, block: int = BLOCK, device: str = "cpu",
+    indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str,
+    variance: str, members: Members, block: int = BLOCK, device: str = "cpu",
 ) -> dict[str, Tensor]:
     """What the chapters store: {"y": (B, V, C, H, W)}, the samples `indices` under every mixture, float32."""
     taken = schedule(steps, sampler, variance)

@@ -1,8 +1,8 @@
-"""The training images that matter most to a sample: the influence of every code, the top k, general influencers.
+"""The training images that matter most to a sample: every code's influence, top k, general influencers.
 
-The influence of image x on sample y is ||J (u_-x - u_0)||, the length of the approximate counterfactual's change
-(paper, Section 3.3). Through the Gram matrix it takes n^2 numbers a sample where the Jacobian has m x n (`saving`).
-Nothing here holds samples x images at once, but `influence` itself, which returns that.
+The influence of image x on sample y is ||J (u_-x - u_0)||, the length of the approximate counterfactual's
+change (paper, Section 3.3). Through the Gram matrix it takes n^2 numbers a sample where the Jacobian has m x
+n (`saving`). Nothing here holds samples x images at once, but `influence` itself, which returns that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Truth = Callable[[np.ndarray], np.ndarray]  # rows of images (B, k) -> true dist
 
 
 def influence(gram: np.ndarray, codes: np.ndarray, block: int = BLOCK) -> np.ndarray:
-    """||J (u_-x - u_0)|| of every image on every sample: float64 (B, N), Euclidean, in units of [-1, 1] pixels.
+    """||J (u_-x - u_0)|| of every image x on every sample: float64 (B, N), in units of [-1, 1] pixels.
 
     gram (B, n, n) as from `jacobian.gram` at u_0; codes bool (N, n). Images whose u_-x - u_0 are each other's
     negatives (complementary codes of weight n/2) come out equal to the last bit.
@@ -48,8 +48,8 @@ def _streamed(gram: np.ndarray, codes: np.ndarray, block: int = BLOCK) -> Iterat
 def _lengths(gram: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """sqrt(d' G d) for every G (B, n, n) and d (N, n): (B, N).
 
-    Term by term, as a matrix product would not: its rounding depends on where in the matrix a row stands, and then
-    ties would be decided by it.
+    Term by term, as a matrix product would not: its rounding depends on where in the matrix a row stands, and
+    then ties would be decided by it.
     """
     squares = np.zeros((len(gram), len(moves)))
     for i in range(moves.shape[1]):
@@ -64,10 +64,14 @@ def _checked(gram: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if gram.ndim != 3 or gram.shape[1] != gram.shape[2]:
         raise ValueError(f"expected Gram matrices (B, n, n), got shape {gram.shape}")
     if codes.ndim != 2 or codes.shape[1] != gram.shape[1]:
-        raise ValueError(f"expected codes (N, {gram.shape[1]}), of the ensemble that the Gram matrix is of; got shape "
-                         f"{codes.shape}")
+        raise ValueError(
+            f"expected codes (N, {gram.shape[1]}), of the ensemble that the Gram matrix is of; "
+            f"got shape {codes.shape}"
+        )
     if not np.isfinite(gram).all():
-        raise ValueError("expected finite Gram matrices, got NaN or infinity; check the weights and the Jacobians")
+        raise ValueError(
+            "expected finite Gram matrices, got NaN or infinity; check the weights and Jacobians"
+        )
     return gram, codes
 
 
@@ -75,8 +79,10 @@ def check_codes(codes: np.ndarray, expected: str) -> None:
     """ValueError unless the codes have this digest, for instance the one in the weights' manifest."""
     got = coding.digest(codes)
     if got != expected:
-        raise ValueError(f"expected the codes the members were trained with (digest {expected[:12]}), got "
-                         f"{got[:12]}; take the codes from the weights' folder")
+        raise ValueError(
+            f"expected the codes the members were trained with (digest {expected[:12]}), got "
+            f"{got[:12]}; take the codes from the weights' folder"
+        )
 
 
 # ---------------------------------------------------------------- the top k
@@ -84,7 +90,7 @@ def check_codes(codes: np.ndarray, expected: str) -> None:
 
 @dataclass(frozen=True)
 class Top:
-    """The most influential images of every sample, first first: rows of the database and influences, both (B, k)."""
+    """The most influential images of every sample: rows of the database and influences, both (B, k)."""
 
     rows: np.ndarray
     influence: np.ndarray
@@ -96,9 +102,10 @@ class Top:
 def top_k(
     gram: np.ndarray, codes: np.ndarray, k: int, excluded: np.ndarray | None = None, block: int = BLOCK
 ) -> Top:
-    """The k most influential images of every sample, in a stream over the database; a tie goes to the earlier row.
+    """The k most influential images of every sample, streamed; a tie goes to the earlier row.
 
-    excluded: rows that are passed over. Raises ValueError for k outside 1..N (less the excluded), and as `influence`.
+    excluded: rows that are passed over. Raises ValueError for k outside 1..N (less the excluded), and as
+    `influence`.
     """
     N, excluded = len(codes), np.unique(np.asarray([] if excluded is None else excluded, dtype=np.int64))
     if not 1 <= k <= N - len(excluded):
@@ -118,8 +125,8 @@ def top_k(
 def complements(codes: np.ndarray) -> np.ndarray:
     """The row that holds each row's complementary code, -1 where none does: int64 (N,).
 
-    With codes of weight n/2, u_-x - u_0 is then the other's negative: the linear approximation cannot tell the two
-    images apart. Codes of another weight have no complement among them.
+    With codes of weight n/2, u_-x - u_0 is then the other's negative: the linear approximation cannot tell
+    the two images apart. Codes of another weight have no complement among them.
     """
     codes = np.asarray(codes, dtype=bool)
     keys, wanted = ([row.tobytes() for row in np.packbits(side, axis=1)] for side in (codes, ~codes))
@@ -129,15 +136,17 @@ def complements(codes: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Ties:
-    """Entries of top lists by their complement: in the same list, in the database but not the list, nowhere."""
+    """Entries of top lists by where their complement is: in the same list, outside it, nowhere."""
 
     both: int
     cut: int
     single: int
 
     def __str__(self) -> str:
-        return (f"{self.both} entries stand beside the complementary image they tie with, {self.cut} have theirs "
-                f"outside the list, {self.single} have none")
+        return (
+            f"{self.both} entries stand beside the complementary image they tie with, {self.cut} have "
+            f"theirs outside the list, {self.single} have none"
+        )
 
 
 def ties(top: Top, codes: np.ndarray) -> Ties:
@@ -151,7 +160,7 @@ def ties(top: Top, codes: np.ndarray) -> Ties:
 
 
 def repeated(top: Top, times: int = 2) -> np.ndarray:
-    """The images in at least `times` of the lists, ascending: "generally influential" (paper, Section 3.3)."""
+    """The images in at least `times` lists, ascending: "generally influential" (paper, Section 3.3)."""
     rows, counts = np.unique(top.rows, return_counts=True)
     return rows[counts >= times]
 
@@ -167,15 +176,17 @@ class Discounted:
 def discount(gram: np.ndarray, codes: np.ndarray, k: int = 10) -> Discounted:
     """The top k with every image removed that is in more than one list, until no image is (paper, Figure 6d).
 
-    After every removal the lists are filled up with the next most influential images. Raises ValueError when the
-    database runs out before the lists differ: too many samples, or two alike.
+    After every removal the lists are filled up with the next most influential images. Raises ValueError when
+    the database runs out before the lists differ: too many samples, or two alike.
     """
     removed: list[np.ndarray] = []
     while True:
         gone = np.concatenate([np.zeros(0, np.int64), *removed])
         if len(codes) - len(gone) < k:
-            raise ValueError(f"expected {len(gram)} lists of {k} that share no image, but the database of "
-                             f"{len(codes)} images ran out: ask for fewer samples or a smaller k")
+            raise ValueError(
+                f"expected {len(gram)} lists of {k} that share no image, but the database of "
+                f"{len(codes)} images ran out: ask for fewer samples or a smaller k"
+            )
         top = top_k(gram, codes, k, gone)
         shared = repeated(top)
         if not len(shared):
@@ -185,8 +196,11 @@ def discount(gram: np.ndarray, codes: np.ndarray, k: int = 10) -> Discounted:
 
 @dataclass(frozen=True)
 class Concentration:
-    """How few images the lists share: `distinct` of `entries`; `by_chance` distinct ones if each list were drawn at
-    random; the most lists that one image is in; `effective`, the number of equally frequent images (1 / sum p^2)."""
+    """How few images the lists share.
+
+    `distinct` of `entries`; `by_chance`, the distinct ones if each list were drawn at random; the most lists
+    that one image is in; `effective`, the number of equally frequent images (1 / sum p^2).
+    """
 
     entries: int
     distinct: int
@@ -211,8 +225,8 @@ def concentration(top: Top, N: int) -> Concentration:
 class Reranked:
     """A short list in the order of the true counterfactuals' distances, and how that order differs.
 
-    `moved`: the share of entries at another place than before; `same_first`: of lists whose first image stayed
-    first; `correlation` (B,): rank correlation of the two orders within each list.
+    `moved`: the share of entries at another place than before; `same_first`: of lists whose first image
+    stayed first; `correlation` (B,): rank correlation of the two orders within each list.
     """
 
     top: Top
@@ -224,22 +238,20 @@ class Reranked:
 def rerank(top: Top, truth: Truth) -> Reranked:
     """The short lists sorted again by the true distance, which truth(rows (B, k)) gives as (B, k).
 
-    `truth` regenerates the counterfactuals (see `regenerated`), which also breaks the ties of complementary codes.
-    Raises ValueError when it returns another shape, or numbers that are not finite.
+    `truth` regenerates the counterfactuals (see `regenerated`), which also breaks the ties of complementary
+    codes. Raises ValueError when it returns another shape, or numbers that are not finite.
     """
     distances = np.asarray(truth(top.rows), dtype=np.float64)
     if distances.shape != top.rows.shape or not np.isfinite(distances).all():
         raise ValueError(f"expected finite distances of shape {top.rows.shape}, got shape {distances.shape}")
     order = np.argsort(-distances, axis=1, kind="stable")
     again = Top(np.take_along_axis(top.rows, order, 1), np.take_along_axis(distances, order, 1))
-    moved = float((order != np.arange(order.shape[1])).mean())
-    return Reranked(again, moved, float((order[:, 0] == 0).mean()), metrics.spearman(top.influence, distances))
+    moved, same_first = (order != np.arange(order.shape[1])).mean(), (order[:, 0] == 0).mean()
+    return Reranked(again, float(moved), float(same_first), metrics.spearman(top.influence, distances))
 
 
-def regenerated(
-    members: Members, noise: Noise | Tensor, steps: Schedule, codes: np.ndarray
-) -> Truth:
-    """The `truth` of `rerank`: the Euclidean distance of each listed image's true counterfactual from the sample.
+def regenerated(members: Members, noise: Noise | Tensor, steps: Schedule, codes: np.ndarray) -> Truth:
+    """The `truth` of `rerank`: the distance of each listed image's true counterfactual from the sample.
 
     It takes k + 1 trajectories a sample: the sample, and one for each entry of its list.
     """
@@ -261,7 +273,7 @@ SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "celeba": (3, 128, 128)}
 
 @dataclass(frozen=True)
 class Saving:
-    """Numbers kept a sample, and multiplications for the influence of the whole database on it, by both routes."""
+    """Numbers kept a sample, and multiplications to search the database for it, by both routes."""
 
     dataset: str
     m: int
@@ -285,9 +297,11 @@ class Saving:
 
     def __str__(self) -> str:
         kept, work = self.factors
-        return (f"{self.dataset}: {self.gram[0]:,} numbers a sample instead of {self.jacobian[0]:,} ({kept:.0f} times "
-                f"fewer), {self.gram[1]:.3g} multiplications a search instead of {self.jacobian[1]:.3g} "
-                f"({work:.0f} times fewer)")
+        return (
+            f"{self.dataset}: {self.gram[0]:,} numbers a sample instead of {self.jacobian[0]:,} ({kept:.0f} "
+            f"times fewer), {self.gram[1]:.3g} multiplications a search instead of {self.jacobian[1]:.3g} "
+            f"({work:.0f} times fewer)"
+        )
 
 
 def saving(dataset: str) -> Saving:

@@ -1,4 +1,5 @@
-"""How sure a number is: bootstrap and Wilson intervals, a Mann-Whitney test with p below 1e-308, correlations."""
+"""How sure a number is: bootstrap and Wilson intervals, a Mann-Whitney test with p below 1e-308,
+correlations."""
 
 from __future__ import annotations
 
@@ -100,7 +101,8 @@ def proportion(k: int, n: int, level: float = 0.95) -> Interval:
 
 
 def pearson(a: object, b: object) -> np.ndarray:
-    """Pearson's correlation along the last axis, the other axes broadcast: float64 (...), NaN where a side is constant.
+    """Pearson's correlation along the last axis, the other axes broadcast: float64 (...), NaN where a side is
+    constant.
 
     Source: paper, Section 3.3 and Figure 5a. Raises ValueError for values that are not finite.
     """

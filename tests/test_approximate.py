@@ -58,7 +58,7 @@ def test_a_path_goes_straight_from_one_mixture_to_another_through_mixtures():
     np.testing.assert_allclose(approximate.path(MIXTURES[0], 1, MIXTURES[1]), MIXTURES[[1, 0]])
 
 
-def test_the_linear_approximation_goes_wrong_with_the_square_of_the_distance_and_the_next_term_with_the_cube():
+def test_the_linear_approximation_goes_wrong_with_the_square_and_the_next_term_with_the_cube():
     members = Posterior()
     noise = exogenous(members, 2)
     y, J = jacobian(members, noise, STEPS)
@@ -69,8 +69,10 @@ def test_the_linear_approximation_goes_wrong_with_the_square_of_the_distance_and
     torch.testing.assert_close(first, torch.einsum("n,bnchw->bchw", torch.from_numpy(delta), J))
     linear = torch.stack([y + s * first for s in shares])
     quadratic = torch.stack([y + s * first + s * s / 2 * second for s in shares])
-    orders = [approximate.error_order(shares, (walked - found).flatten(2).norm(dim=-1).numpy())
-              for found in (linear, quadratic)]
+    orders = [
+        approximate.error_order(shares, (walked - found).flatten(2).norm(dim=-1).numpy())
+        for found in (linear, quadratic)
+    ]
     assert abs(orders[0] - 2).max() < 0.1 and abs(orders[1] - 3).max() < 0.15
 
 
@@ -81,6 +83,7 @@ def test_curvature_is_the_second_derivative_along_every_direction():
     found = approximate.curvature(members, noise, STEPS, directions, reach=1e-3, block=2)
     prepare()
     for v, d in enumerate(torch.from_numpy(directions)):
+
         def at(s, d=d):
             return unclamped(members, noise, 0.25 + s * d)
 
@@ -89,16 +92,27 @@ def test_curvature_is_the_second_derivative_along_every_direction():
         assert (found[1][v] - second).norm() < 1e-4 * second.norm() and second.norm() > 1e-3
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda m: approximate.last_step(m, exogenous(m), np.ones((2, 3)) / 3, STEPS), r"\(V, 4\)"),
-    (lambda m: approximate.individual_models(torch.zeros(1, 1, 2, 2), torch.zeros(3, 1, 1, 2, 2), MIXTURES), r"\(V, 3\)"),
-    (lambda m: approximate.curvature(m, exogenous(m), STEPS, MIXTURES), "sum to 0"),
-    (lambda m: approximate.curvature(m, exogenous(m), STEPS, MIXTURES - 0.25, reach=2), "non-negative"),
-    (lambda m: approximate.curvature(m, Noise(0, [0], m.shape, 4), STEPS, MIXTURES - 0.25), "noise for 5 steps"),
-    (lambda m: approximate.path(MIXTURES, 2), "one mixture"),
-    (lambda m: approximate.error_order([0.0, 1.0], [1.0, 1.0]), "leave out the point u_0"),
-    (lambda m: approximate.error_order([1.0], [1.0]), "at least 2 distances"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda m: approximate.last_step(m, exogenous(m), np.ones((2, 3)) / 3, STEPS), r"\(V, 4\)"),
+        (
+            lambda m: approximate.individual_models(
+                torch.zeros(1, 1, 2, 2), torch.zeros(3, 1, 1, 2, 2), MIXTURES
+            ),
+            r"\(V, 3\)",
+        ),
+        (lambda m: approximate.curvature(m, exogenous(m), STEPS, MIXTURES), "sum to 0"),
+        (lambda m: approximate.curvature(m, exogenous(m), STEPS, MIXTURES - 0.25, reach=2), "non-negative"),
+        (
+            lambda m: approximate.curvature(m, Noise(0, [0], m.shape, 4), STEPS, MIXTURES - 0.25),
+            "noise for 5 steps",
+        ),
+        (lambda m: approximate.path(MIXTURES, 2), "one mixture"),
+        (lambda m: approximate.error_order([0.0, 1.0], [1.0, 1.0]), "leave out the point u_0"),
+        (lambda m: approximate.error_order([1.0], [1.0]), "at least 2 distances"),
+    ],
+)
 def test_wrong_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(Posterior())

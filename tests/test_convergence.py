@@ -25,7 +25,10 @@ def test_orders_are_a_function_of_seed_and_index_and_every_order_comes_up():
 def test_orders_do_not_share_a_stream_with_the_noise():
     noise = Noise(1, [4], (1, 4, 4), 0).draw(0)
     from genens.seeds import generator
-    assert torch.equal(noise[0], torch.randn(1, 4, 4, generator=generator(1, 4)))  # a trailing 0 changes nothing
+
+    assert torch.equal(
+        noise[0], torch.randn(1, 4, 4, generator=generator(1, 4))
+    )  # a trailing 0 changes nothing
     same = torch.randperm(50, generator=generator(1, 4)).numpy()
     assert (convergence.orders(1, [4], 50)[0] != same).any()
 
@@ -49,7 +52,9 @@ def test_what_is_stored_is_each_samples_own_growing_ensemble():
             weights = np.isin(np.arange(4), order[b, :k]) / k
             alone = sample(members, Noise(5, [b], members.shape, 5), weights[None], schedule(5), block=4)
             assert torch.equal(alone[0, 0], y[b, k - 1])
-    whole = sample(members, Noise(5, range(3), members.shape, 5), coding.uniform(4)[None], schedule(5), block=4)
+    whole = sample(
+        members, Noise(5, range(3), members.shape, 5), coding.uniform(4)[None], schedule(5), block=4
+    )
     assert torch.equal(y[:, -1], whole[0])  # all members in any order are the ensemble, to the last bit
 
 
@@ -70,14 +75,18 @@ def test_a_sample_that_alternates_is_told_from_one_that_walks():
 def test_the_law_is_exact_for_means_over_every_order():
     population = np.random.default_rng(0).normal(size=(5, 3))
     sigma2 = ((population - population.mean(0)) ** 2).sum(1).mean()
-    means = np.array([[population[list(order[:k])].mean(0) for k in range(1, 6)] for order in permutations(range(5))])
+    means = np.array(
+        [[population[list(order[:k])].mean(0) for k in range(1, 6)] for order in permutations(range(5))]
+    )
     to_full = ((means[:, :-1] - means[:, -1:]) ** 2).sum(2).mean(0)
     by_one = ((means[:, 1:] - means[:, :-1]) ** 2).sum(2).mean(0)
     np.testing.assert_allclose(to_full, sigma2 * convergence.law(5))
     np.testing.assert_allclose(by_one, sigma2 * convergence.law_by_one(5))
     images = torch.from_numpy(means).view(120, 5, 1, 1, 3)
-    for found, law in ((convergence.to_full(images), convergence.law(5)),
-                       (convergence.by_one(images), convergence.law_by_one(5))):
+    for found, law in (
+        (convergence.to_full(images), convergence.law(5)),
+        (convergence.by_one(images), convergence.law_by_one(5)),
+    ):
         held = convergence.fit(found, law, n_boot=200)
         assert held.sigma2 == pytest.approx(sigma2) and held.power.value == pytest.approx(1)
         np.testing.assert_allclose([r.value for r in held.ratio], 1)
@@ -112,15 +121,18 @@ def test_a_curve_of_another_shape_is_found_out():
     assert isinstance(found.power, stats.Interval) and found.power.n == 200
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: convergence.nested(np.array([[0, 0, 1]])), "permutation"),
-    (lambda: convergence.nested(np.array([[0, 1]]), [3]), r"sizes in 1\.\.2"),
-    (lambda: convergence.to_full(torch.zeros(2, 1, 1, 2, 2)), "n >= 2"),
-    (lambda: convergence.law(1), "at least 2"),
-    (lambda: convergence.fit(np.ones((4, 3)), convergence.law(3)), r"\(4, 3\) and \(2,\)"),
-    (lambda: convergence.fit(np.ones((4, 2)), convergence.law(3), np.ones(3)), "each of 4 samples"),
-    (lambda: convergence.fit(np.full((4, 2), np.nan), convergence.law(3)), "not finite"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: convergence.nested(np.array([[0, 0, 1]])), "permutation"),
+        (lambda: convergence.nested(np.array([[0, 1]]), [3]), r"sizes in 1\.\.2"),
+        (lambda: convergence.to_full(torch.zeros(2, 1, 1, 2, 2)), "n >= 2"),
+        (lambda: convergence.law(1), "at least 2"),
+        (lambda: convergence.fit(np.ones((4, 3)), convergence.law(3)), r"\(4, 3\) and \(2,\)"),
+        (lambda: convergence.fit(np.ones((4, 2)), convergence.law(3), np.ones(3)), "each of 4 samples"),
+        (lambda: convergence.fit(np.full((4, 2), np.nan), convergence.law(3)), "not finite"),
+    ],
+)
 def test_wrong_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()

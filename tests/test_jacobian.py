@@ -20,13 +20,16 @@ TILTED = np.array([0.5, 0.0, 0.5])
 
 
 class Posterior:
-    """Members in closed form, smooth and cheap: each is the optimal denoiser of a few random points, blurred."""
+    """Members in closed form, smooth and cheap: each is the optimal denoiser of a few random points,
+    blurred."""
 
     def __init__(self, n=4, points=3, side=2):
         self.n, self.shape, self.digest = n, (1, side, side), "points"
         draws = torch.Generator().manual_seed(0)
         self.points = torch.randn(n, points, *self.shape, generator=draws).double().clamp(-1, 1)
-        self.bar = {int(t): bar for steps in (STEPS, schedule(8)) for t, bar in zip(steps.t, steps.bar, strict=True)}
+        self.bar = {
+            int(t): bar for steps in (STEPS, schedule(8)) for t, bar in zip(steps.t, steps.bar, strict=True)
+        }
 
     def __call__(self, x, t, which=None):
         bar = self.bar[int(t)]
@@ -55,7 +58,8 @@ def exogenous(members, samples=2, steps=STEPS):
 
 
 def unclamped(members, noise, weights, steps=STEPS):
-    """Algorithm 2 as printed, under weights that need not sum to 1, as a function that can be differentiated."""
+    """Algorithm 2 as printed, under weights that need not sum to 1, as a function that can be
+    differentiated."""
     x = noise[:, 0]
     for k in range(len(steps)):
         eps = sum(w * f for w, f in zip(weights, members(x, steps.t[k]), strict=True))
@@ -69,7 +73,9 @@ def test_central_finite_differences_agree_to_a_millionth(members, where):
     v = coding.uniform(members.n) if where == "u_0" else np.eye(members.n)[0]
     noise, h = exogenous(members), 1e-5
     y, J = jac.jacobian(members, noise, STEPS, v)
-    torch.testing.assert_close(y, sample(members, noise, v[None], STEPS, clamp=False)[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        y, sample(members, noise, v[None], STEPS, clamp=False)[0], rtol=1e-12, atol=1e-12
+    )
     for j, move in enumerate(h * np.eye(members.n)):
         change = (unclamped(members, noise, v + move) - unclamped(members, noise, v - move)) / (2 * h)
         assert (J[:, j] - change).norm() < 1e-6 * change.norm()
@@ -91,8 +97,11 @@ def test_with_fewer_members_a_step_it_is_the_recurrence_with_their_mean():
     jac.prepare()
     members = Posterior(n=4)
     noise = exogenous(members, 1)
-    for per_step, turns in ((0, [[]] * 5), (1, [[3], [0], [1], [2], [3]]), (3, [[3, 0, 1], [2, 3, 0], [1, 2, 3],
-                                                                               [0, 1, 2], [3, 0, 1]])):
+    for per_step, turns in (
+        (0, [[]] * 5),
+        (1, [[3], [0], [1], [2], [3]]),
+        (3, [[3, 0, 1], [2, 3, 0], [1, 2, 3], [0, 1, 2], [3, 0, 1]]),
+    ):
         x, J = noise[:, 0], torch.zeros(4, 4, dtype=torch.float64)  # pixels x members
         for k, using in enumerate(turns):
             F = members(x, STEPS.t[k]).reshape(4, 4).T
@@ -130,7 +139,7 @@ def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision):
     together = jac.draw(range(6), **arguments)
     alone = jac.draw([5], **arguments)
     assert together["jacobian"].shape == (6, 3, 1, 8, 8) and together["jacobian"].dtype == torch.float32
-    assert torch.equal(together["jacobian"][5], alone["jacobian"][0]) and torch.equal(together["y"][5], alone["y"][0])
+    assert all(torch.equal(together[name][5], alone[name][0]) for name in ("y", "jacobian"))
 
 
 def test_half_precision_members_give_nearly_the_same_jacobian():
@@ -157,7 +166,8 @@ def test_linear_counterfactuals_are_equation_4_and_the_clamp_brings_them_no_furt
     torch.testing.assert_close(free[2, 1], by_hand)
     true = sample(members, noise, v, STEPS)
     errors = [(found - true).flatten(2).norm(dim=-1) for found in (jac.linear_counterfactual(y, J, v), free)]
-    assert (errors[0] <= errors[1] + 1e-12).all() and errors[0].sum() < (true - y.clamp(-1, 1)).flatten(2).norm(dim=-1).sum()
+    assert (errors[0] <= errors[1] + 1e-12).all()
+    assert errors[0].sum() < (true - y.clamp(-1, 1)).flatten(2).norm(dim=-1).sum()
     torch.testing.assert_close(jac.linear_counterfactual(y, J, v[:1], base=v[0])[0], y.clamp(-1, 1))
 
 
@@ -166,10 +176,15 @@ def test_pixels_that_are_clamped_do_not_move():
     assert jac.of_clamped(y, torch.ones(1, 2, 1, 2, 2))[0, 1, 0].tolist() == [[0, 1], [0, 1]]
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (dict(per_step=5), r"per_step in 0\.\.4"), (dict(per_step=-1), r"got -1"),
-    (dict(mixture=np.ones(3) / 3), "4 non-negative weights"), (dict(mixture=np.array([2.0, -1, 0, 0])), "non-negative"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(per_step=5), r"per_step in 0\.\.4"),
+        (dict(per_step=-1), r"got -1"),
+        (dict(mixture=np.ones(3) / 3), "4 non-negative weights"),
+        (dict(mixture=np.array([2.0, -1, 0, 0])), "non-negative"),
+    ],
+)
 def test_wrong_arguments_are_refused(arguments, message):
     members = Posterior()
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,5 @@
-"""Sampling under mixtures: against a plain loop, whatever the batch, and only with the members that have weight."""
+"""Sampling under mixtures: against a plain loop, whatever the batch, and only with the members that have
+weight."""
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def test_wrong_mixtures_and_noise_are_refused(mixture, steps, message):
 
 
 ORDERS = np.array([[[1, 0, 0], [0, 0, 1], [0, 1, 0]], [[1, 1, 0], [0, 1, 1], [1, 1, 0]]], float)
-OWN = ORDERS / ORDERS.sum(-1, keepdims=True)  # (2, 3, 3): two mixtures for each of three samples, all different
+OWN = ORDERS / ORDERS.sum(-1, keepdims=True)  # (2, 3, 3): two mixtures of its own for each of three samples
 
 
 def test_each_sample_may_have_mixtures_of_its_own():

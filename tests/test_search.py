@@ -89,7 +89,7 @@ def test_codes_of_another_weight_have_no_complement():
 
 def test_discounting_is_the_papers_procedure():
     J, codes = jacobians(B=4, n=12), coding.constant_weight(600, 12, 6, 0)
-    G = gram(jacobians(B=1, n=12, seed=1) + 0.5 * J)  # what the samples share makes some images influential in all
+    G = gram(jacobians(B=1, n=12, seed=1) + 0.5 * J)  # some images are influential in all
     scores, gone, rounds = search.influence(G, codes), set(), []
     while True:  # Figure 6d, by hand
         lists = [[x for x in np.argsort(-row, kind="stable") if x not in gone][:4] for row in scores]
@@ -100,7 +100,11 @@ def test_discounting_is_the_papers_procedure():
         gone |= shared
         rounds.append(sorted(shared))
     found = search.discount(G, codes, 4)
-    assert found.top.rows.tolist() == lists and [row.tolist() for row in found.removed] == rounds and len(rounds) > 1
+    assert (
+        found.top.rows.tolist() == lists
+        and [row.tolist() for row in found.removed] == rounds
+        and len(rounds) > 1
+    )
     assert len(search.repeated(found.top)) == 0
     np.testing.assert_array_equal(search.repeated(search.top_k(G, codes, 4)), rounds[0])
 
@@ -120,7 +124,7 @@ def test_concentration_counts_distinct_images():
 def test_the_second_stage_sorts_by_the_true_counterfactuals():
     members, codes = Posterior(), coding.unrank(range(6), 4, 2)
     noise = exogenous(members, 3)
-    y, J = jacobian(members, noise, STEPS)
+    J = jacobian(members, noise, STEPS)[1]
     top = search.top_k(gram(J), codes, 4)
     found = search.rerank(top, search.regenerated(members, noise, STEPS, codes))
     whole = sample(members, noise, coding.uniform(4)[None], STEPS)[0]
@@ -146,20 +150,28 @@ def test_what_the_second_stage_reports():
 def test_the_saving_for_the_papers_shapes():
     numbers = {name: (search.saving(name).gram[0], search.saving(name).jacobian[0]) for name in search.SHAPES}
     assert numbers == {"mnist": (256, 12544), "cifar10": (400, 61440), "celeba": (576, 1179648)}
-    assert "celeba: 576 numbers a sample instead of 1,179,648 (2048 times fewer)" in str(search.saving("celeba"))
+    assert "celeba: 576 numbers a sample instead of 1,179,648 (2048 times fewer)" in str(
+        search.saving("celeba")
+    )
     with pytest.raises(ValueError, match="among mnist"):
         search.saving("imagenet")
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda G: search.top_k(G, CODES, 51), r"k in 1\.\.50 \(a database of 50 images\), got 51"),
-    (lambda G: search.top_k(G, CODES, 49, [1, 2]), r"k in 1\.\.48 .* less 2 excluded"),
-    (lambda G: search.top_k(G, CODES, 0), "got 0"),
-    (lambda G: search.influence(G, CODES[:, :7]), r"codes \(N, 8\), of the ensemble"),
-    (lambda G: search.influence(G[0], CODES), r"\(B, n, n\)"),
-    (lambda G: search.influence(G * np.nan, CODES), "got NaN"),
-    (lambda G: search.check_codes(CODES, coding.digest(CODES[::-1])), "the codes the members were trained with"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda G: search.top_k(G, CODES, 51), r"k in 1\.\.50 \(a database of 50 images\), got 51"),
+        (lambda G: search.top_k(G, CODES, 49, [1, 2]), r"k in 1\.\.48 .* less 2 excluded"),
+        (lambda G: search.top_k(G, CODES, 0), "got 0"),
+        (lambda G: search.influence(G, CODES[:, :7]), r"codes \(N, 8\), of the ensemble"),
+        (lambda G: search.influence(G[0], CODES), r"\(B, n, n\)"),
+        (lambda G: search.influence(G * np.nan, CODES), "got NaN"),
+        (
+            lambda G: search.check_codes(CODES, coding.digest(CODES[::-1])),
+            "the codes the members were trained with",
+        ),
+    ],
+)
 def test_wrong_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(gram(jacobians()))

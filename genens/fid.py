@@ -46,14 +46,9 @@ def find_inception(path: str | Path | None = None) -> Path | NotRun:
         return Path(path)
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     found = sorted(folder.glob(INCEPTION_FILES))
-    return (
-        found[0]
-        if found
-        else NotRun(
-            f"no Inception v3 weights ({folder / INCEPTION_FILES}); put "
-            "torchvision's inception_v3_google-0cc3c7bd.pth there, or give its path"
-        )
-    )
+    shown = str(folder / INCEPTION_FILES).replace(str(Path.home()), "~", 1)  # pages are read on other machines
+    return found[0] if found else NotRun(f"no Inception v3 weights ({shown}); put torchvision's "
+                                         "inception_v3_google-0cc3c7bd.pth there, or give its path")
 
 
 def inception(path: str | Path | None = None, layer: str = "fc") -> nn.Module | NotRun:

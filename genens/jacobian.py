@@ -27,7 +27,7 @@ from torch.func import jvp, vmap
 
 from genens import codes as coding
 from genens.ensemble import Members
-from genens.sample import Noise, drawing
+from genens.sample import Noise, drawing, side_by_side
 from genens.schedule import Schedule, schedule
 
 BLOCK = 8  # samples a forward pass, with n tangents each
@@ -132,12 +132,13 @@ def _predictions(
 ) -> tuple[Tensor, Tensor]:
     """F, every member's prediction, and D J with D from the members `using`: both (n, B, C, H, W)."""
     F, DJ, share = torch.zeros_like(J), torch.zeros_like(J), sum(weights[i] for i in using)
-    for i in range(members.n):
-        if i in using:
-            F[i], moved = push(members, x, t, i, J)
-            DJ += weights[i] / share * moved
-        else:
-            F[i] = members(x, t, [i])[0]
+    others = [i for i in range(members.n) if i not in using]
+    with side_by_side(x.device) as run:
+        for i, predicted in zip(others, run(lambda i: members(x, t, [i])[0], others), strict=True):
+            F[i] = predicted
+    for i in using:  # one after the other, on all cores: torch counts its forward-mode levels for all threads at once
+        F[i], moved = push(members, x, t, i, J)
+        DJ += weights[i] / share * moved
     return F, DJ
 
 

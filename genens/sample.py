@@ -8,7 +8,9 @@ The same noise under the ablated mixture u_-x is the counterfactual sample in wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,23 +53,47 @@ class Noise:
         return replace(self, indices=self.indices[rows])
 
 
-def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLOCK) -> Tensor:
+@contextmanager
+def side_by_side(device: torch.device) -> Iterator[Callable[..., Iterable]]:
+    """A `map` that runs forward passes one a core: passes this small gain little from several threads each.
+
+    Elsewhere than on a CPU it is the ordinary `map`.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield map
+        return
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            yield pool.map
+    finally:
+        torch.set_num_threads(threads)
+
+
+def mixed(
+    members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLOCK, run: Callable[..., Iterable] = map
+) -> Tensor:
     """The noise every mixture predicts in its own images: x and result (V, B, C, H, W), mixture (V, B, n).
 
-    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to
-    which it gives weight. Forward passes have `block` images, the last one filled up with copies of its
-    first: one shape for all, so that an image's result is the same whatever else is computed with it.
+    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which
+    it gives weight. Forward passes have `block` images, the last one filled up with copies of its first: one
+    shape for all, so that an image's result is the same whatever else is computed with it.
     """
-    total = torch.zeros_like(x)
+    weighed = [mixture[..., i] != 0 for i in range(members.n)]
+    parts = []
     for i in range(members.n):
-        weighed = mixture[..., i] != 0
-        images = x[weighed]
-        if not len(images):
-            continue
-        missing = -len(images) % block
-        filled = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
-        predicted = torch.cat([members(part, t, [i])[0] for part in filled.split(block)])[: len(images)]
-        total[weighed] += mixture[..., i][weighed].to(x.dtype).view(-1, 1, 1, 1) * predicted
+        images = x[weighed[i]]
+        filled = torch.cat([images, images[:1].expand(-len(images) % block, -1, -1, -1)])
+        parts += [(i, part) for part in filled.split(block) if len(part)]
+    predicted: list[list[Tensor]] = [[] for _ in range(members.n)]
+    for (i, _), result in zip(parts, run(lambda job: members(job[1], t, [job[0]])[0], parts), strict=True):
+        predicted[i].append(result)
+    total = torch.zeros_like(x)
+    for i, rows in enumerate(weighed):
+        if predicted[i]:
+            weight = mixture[..., i][rows].to(x.dtype).view(-1, 1, 1, 1)
+            total[rows] += weight * torch.cat(predicted[i])[: len(weight)]
     return total
 
 
@@ -83,8 +109,8 @@ def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
     """The mixtures as (V, B, n), checked."""
     mixture, B = torch.as_tensor(np.asarray(mixture)), len(start)
     if mixture.ndim not in (2, 3) or mixture.shape[-1] != n or mixture.shape[1:-1] not in ((), (B,)):
-        raise ValueError(f"expected mixtures of shape (V, {n}), one weight a member, or (V, {B}, {n}), each "
-                         f"sample its own; got {tuple(mixture.shape)}")
+        raise ValueError(f"expected mixtures (V, {n}), one weight a member, or (V, {B}, {n}), each sample its own; "
+                         f"got shape {tuple(mixture.shape)}")
     if (mixture < 0).any() or not torch.allclose(mixture.sum(-1), torch.ones(1, dtype=mixture.dtype)):
         raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
     mixture = mixture[:, None].expand(-1, B, -1) if mixture.ndim == 2 else mixture
@@ -108,10 +134,11 @@ def sample(
     start = draw(0)
     mixture = _mixtures(mixture, members.n, start)
     x = start.expand(len(mixture), *start.shape).clone()
-    for k in range(len(steps) if stop is None else stop):
-        x = steps.a[k] * x + steps.b[k] * mixed(members, x, steps.t[k], mixture, block)
-        if steps.c[k]:
-            x += steps.c[k] * draw(k + 1)
+    with side_by_side(x.device) as run:
+        for k in range(len(steps) if stop is None else stop):
+            x = steps.a[k] * x + steps.b[k] * mixed(members, x, steps.t[k], mixture, block, run)
+            if steps.c[k]:
+                x += steps.c[k] * draw(k + 1)
     return x.clamp(-1, 1) if clamp else x
 
 

@@ -142,6 +142,20 @@ def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision):
     assert all(torch.equal(together[name][5], alone[name][0]) for name in ("y", "jacobian"))
 
 
+def test_several_cores_give_the_same_jacobian_and_stay_as_many():
+    members, noise, threads = ensemble("float32"), Noise(1, range(2), (1, 8, 8), 5), torch.get_num_threads()
+    found = []
+    try:
+        for cores in (1, 3):
+            torch.set_num_threads(cores)
+            found.append(jac.jacobian(members, noise, STEPS, per_step=2, block=2))
+            assert torch.get_num_threads() == cores
+    finally:
+        torch.set_num_threads(threads)
+    for alone, together in zip(*found, strict=True):
+        torch.testing.assert_close(alone, together)
+
+
 def test_half_precision_members_give_nearly_the_same_jacobian():
     noise = Noise(1, range(4), (1, 8, 8), 5)
     exact, half = (jac.jacobian(ensemble(p), noise, STEPS)[1].flatten() for p in ("float32", "bfloat16"))

@@ -87,7 +87,7 @@ def test_ddim_adds_no_noise():
 
 @pytest.mark.parametrize(
     "mixture, steps, message",
-    [(np.ones((1, 2)) / 2, 3, r"shape \(V, 3\)"), (np.array([[0.5, 0.6, 0.0]]), 3, "sum to 1"),
+    [(np.ones((1, 2)) / 2, 3, r"mixtures \(V, 3\)"), (np.array([[0.5, 0.6, 0.0]]), 3, "sum to 1"),
      (np.array([[1.5, -0.5, 0.0]]), 3, "non-negative"), (MIXTURES, 4, "expected noise for 4 steps")],
 )
 def test_wrong_mixtures_and_noise_are_refused(mixture, steps, message):

@@ -69,8 +69,9 @@ def jacobian(
     per_step: how many members' input Jacobians stand for the mixture's at each step, going round from member
     `first` and weighted in proportion: n (the default) is exact, 0 leaves the term out. Members without
     weight are passed over. Samples go `block` at a time, the last block filled up, so that a sample's result
-    does not depend on the others. Raises ValueError for a single member, a per_step outside 0..n, and noise
-    or a mixture of another shape.
+    does not depend on the others. Members may compute in bfloat16 (`Ensemble`'s precision); x and J stay in
+    the noise's type, and autocast, under which tangents and weights get different types, is not for this.
+    Raises ValueError for a single member, a per_step outside 0..n, and noise or a mixture of another shape.
     """
     weights = _weights(members.n, mixture)
     alive = [i for i in range(members.n) if weights[i]]

@@ -253,10 +253,15 @@ def rerank(top: Top, truth: Truth) -> Reranked:
 def regenerated(members: Members, noise: Noise | Tensor, steps: Schedule, codes: np.ndarray) -> Truth:
     """The `truth` of `rerank`: the distance of each listed image's true counterfactual from the sample.
 
-    It takes k + 1 trajectories a sample: the sample, and one for each entry of its list.
+    It takes k + 1 trajectories a sample: the sample, and one for each entry of its list. Raises ValueError
+    when the codes are of another ensemble, or the lists are not of the noise's samples.
     """
+    if np.ndim(codes) != 2 or np.shape(codes)[1] != members.n:
+        raise ValueError(f"expected codes (N, {members.n}), of these members; got shape {np.shape(codes)}")
 
     def truth(rows: np.ndarray) -> np.ndarray:
+        if len(rows) != len(noise):
+            raise ValueError(f"expected one list for each of the noise's {len(noise)} samples, got {len(rows)}")
         whole = np.broadcast_to(coding.uniform(members.n), (1, len(rows), members.n))
         without = coding.ablations(codes[rows.T.ravel()]).reshape(*rows.T.shape, members.n)
         y = sample(members, noise, np.concatenate([whole, without]), steps)

@@ -8,6 +8,7 @@ from torch.func import jacfwd
 
 from genens import codes as coding
 from genens import jacobian as jac
+from genens import store
 from genens.ensemble import Ensemble
 from genens.sample import Noise, sample
 from genens.schedule import schedule
@@ -140,6 +141,19 @@ def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision):
     alone = jac.draw([5], **arguments)
     assert together["jacobian"].shape == (6, 3, 1, 8, 8) and together["jacobian"].dtype == torch.float32
     assert all(torch.equal(together[name][5], alone[name][0]) for name in ("y", "jacobian"))
+
+
+def test_jacobians_are_stored_in_chunks_and_read_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path))
+    members = ensemble("float32")
+    params = dict(seed=3, steps=3, sampler="ddim", variance="beta", per_step=1)
+    uncounted = dict(members=members, block=2)
+    stored = store.chunked("jacobian", jac.draw, 3, 2, params, {"members": "of this test"}, uncounted, progress=False)
+    direct = jac.draw(range(3), **params, **uncounted)
+    for name in ("y", "jacobian"):
+        np.testing.assert_array_equal(stored[name], direct[name])
+    linear = jac.linear_counterfactual(stored["y"], stored["jacobian"], coding.ablations(CODES))
+    assert linear.shape == (3, 3, 1, 8, 8) and jac.gram(stored["jacobian"]).shape == (3, 3, 3)
 
 
 def test_several_cores_give_the_same_jacobian_and_stay_as_many():

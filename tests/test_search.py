@@ -137,6 +137,15 @@ def test_the_second_stage_sorts_by_the_true_counterfactuals():
         np.testing.assert_allclose(found.top.influence[b], sorted(true.values(), reverse=True))
 
 
+def test_the_second_stage_refuses_other_codes_and_other_samples():
+    members = Posterior()
+    with pytest.raises(ValueError, match=r"codes \(N, 4\), of these members"):
+        search.regenerated(members, exogenous(members), STEPS, CODES)
+    truth = search.regenerated(members, exogenous(members, 2), STEPS, coding.unrank(range(6), 4, 2))
+    with pytest.raises(ValueError, match="noise's 2 samples, got 3"):
+        truth(np.zeros((3, 1), int))
+
+
 def test_what_the_second_stage_reports():
     top = search.Top(np.array([[5, 6, 7], [8, 9, 4]]), np.array([[3.0, 2, 1], [3, 2, 1]]))
     found = search.rerank(top, lambda rows: np.array([[1.0, 5, 0], [9, 3, 1]]))

@@ -170,6 +170,17 @@ def linear_counterfactual(
     return approximate.clamp(-1, 1) if clamp else approximate
 
 
+def centred(J: Tensor | np.ndarray) -> Tensor:
+    """J (B, n, C, H, W) less the mean of its columns: all of J that a change from one mixture to another sees.
+
+    The weights of a mixture sum to 1, so J times a change of mixture is the same with any image added to every
+    column. What the columns share is how y grows with the sum of the weights, and can be most of J: compare two
+    Jacobians, an exact and an approximate one for instance, by their centred parts.
+    """
+    J = torch.as_tensor(J)
+    return J - J.mean(dim=1, keepdim=True)
+
+
 def of_clamped(y: Tensor | np.ndarray, J: Tensor | np.ndarray) -> Tensor:
     """The Jacobian of y.clamp(-1, 1): J (B, n, C, H, W) with the rows of saturated pixels 0."""
     y, J = torch.as_tensor(y), torch.as_tensor(J)

@@ -199,6 +199,16 @@ def test_linear_counterfactuals_are_equation_4_and_the_clamp_brings_them_no_furt
     torch.testing.assert_close(jac.linear_counterfactual(y, J, v[:1], base=v[0])[0], y.clamp(-1, 1))
 
 
+def test_no_change_of_mixture_sees_what_all_columns_share():
+    members = Posterior()
+    y, J = jac.jacobian(members, exogenous(members), STEPS)
+    v = coding.ablations(coding.unrank(range(4), 4, 1))
+    shifted = J + 100 * torch.randn(2, 1, 1, 2, 2, generator=torch.Generator().manual_seed(0)).double()
+    for other in (jac.centred(J), shifted):
+        torch.testing.assert_close(jac.linear_counterfactual(y, other, v), jac.linear_counterfactual(y, J, v))
+    torch.testing.assert_close(jac.centred(shifted), jac.centred(J))
+
+
 def test_pixels_that_are_clamped_do_not_move():
     y = torch.tensor([[[[-1.2, 0.5], [1.1, -0.3]]]])
     assert jac.of_clamped(y, torch.ones(1, 2, 1, 2, 2))[0, 1, 0].tolist() == [[0, 1], [0, 1]]

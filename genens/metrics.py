@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from genens import classifier
-from genens.stats import Interval, MannWhitney, bootstrap, finite, mann_whitney, proportion
+from genens.stats import Interval, MannWhitney, bootstrap, finite, mann_whitney, pearson, proportion, spearman
 
 __all__ = ["Interval", "MannWhitney", "NotRun", "bootstrap", "euclidean", "feature_distance", "fid",
-           "find_vgg", "influence_accuracy", "lpips", "mann_whitney", "most_influential", "proportion"]
+           "find_vgg", "influence_accuracy", "lpips", "mann_whitney", "most_influential", "pearson",
+           "proportion", "spearman"]
 VGG_FILES = "vgg16-*.pth"  # torchvision's ImageNet VGG16 in the torch cache; today vgg16-397923af.pth
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ BLOCK = 64  # images a forward pass: enough for the cores, few enough for their 
 
 @dataclass(frozen=True)
 class Noise:
-    """The exogenous noise of the samples `indices`: standard normal, float32, a function of (seed, index, step).
+    """The exogenous noise of the samples `indices`: standard normal, a function of (seed, index, step).
 
     It is drawn when asked for, so that a thousand steps of large images need not lie in memory at once.
     """
@@ -40,12 +40,17 @@ class Noise:
         return len(self.indices)
 
     def draw(self, step: int) -> Tensor:
-        """(B, C, H, W): the starting image for step 0, the noise added by denoising step 1..steps after it."""
-        return torch.stack([torch.randn(self.shape, generator=generator(self.seed, i, step)) for i in self.indices])
+        """(B, C, H, W): for step 0 the starting image, for 1..steps the noise that denoising step adds."""
+        keys = [(self.seed, i, step) for i in self.indices]
+        return torch.stack([torch.randn(self.shape, generator=generator(*key)) for key in keys])
 
     def tensor(self) -> Tensor:
         """All of it: (B, steps + 1, C, H, W)."""
         return torch.stack([self.draw(step) for step in range(self.steps + 1)], dim=1)
+
+    def __getitem__(self, rows: slice) -> Noise:
+        """The noise of some of the samples."""
+        return replace(self, indices=self.indices[rows])
 
 
 @contextmanager
@@ -69,62 +74,77 @@ def side_by_side(device: torch.device) -> Iterator[Callable[..., Iterable]]:
 def mixed(
     members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLOCK, run: Callable[..., Iterable] = map
 ) -> Tensor:
-    """The noise predicted by every mixture in its own images: x and the result (V, B, C, H, W), mixture (V, n).
+    """The noise every mixture predicts in its own images: x and result (V, B, C, H, W), mixture (V, B, n).
 
-    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only for the mixtures that give it
-    weight. Forward passes have `block` images, the last one filled up with copies of its first: one shape for all, so
-    that an image's result is the same whatever else is computed with it.
+    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which
+    it gives weight. Forward passes have `block` images, the last one filled up with copies of its first: one
+    shape for all, so that an image's result is the same whatever else is computed with it.
     """
-    rows = [mixture[:, i].nonzero().flatten() for i in range(members.n)]
+    weighed = [mixture[..., i] != 0 for i in range(members.n)]
     parts = []
     for i in range(members.n):
-        images = x[rows[i]].flatten(0, 1)
+        images = x[weighed[i]]
         filled = torch.cat([images, images[:1].expand(-len(images) % block, -1, -1, -1)])
         parts += [(i, part) for part in filled.split(block) if len(part)]
     predicted: list[list[Tensor]] = [[] for _ in range(members.n)]
     for (i, _), result in zip(parts, run(lambda job: members(job[1], t, [job[0]])[0], parts), strict=True):
         predicted[i].append(result)
     total = torch.zeros_like(x)
-    for i in range(members.n):
-        if len(rows[i]):
-            images = torch.cat(predicted[i])[: len(rows[i]) * x.shape[1]].view(len(rows[i]), *x.shape[1:])
-            total[rows[i]] += mixture[rows[i], i].to(x.dtype).view(-1, 1, 1, 1, 1) * images
+    for i, rows in enumerate(weighed):
+        if predicted[i]:
+            weight = mixture[..., i][rows].to(x.dtype).view(-1, 1, 1, 1)
+            total[rows] += weight * torch.cat(predicted[i])[: len(weight)]
     return total
+
+
+def drawing(noise: Noise | Tensor, steps: Schedule) -> Callable[[int], Tensor]:
+    """step -> (B, C, H, W), as `Noise.draw`, for either kind of noise. ValueError unless made for `steps`."""
+    made = noise.steps if isinstance(noise, Noise) else noise.shape[1] - 1
+    if made != len(steps):
+        raise ValueError(f"expected noise for {len(steps)} steps (and the start); got {made}")
+    return noise.draw if isinstance(noise, Noise) else lambda step: noise[:, step]
+
+
+def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
+    """The mixtures as (V, B, n), checked."""
+    mixture, B = torch.as_tensor(np.asarray(mixture)), len(start)
+    if mixture.ndim not in (2, 3) or mixture.shape[-1] != n or mixture.shape[1:-1] not in ((), (B,)):
+        raise ValueError(f"expected mixtures (V, {n}), one weight a member, or (V, {B}, {n}), each sample its own; "
+                         f"got shape {tuple(mixture.shape)}")
+    if (mixture < 0).any() or not torch.allclose(mixture.sum(-1), torch.ones(1, dtype=mixture.dtype)):
+        raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
+    mixture = mixture[:, None].expand(-1, B, -1) if mixture.ndim == 2 else mixture
+    return mixture.to(start.device)
 
 
 @torch.no_grad()
 def sample(
-    members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule, block: int = BLOCK
+    members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule,
+    block: int = BLOCK, stop: int | None = None, clamp: bool = True,
 ) -> Tensor:
-    """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Algorithm 2 of Ho et al.).
+    """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Ho et al., Alg. 2).
 
     noise: a `Noise`, or a tensor (B, S + 1, C, H, W); its type and device are those of the computation.
-    mixture: (V, n), each row non-negative and summing to 1.
-    Raises ValueError for noise or a mixture of another shape, and for weights that are no mixture.
+    mixture: (V, n), each row non-negative and summing to 1; or (V, B, n), another one for every sample. stop:
+    take only the first `stop` steps, and return the image reached. clamp=False leaves the image as the last
+    step made it, a smooth function of the mixture, which may leave [-1, 1]. Raises ValueError for noise or a
+    mixture of another shape, and for weights that are no mixture.
     """
-    mixture = torch.as_tensor(np.asarray(mixture))
-    if mixture.ndim != 2 or mixture.shape[1] != members.n:
-        raise ValueError(f"expected mixtures (V, {members.n}), one weight a member; got shape {tuple(mixture.shape)}")
-    if (mixture < 0).any() or not torch.allclose(mixture.sum(1), torch.ones(len(mixture), dtype=mixture.dtype)):
-        raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
-    made = noise.steps if isinstance(noise, Noise) else noise.shape[1] - 1
-    if made != len(steps):
-        raise ValueError(f"expected noise for {len(steps)} steps (and the start); got {made}")
-    draw = noise.draw if isinstance(noise, Noise) else lambda step: noise[:, step]
+    draw = drawing(noise, steps)
     start = draw(0)
-    mixture = mixture.to(start.device)
+    mixture = _mixtures(mixture, members.n, start)
     x = start.expand(len(mixture), *start.shape).clone()
     with side_by_side(x.device) as run:
-        for k in range(len(steps)):
+        for k in range(len(steps) if stop is None else stop):
             x = steps.a[k] * x + steps.b[k] * mixed(members, x, steps.t[k], mixture, block, run)
             if steps.c[k]:
                 x += steps.c[k] * draw(k + 1)
-    return x.clamp(-1, 1)
+    return x.clamp(-1, 1) if clamp else x
 
 
 def draw(
-    indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str, variance: str,
-    members: Members, block: int = BLOCK, device: str = "cpu",
+    indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str,
+    variance: str, members: Members, block: int = BLOCK, device: str = "cpu",
 ) -> dict[str, Tensor]:
     """What the chapters store: {"y": (B, V, C, H, W)}, the samples `indices` under every mixture, float32."""
     taken = schedule(steps, sampler, variance)

@@ -1,4 +1,5 @@
-"""How sure a number is: bootstrap and Wilson intervals, a Mann-Whitney test with p below 1e-308."""
+"""How sure a number is: bootstrap and Wilson intervals, a Mann-Whitney test with p below 1e-308,
+correlations."""
 
 from __future__ import annotations
 
@@ -97,6 +98,25 @@ def proportion(k: int, n: int, level: float = 0.95) -> Interval:
     middle = (k + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
     return Interval(k / n, 0.0 if k == 0 else middle - half, 1.0 if k == n else middle + half, int(n), level)
+
+
+def pearson(a: object, b: object) -> np.ndarray:
+    """Pearson's correlation along the last axis, the other axes broadcast: float64 (...), NaN where a side is
+    constant.
+
+    Source: paper, Section 3.3 and Figure 5a. Raises ValueError for values that are not finite.
+    """
+    a, b = (side - side.mean(axis=-1, keepdims=True) for side in (finite(a, "values"), finite(b, "values")))
+    length = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    return np.divide((a * b).sum(axis=-1), length, out=np.full(length.shape, np.nan), where=length > 0)
+
+
+def spearman(a: object, b: object) -> np.ndarray:
+    """Spearman's rank correlation along the last axis, ties sharing their mean rank; otherwise as `pearson`.
+
+    Source: paper, Section 3.3 and Figure 5d.
+    """
+    return pearson(*(rankdata(finite(side, "values"), axis=-1) for side in (a, b)))
 
 
 @dataclass(frozen=True)

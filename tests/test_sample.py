@@ -1,4 +1,5 @@
-"""Sampling under mixtures: against a plain loop, whatever the batch, and only with the members that have weight."""
+"""Sampling under mixtures: against a plain loop, whatever the batch, and only with the members that have
+weight."""
 
 import numpy as np
 import pytest
@@ -93,3 +94,50 @@ def test_wrong_mixtures_and_noise_are_refused(mixture, steps, message):
     members = ensemble()
     with pytest.raises(ValueError, match=message):
         sample(members, Noise(0, [0], members.shape, 3), mixture, schedule(steps))
+
+
+ORDERS = np.array([[[1, 0, 0], [0, 0, 1], [0, 1, 0]], [[1, 1, 0], [0, 1, 1], [1, 1, 0]]], float)
+OWN = ORDERS / ORDERS.sum(-1, keepdims=True)  # (2, 3, 3): two mixtures of its own for each of three samples
+
+
+def test_each_sample_may_have_mixtures_of_its_own():
+    members = ensemble("float64")
+    noise = Noise(5, range(3), members.shape, 4).tensor().double()
+    y = sample(members, noise, OWN, schedule(4), block=2)
+    assert y.shape == (2, 3, 1, 28, 28)
+    for v in range(2):
+        for b in range(3):
+            expected = algorithm_2(members, noise[b : b + 1], OWN[v, b], 4)[0]
+            torch.testing.assert_close(y[v, b], expected, rtol=1e-10, atol=1e-10)
+
+
+def test_own_mixtures_change_no_bit_of_a_sample_and_evaluate_no_member_without_weight():
+    members, seen = ensemble(), []
+
+    class Watched(Ensemble):
+        def __call__(self, x, t, which=None):
+            seen.append((which[0], len(x)))
+            return super().__call__(x, t, which)
+
+    watched = Watched(members.models, CODES, members.shape)
+    y = sample(watched, Noise(3, range(3), watched.shape, 2), OWN, schedule(2), block=1)
+    assert len(seen) == 2 * (ORDERS > 0).sum()  # two steps, one pass for every weight that is not 0
+    for b in range(3):
+        alone = sample(members, Noise(3, [b], members.shape, 2), OWN[:, b], schedule(2), block=1)
+        assert torch.equal(alone[:, 0], y[:, b])
+
+
+def test_the_trajectory_can_be_left_early_and_unclamped():
+    members = ensemble("float64")
+    noise = Noise(1, range(2), members.shape, 3).tensor().double()
+    steps = schedule(3)
+    assert torch.equal(sample(members, noise, MIXTURES, steps, stop=0, clamp=False)[2], noise[:, 0])
+    free = sample(members, noise, MIXTURES, steps, clamp=False)
+    assert free.abs().max() > 1
+    assert torch.equal(free.clamp(-1, 1), sample(members, noise, MIXTURES, steps))
+
+
+def test_own_mixtures_for_another_number_of_samples_are_refused():
+    members = ensemble()
+    with pytest.raises(ValueError, match=r"or \(V, 2, 3\), each sample its own"):
+        sample(members, Noise(0, [0, 1], members.shape, 3), OWN, schedule(3))

@@ -154,3 +154,19 @@ def test_mann_whitney_refuses_empty_and_nan():
             stats.mann_whitney(a, b)
     with pytest.raises(ValueError, match="alternative"):
         stats.mann_whitney([1.0], [2.0], "smaller")
+
+
+# ---------------------------------------------------------------- correlations
+
+
+def test_correlations_are_scipys_row_by_row_and_undefined_for_constants():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(3, 4, 20)), rng.integers(0, 6, (4, 20))  # ties
+    pairs = ((stats.pearson, scipy.stats.pearsonr), (stats.spearman, scipy.stats.spearmanr))
+    for function, reference in pairs:
+        found = function(a, b)
+        expected = [[reference(a[i, j], b[j])[0] for j in range(4)] for i in range(3)]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert np.isnan(stats.pearson(np.zeros(5), np.arange(5.0)))
+    with pytest.raises(ValueError, match="not finite"):
+        stats.spearman([1.0, np.nan], [1.0, 2.0])

@@ -55,7 +55,8 @@ def bias_bound(N: int, n: int, h: int, kind: str = "sharp", statement: int = 1) 
 
     kind: "paper", ln(16) (N-1)^2 / M or ln(16) N^2 / M with M = C(n, h), Theorem 1 (its hypothesis is M >= 2N);
     "birthday", N (N-1) / M: twice the union bound on two of N draws being the same code;
-    "diaconis-freedman", 4N / M, from their Theorem 4 (1980) on urns of two colours; for statement 2, 5 (N-1) / (M-1);
+    "diaconis-freedman", 4N / M: their 2cN / M (1980) between draws with and without replacement from c = 2 colours; for
+    statement 2, 5 (N-1) / (M-1), since the coin is then off one half by 1 / (2 (M-1)), N-1 times;
     "sharp", the sum of |Hyp - Bin|, which some f attains; needs only N <= M, and any h.
     The first three need n = 2h. The sharp one is computed to a relative error below 1e-8 (tested against rational
     arithmetic) plus 1e-20, for 5.85 billion images in a tenth of a second or so.

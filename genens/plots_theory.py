@@ -85,7 +85,7 @@ def bias_beside_spread(members: Sequence[int], found: Mapping[str, np.ndarray]) 
         ax.plot(members, found["exact"][:, s], "-", color="C2", label="bias, exact")
         ax.errorbar(members, found["bias"][:, s], found["error"][:, s], fmt=".", color="C2", label="bias, measured ± s.e.")
         ax.set(yscale="log", title=title, xlabel="members $n$", xticks=list(members))
-        # A measured bias below its own standard error is noise; keep the bars from dominating the axis.
+        # A measured bias may come out below zero, or its bar reach there: the axis ends where the exact one does.
         ax.set_ylim(found["exact"].min() / 5, found["paper"].max() * 2)
     axes[0].set_ylabel("units of $C$")
     handles, labels = axes[0].get_legend_handles_labels()
@@ -106,18 +106,16 @@ def design_tables(tables: Mapping[str, np.ndarray]) -> Figure:
 
 
 def agreement(ablation: np.ndarray, left_out: np.ndarray) -> Figure:
-    """For each sample (a colour), how far each image's ablation moves it against how far leaving it out does, (B, N).
-
-    The image that leaving out calls the most influential is ringed.
-    """
-    fig, ax = plt.subplots(figsize=(WIDTH, 3.2))
-    floor = 1e-4
-    for k, (a, b) in enumerate(zip(ablation, left_out, strict=True)):
-        ax.plot(np.maximum(b, floor), a, ".", color=f"C{k % 7}", alpha=0.35, markersize=4, markeredgewidth=0)
-        top = int(b.argmax())
-        ax.plot(max(b[top], floor), a[top], "o", color=GOES, fillstyle="none", markersize=9)
-    ax.set(xscale="log", xlabel=f"moved by leaving the image out (at most {floor:g} drawn as that)",
-           ylabel="moved by ablating it")
+    """A line for each sample: how far ablating each image moves it, (B, N). Ringed, with its place in that order, is the
+    image that moves it most when left out."""
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(ablation) + 0.8))
+    for k, (row, top) in enumerate(zip(ablation, left_out.argmax(1), strict=True)):
+        ax.plot(row, np.full(len(row), k), "|", color=STAYS, alpha=0.25, markersize=11)
+        ax.plot(row[top], k, "o", color=GOES, fillstyle="none", markersize=10, markeredgewidth=2)
+        ax.annotate(f"{(row > row[top]).sum() + 1}", (row[top], k), (0, 8), textcoords="offset points", color=GOES,
+                    ha="center", fontsize="small", fontweight="bold")
+    ax.set_yticks(range(len(ablation)), [f"sample {k + 1}" for k in range(len(ablation))])
+    ax.set(ylim=(len(ablation) - 0.5, -0.8), xlim=(0, None), xlabel="moved by ablating the image (Euclidean distance)")
     return fig
 
 

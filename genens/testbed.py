@@ -57,9 +57,10 @@ def bias_and_spread(
 ) -> dict[str, np.ndarray]:
     """Encoded ensembles of n members on N images against f_e, for each n of `members`, both statements: (len(members), 2).
 
-    Measured over `trials` random assignments at one noised image for each of `times`: "bias", the largest over pixels of
-    the mean error; "error", its standard error there; "exact", the bias by exact probabilities; "spread", the largest
-    standard deviation over pixels; "typical", the root mean square error of one ensemble; with "sharp", "paper": bounds.
+    At one noised image for each of `times`: "exact", the largest bias over pixels, by exact probabilities; "bias", what
+    `trials` random assignments give at that pixel, counted in its direction; "error", the standard error of that;
+    "spread", the largest standard deviation over pixels; "typical", the root mean square error of one ensemble; and the
+    bounds "sharp" and "paper".
     """
     enumerated = optimal.Enumerated(images[:N])
     table = np.concatenate([enumerated.table(x, t)[:, 0].numpy() for x, t in probes(images[:N], times, seed)], axis=1)
@@ -68,10 +69,11 @@ def bias_and_spread(
     for row, n in enumerate(members):
         for column, error in enumerate(errors(range(trials), table, N, n, n // 2, seed).values()):
             mean, spread = error.mean(0), error.std(0, ddof=1)
-            at = int(np.abs(mean).argmax())
-            exact = np.abs(exact_errors(table, n, n // 2, column + 1)).max()
+            exact = exact_errors(table, n, n // 2, column + 1)
+            at = int(np.abs(exact).argmax())
             limits = [bounds.bias_bound(N, n, n // 2, kind, column + 1).value for kind in ("sharp", "paper")]
-            values = (abs(mean[at]), spread[at] / trials**0.5, exact, spread.max(), (error**2).mean() ** 0.5, *limits)
+            signed, top = mean[at] * np.sign(exact[at]), abs(exact[at])
+            values = (signed, spread[at] / trials**0.5, top, spread.max(), (error**2).mean() ** 0.5, *limits)
             for name, value in zip(names, values, strict=True):
                 found[name][row, column] = value
     return found
@@ -83,8 +85,9 @@ def influence(
     """For the samples `indices`: how far ablating each of N images moves the sample of the encoded ensemble, and how far
     leaving it out moves the sample of the optimal denoiser of them all; Euclidean distances, both (B, N).
 
-    "ablation": y(u_-x) against y(u_0), by generating all N counterfactuals; "left_out": the closed-form truth. With the
-    samples themselves, "y" and "y_all" (B, C, H, W). DDIM in so many steps, one noise for both.
+    "ablation": y(u_-x) against y(u_0), by generating all N counterfactuals; "search": its first-order approximation, the
+    length of J (u_-x - u_0); "left_out": the closed-form truth. With the samples themselves, "y" and "y_all" (B, C, H, W).
+    DDIM in so many steps, one noise for all.
     """
     taken, members = schedule(steps, "ddim"), optimal.Members(images[:N], coding.constant_weight(N, n, h, seed))
     noise = Noise(seed, indices, members.shape, steps)
@@ -92,7 +95,22 @@ def influence(
     y = sample(members, noise, mixtures, taken, block)
     alone = left_out(optimal.LeaveOneOut(images[:N]), noise, taken)
     distances = [(found[1:] - found[:1]).flatten(2).norm(dim=2).T for found in (y, alone)]
-    return {"ablation": distances[0], "left_out": distances[1], "y": y[0], "y_all": alone[0]}
+    columns = derivatives(members, noise, taken)
+    moves = torch.from_numpy(mixtures[1:] - mixtures[:1])
+    search = torch.einsum("xi,ibd->bxd", moves, columns).norm(dim=2)
+    return {"ablation": distances[0], "search": search, "left_out": distances[1], "y": y[0], "y_all": alone[0]}
+
+
+def derivatives(members: optimal.Members, noise: Noise, taken: Schedule, tiny: float = 1e-6) -> Tensor:
+    """dy/dv at u_0 in the direction of each member, e_i - u_0, by central differences: float64 (n, B, C * H * W).
+
+    Closed-form members are float64 throughout, so that differences will do where trained ones need forward mode. For any
+    change of mixture d, which sums to 0, J d is the sum of d_i times column i.
+    """
+    start, exogenous = coding.uniform(members.n), noise.tensor().double()
+    way = tiny * (np.eye(members.n) - start)
+    y = sample(members, exogenous, np.concatenate([start + way, start - way]), taken).flatten(2)
+    return (y[: members.n] - y[members.n :]) / (2 * tiny)
 
 
 def left_out(denoiser: optimal.LeaveOneOut, noise: Noise, taken: Schedule, floor: float = 1e-9) -> Tensor:

@@ -143,6 +143,18 @@ def test_influence_is_the_distance_to_each_counterfactual():
     assert torch.equal(one["ablation"][0], found["ablation"][1]), "a sample must not depend on its batch"
 
 
+def test_search_is_the_first_order_effect_of_each_ablation():
+    """On nearly equal images, where a step of 1e-4 of the way to the counterfactual is linear to many digits."""
+    images, steps = testbed.nearly_equal(some_images(8, (1, 4, 4))), schedule.schedule(6, "ddim")
+    members = optimal.Members(images, codes.constant_weight(8, 6, 3, 1))
+    noise, start = sample.Noise(1, range(2), members.shape, 6), codes.uniform(6)
+    moves = codes.ablations(members.codes) - start
+    y = sample.sample(members, noise.tensor().double(), np.concatenate([start[None], start + 1e-4 * moves]), steps)
+    slow = (y[1:] - y[:1]).flatten(2).norm(dim=2).T / 1e-4
+    found = testbed.influence(range(2), 8, 6, 3, 6, 1, images)["search"]
+    assert torch.allclose(found, slow, rtol=1e-2, atol=1e-6)
+
+
 def test_the_bias_of_random_assignments_is_the_exact_one():
     """Thousands of assignments against exact probabilities, both statements; below the bound."""
     images, n, h, N = some_images(6), 6, 3, 6
@@ -161,6 +173,7 @@ def test_bias_and_spread_gives_every_quantity_for_every_ensemble():
     assert {value.shape for value in found.values()} == {(2, 2)}
     assert (found["exact"] <= found["sharp"]).all() and (found["sharp"] <= found["paper"]).all()
     assert (found["exact"] < found["spread"]).all()
+    assert (np.abs(found["bias"] - found["exact"]) < 5 * found["error"]).all()
 
 
 def test_agreement_counts_what_it_says():

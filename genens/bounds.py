@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
-from math import comb, exp, log, log1p, perm
+from math import comb, log, log1p, perm
 
 import numpy as np
 

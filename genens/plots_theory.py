@@ -35,6 +35,7 @@ CITED_TESTS = {  # by the theory chapter, which shows them
         "test_members_predict_the_posterior_mean_of_their_split",
         "test_enumerated_is_the_mean_over_every_subset",
         "test_influence_is_the_distance_to_each_counterfactual",
+        "test_search_is_the_first_order_effect_of_each_ablation",
         "test_the_linear_approximation_errs_to_second_order",
     ],
 }

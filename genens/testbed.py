@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy import stats
@@ -13,7 +14,6 @@ from genens import codes as coding
 from genens.sample import Noise, sample
 from genens.schedule import Schedule, alpha_bars, schedule
 from genens.seeds import generator
-
 
 LEADING = 2 * stats.norm.pdf(1)  # the sharp bound is LEADING * N / M to first order, for M far above N
 

@@ -60,5 +60,5 @@ def test_listing_shows_functions_and_tests_and_refuses_a_test_that_is_gone():
     assert 'id="code-order"' in page.html and "np.polyfit" in page.html
     for names in plots_theory.CITED_TESTS.values():
         assert all(f'id="code-{name}"' in page.html for name in names)
-    with pytest.raises(ValueError, match="expected the test test_gone in test_bounds.py"):
+    with pytest.raises(ValueError, match=r"expected the test test_gone in test_bounds\.py"):
         plots_theory.listing({}, {"test_bounds": ["test_gone"]})

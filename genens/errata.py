@@ -58,6 +58,12 @@ def equation_36(N: int, M: int) -> dict[str, float]:
     }
 
 
+def falls_in(N: int, M: int) -> tuple[float, float]:
+    """The chance that none, and that at least one, of N - 1 uniform draws falls into (0.5, b'), of length 1 / (2 (M - 1))."""
+    hit = -math.expm1((N - 1) * math.log1p(-1 / (2 * (M - 1))))
+    return 1 - hit, hit
+
+
 def inclusion(p: float, draws: int, seed: int) -> float:
     """How often G(b, p) includes an element, by its definition: "if and only if the coordinate of b is at least p"."""
     return float((np.random.default_rng(seed).random(draws) >= p).mean())
@@ -119,8 +125,7 @@ def table(N: int = 10_000, n: int = 16, h: int = 8, trials: int = 2000, seed: in
     single = designs.balanced([{0}], points=2)
     same = designs.balanced(designs.as_sets(designs.sylvester(7)))
     left = bounds.exact_bound(3, 4, 2, statement=2)
-    gap = 1 / (2 * (M - 1))
-    hit = -math.expm1((N - 1) * math.log1p(-gap))
+    none, hit = falls_in(N, M)
     return [
         Erratum("Equation 2", "divides by Pr(x ∈ S)", "divide by Pr(x ∉ S)",
                 f"with a coin of probability {p:.3f} the printed weights add up to {equation_2(p):.2f}, not 1; "
@@ -151,8 +156,8 @@ def table(N: int = 10_000, n: int = 16, h: int = 8, trials: int = 2000, seed: in
                 f"n = 6: {with_} with replacement, {without} without", "No, and repairing it helps: with one half the "
                 "second term is zero, and Statement 2 gets the bound of Statement 1.", "equation_24"),
         Erratum("A.1, after Equation 31", "the probability that none of them falls into (0.5, b′)",
-                "that at least one does", f"{N:,} images: none {1 - hit:.4f}, at least one {hit:.4f}",
-                "No: Equation 36 has the right one.", "table"),
+                "that at least one does", f"{N:,} images: none {none:.4f}, at least one {hit:.4f}",
+                "No: Equation 36 has the right one.", "falls_in"),
         Erratum("Equation 36", "1 − (1 − 1/M)^M · M⁻¹", "1 − (1 − 1/M) to the power M · (|X|−1)/M",
                 f"left side {other['left']:.4f}, printed {other['printed']:.4f}, repaired {other['repaired']:.4f}",
                 "No: Equation 37 follows from the repaired line.", "equation_36"),

@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import product
 from math import comb, sqrt
 
+import numpy as np
 import pytest
 
 from genens import bounds, codes, designs, errata, theory
@@ -31,6 +32,14 @@ def test_equation_15_as_printed_is_below_what_it_bounds_and_repaired_is_not(sett
 def test_equation_36():
     lines = errata.equation_36(10_000, 12_870)
     assert lines["left"] == pytest.approx(lines["repaired"]) and lines["left"] < lines["printed"] - 0.1
+
+
+def test_the_second_term_is_the_chance_that_at_least_one_draw_falls_in():
+    """G(b, 0.5) and G(b, b') differ exactly when one does, by simulation with the 69 other codes of n = 8."""
+    b = np.random.default_rng(0).random((20_000, 30))
+    differ = ((b >= 0.5) != (b >= 35 / 69)).any(axis=1).mean()
+    none, hit = errata.falls_in(31, 70)
+    assert differ == pytest.approx(hit, abs=0.01) and none == pytest.approx(1 - hit) and none > hit + 0.1
 
 
 def test_g_includes_with_probability_one_minus_p():

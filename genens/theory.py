@@ -1,7 +1,8 @@
-"""What the codes promise, computed on the codes themselves.
+"""What the codes promise, computed on the codes themselves; and the front door to all that is computed of the theory.
 
 Theorem 1, part 1 of the paper: remove every member that has seen x, and whatever other image x' you ask for,
-some member that is left has seen it. Such a member, which holds x' but not x, is called a *witness* here.
+some member that is left has seen it. Such a member, which holds x' but not x, is called a *witness* here. Part 2 (the bias) is in `genens.bounds`, Theorem 2 in
+`genens.designs`; what chapters call of them has its name here too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,24 @@ from math import comb, sqrt
 import numpy as np
 from scipy import stats
 
+from genens.bounds import (
+    KINDS,
+    Bound,
+    bias_bound,
+    collision,
+    exact_bias,
+    exact_bound,
+    members_needed,
+    worst_f,
+)
 from genens.codes import MAX_MEMBERS
+from genens.designs import Balance, balanced
+
+__all__ = [
+    "KINDS", "Balance", "Bound", "Guarantee", "Representation", "SplitLaw", "balanced", "bias_bound", "collision",
+    "complements", "exact_bias", "exact_bound", "expected_witnesses", "guarantee", "members_for_guarantee",
+    "members_needed", "representation", "split_law", "witnesses", "worst_f",
+]  # fmt: skip
 
 LATTICE_MEMBERS = 26  # the lattice of subsets then has 2^26 points, 256 MiB of int32
 BLOCK = 1 << 22  # code pairs, or lattice points, looked at together
@@ -93,7 +111,7 @@ def complements(codes: np.ndarray) -> np.ndarray:
     return np.isin(keys ^ np.uint64((1 << n) - 1), keys)
 
 
-def members_needed(N: int) -> int:
+def members_for_guarantee(N: int) -> int:
     """The smallest n for which any n-bit codes can give N images the guarantee.
 
     Codes with the guarantee are an antichain of subsets, and by Sperner's theorem the largest antichain of n
@@ -105,6 +123,28 @@ def members_needed(N: int) -> int:
     while comb(n, n // 2) < N:
         n += 1
     return n
+
+
+@dataclass(frozen=True)
+class Representation:
+    """How many members still hold another image after one is ablated, over all ordered pairs of images.
+
+    A balanced code (Theorem 2) has sd 0; smallest and largest are over all pairs.
+    """
+
+    mean: float
+    sd: float
+    smallest: int
+    largest: int
+
+
+def representation(pairs: np.ndarray) -> Representation:
+    """The unevenness of codes from their pairs by number of witnesses, (h + 1,), as `witnesses` counts them."""
+    m, total = np.arange(len(pairs)), pairs.sum()
+    if not total > 0:
+        raise ValueError("expected at least one pair of images, got none")
+    mean, found = float(m @ pairs / total), np.flatnonzero(pairs)
+    return Representation(mean, sqrt((m - mean) ** 2 @ pairs / total), int(found[0]), int(found[-1]))
 
 
 @dataclass(frozen=True)

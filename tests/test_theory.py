@@ -104,14 +104,35 @@ def test_expected_witnesses_is_what_all_codes_have():
         assert np.allclose(counts / counts.sum(), theory.expected_witnesses(n, h), rtol=1e-12)
 
 
-def test_members_needed_is_the_size_of_the_largest_antichain():
+def test_members_for_guarantee_is_the_size_of_the_largest_antichain():
     """For n = 3, no 4 of the 8 subsets are pairwise unordered; three are (Sperner)."""
     subsets = np.array([[s >> i & 1 for i in range(3)] for s in range(8)], dtype=bool)
     families = [list(some) for k in (3, 4) for some in combinations(range(8), k)]
     assert max(len(some) for some in families if theory.guarantee(subsets[some]).holds) == 3
-    assert theory.members_needed(3) == 3 and theory.members_needed(4) == 4
-    assert [theory.members_needed(N) for N in (10_000, 60_000, 202_599)] == [16, 19, 21]
-    assert theory.members_needed(1) == 1
+    assert theory.members_for_guarantee(3) == 3 and theory.members_for_guarantee(4) == 4
+    assert [theory.members_for_guarantee(N) for N in (10_000, 60_000, 202_599)] == [16, 19, 21]
+    assert theory.members_for_guarantee(1) == 1
+
+
+@pytest.mark.parametrize("n", range(2, 9))
+def test_every_codebook_of_one_weight_up_to_8_members_has_the_guarantee(n):
+    """All C(n, h) codes together: any choice among them has the guarantee a fortiori."""
+    for h in range(1, n):
+        every = codes.unrank(range(comb(n, h)), n, h)
+        assert theory.guarantee(every) == theory.Guarantee(True, len(every) * (len(every) - 1), 0, None)
+        assert pairwise(every) == []
+
+
+def test_representation_is_the_mean_and_spread_over_pairs():
+    drawn = codes.constant_weight(60, 8, 4, seed=1)
+    left = [int((b & ~a).sum()) for x, a in enumerate(drawn) for y, b in enumerate(drawn) if x != y]
+    found = theory.representation(theory.witnesses(drawn))
+    assert (found.mean, found.sd) == pytest.approx((np.mean(left), np.std(left)))
+    assert (found.smallest, found.largest) == (min(left), max(left))
+    even = theory.representation(theory.witnesses(codes.walsh(8)))
+    assert even == theory.Representation(2.0, 0.0, 2, 2)
+    with pytest.raises(ValueError, match="at least one pair"):
+        theory.representation(np.zeros(4))
 
 
 def test_split_law_is_the_law_of_drawn_codes():
@@ -138,7 +159,7 @@ def test_split_law_has_no_spread_when_every_code_is_in_use():
         (lambda: theory.guarantee(np.zeros(3, dtype=bool)), r"got shape \(3,\)"),
         (lambda: theory.witnesses(np.array([[1, 0], [1, 1]])), r"one weight .* got weights \[1, 2\]"),
         (lambda: theory.witnesses(codes.constant_weight(3, 27, 2, 0)), "at most 26 members"),
-        (lambda: theory.members_needed(0), "got N = 0"),
+        (lambda: theory.members_for_guarantee(0), "got N = 0"),
     ],
 )
 def test_errors_say_what_was_expected_and_what_came(call, message):

@@ -1,8 +1,8 @@
 """What the codes promise, computed on the codes themselves; and the front door to all that is computed of the theory.
 
 Theorem 1, part 1 of the paper: remove every member that has seen x, and whatever other image x' you ask for,
-some member that is left has seen it. Such a member, which holds x' but not x, is called a *witness* here. Part 2 (the bias) is in `genens.bounds`, Theorem 2 in
-`genens.designs`; what chapters call of them has its name here too.
+some member that is left has seen it. Such a member, which holds x' but not x, is called a *witness* here. Part 2 (the
+bias) is in `genens.bounds`, Theorem 2 in `genens.designs`; what chapters call of them has its name here too.
 """
 
 from __future__ import annotations

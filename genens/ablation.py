@@ -77,6 +77,21 @@ def changes(labels: np.ndarray, row: np.ndarray, seed: int) -> dict[str, Interva
     return {name: metrics.bootstrap(values, seed=seed) for name, values in found.items()}
 
 
+def by_confidence(
+    measured: Mapping[str, np.ndarray], row: np.ndarray, seed: int, levels: Sequence[float] = (0.0, 0.5, 0.9)
+) -> list[dict]:
+    """Accuracy (Euclidean) and how often the digit changes, over the samples whose original the classifier is surer of
+    than each level: [{"above", "n", "accuracy", "own", "other"}]; levels that leave fewer than two samples are left out."""
+    found = []
+    for level in levels:
+        kept = (row >= 0) & (measured["confidence"][:, 0] > level)
+        if kept.sum() >= 2:
+            rates = changes(measured["labels"][kept], row[kept], seed)
+            found.append({"above": level, "n": int(kept.sum()), "own": rates["own"], "other": rates["other"],
+                          "accuracy": accuracy(measured["euclidean"][kept], row[kept], seed)})
+    return found
+
+
 def table(labels: np.ndarray) -> np.ndarray:
     """How many images of each digit each ensemble makes: int64 (1 + V, 10), the whole ensemble first (Figure 2d)."""
     return np.stack([np.bincount(column, minlength=10) for column in np.asarray(labels).T])

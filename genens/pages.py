@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from genens.claims import NOT_REPRODUCED, NOT_RUN, REPRODUCED, SETTING, VERDICTS
@@ -236,3 +236,16 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def lines_table(head: Sequence[str], lines: Sequence[Sequence[str]], numeric: bool) -> Page:
+    """A plain table, first line its head; numbers stand right, in figures of one width."""
+    side = "right" if numeric else "left"
+    look = "width: auto; font-variant-numeric: tabular-nums" if numeric else "font-size: 0.85em"
+    rows = [
+        "<tr>" + "".join(f'<{tag} style="text-align: {side}">{_text(str(cell))}</{tag}>' for cell in line) + "</tr>"
+        for tag, line in zip(["th"] + ["td"] * len(lines), [head, *lines], strict=True)
+    ]
+    table = f'<table class="table" style="{look}"><thead>{rows[0]}</thead><tbody>{"".join(rows[1:])}</tbody></table>'
+    text = "\n".join("\t".join(map(str, line)) for line in [head, *lines])
+    return Page(f'<div style="overflow-x: auto">{table}</div>', text)

@@ -11,7 +11,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from genens import pages
 from genens.ablation import METRICS, own_and_other
+from genens.pages import Page
 from genens.plots import GOES, STAYS, WIDTH, bare, show, tile
 
 
@@ -85,6 +87,14 @@ def digit_table(counts: np.ndarray, classes: Sequence[int]) -> Figure:
     ax.set(xlabel="digit, as the classifier sees it", ylabel="")
     ax.tick_params(length=0, labelrotation=0)
     return figure
+
+
+def by_confidence(found: Sequence[Mapping]) -> Page:
+    """The rows of `ablation.by_confidence` as a table."""
+    head = ["classifier's confidence", "samples", "influential class right", "changed, own class", "changed, another"]
+    lines = [[f"above {one['above']:g}", f"{one['n']:,}", *(one[k].percent() for k in ("accuracy", "own", "other"))]
+             for one in found]
+    return pages.lines_table(head, lines, numeric=True)
 
 
 def members(y: np.ndarray, names: Sequence[str]) -> Figure:

@@ -5,7 +5,6 @@ Ink and colours come from matplotlib's current style, so every picture suits lig
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from itertools import combinations, zip_longest
 
@@ -15,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
+from genens import pages
 from genens.pages import Page
 from genens.plots import GOES, STAYS, WIDTH
 
@@ -141,14 +141,7 @@ def member_table(columns: Mapping[str, Sequence[int]]) -> Page:
     lines = [["member", *columns]]
     for i, cells in enumerate(zip_longest(*columns.values()), 1):
         lines.append([str(i), *("" if cell is None else f"{cell:,}" for cell in cells)])
-    head, *body = [
-        "".join(f'<{tag} style="text-align: right">{html.escape(cell)}</{tag}>' for cell in line)
-        for tag, line in zip(["th"] + ["td"] * (len(lines) - 1), lines, strict=True)
-    ]
-    rows = "".join(f"<tr>{cells}</tr>" for cells in body)
-    look = 'class="table" style="width: auto; font-variant-numeric: tabular-nums"'
-    table = f"<table {look}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return Page(table, "\n".join("\t".join(line) for line in lines))
+    return pages.lines_table(lines[0], lines[1:], numeric=True)
 
 
 def _square(i: int, x: int, colour: str, filled: bool, faint: bool) -> Rectangle:

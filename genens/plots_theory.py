@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from genens import store
+from genens import pages, store
 from genens.bounds import TRIVIAL, bias_bound
 from genens.errata import Erratum
 from genens.pages import Page
@@ -124,19 +124,19 @@ def planner_table(images: Sequence[int], targets: Sequence[float], sharp: Mappin
     """Members needed, `sharp` against `paper`: each {(N, target): n}."""
     head = ["images", *(f"bias ≤ {t:g} C" for t in targets)]
     lines = [[f"{N:,}", *(f"{sharp[N, t]} ({paper[N, t]})" for t in targets)] for N in images]
-    return _table(head, lines, numeric=True)
+    return pages.lines_table(head, lines, numeric=True)
 
 
 def bounds_table(rows: Mapping[str, Sequence[str]], head: Sequence[str]) -> Page:
     """A table with a named line for each row."""
-    return _table(list(head), [[name, *cells] for name, cells in rows.items()], numeric=True)
+    return pages.lines_table(list(head), [[name, *cells] for name, cells in rows.items()], numeric=True)
 
 
 def errata_table(errata: Sequence[Erratum]) -> Page:
     """One line a slip: where, what is printed, what is meant, what the computation shows, whether anything hangs on it."""
     head = ["where", "printed", "meant", "the computation", "does it matter?"]
     lines = [[e.where, e.printed, e.meant, f"{e.shown}.", e.matters] for e in errata]
-    return _table(head, lines, numeric=False)
+    return pages.lines_table(head, lines, numeric=False)
 
 
 def listing(functions: Mapping[str, Callable], tests: Mapping[str, Sequence[str]]) -> Page:
@@ -160,18 +160,6 @@ def listing(functions: Mapping[str, Callable], tests: Mapping[str, Sequence[str]
         for name, source in parts
     )
     return Page(body, "\n".join(name for name, _ in parts))
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]], numeric: bool) -> Page:
-    side = "right" if numeric else "left"
-    look = "width: auto; font-variant-numeric: tabular-nums" if numeric else "font-size: 0.85em"
-    rows = [
-        "<tr>" + "".join(f'<{tag} style="text-align: {side}">{html.escape(str(cell))}</{tag}>' for cell in line) + "</tr>"
-        for tag, line in zip(["th"] + ["td"] * len(lines), [head, *lines], strict=True)
-    ]
-    table = f'<table class="table" style="{look}"><thead>{rows[0]}</thead><tbody>{"".join(rows[1:])}</tbody></table>'
-    text = "\n".join("\t".join(map(str, line)) for line in [head, *lines])
-    return Page(f'<div style="overflow-x: auto">{table}</div>', text)
 
 
 def _colour(name: str) -> str:

@@ -11,6 +11,7 @@ A member whose training set is empty predicts mid-grey, the image 0: the centre 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ from genens.schedule import alpha_bars
 MAX_ENUMERATED = 12  # images; 2^12 subsets
 
 
-class _Closed:
+class _Closed(ABC):
     """What all closed forms share: the images as float64 (N, D) in [-1, 1], and noise from the predicted image."""
 
     def __init__(self, images: Tensor, n: int, extra: bytes, T: int) -> None:
@@ -53,8 +54,9 @@ class _Closed:
         bar = self._bars[int(t)]
         return ((x.double() - bar**0.5 * self.denoised(x, t, which)) / (1 - bar) ** 0.5).to(x.dtype)
 
+    @abstractmethod
     def _mean(self, x: Tensor, t: int, i: int) -> Tensor:
-        raise NotImplementedError
+        """The image member i predicts, float64 (B, D)."""
 
 
 class Members(_Closed):

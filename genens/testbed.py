@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from genens import bounds, optimal
+from genens import bounds, jacobian, optimal, search
 from genens import codes as coding
 from genens.sample import Noise, sample
 from genens.schedule import Schedule, alpha_bars, schedule
@@ -86,7 +86,8 @@ def influence(
     leaving it out moves the sample of the optimal denoiser of them all; Euclidean distances, both (B, N).
 
     "ablation": y(u_-x) against y(u_0), by generating all N counterfactuals; "search": its first-order approximation, the
-    length of J (u_-x - u_0); "left_out": the closed-form truth. With the samples themselves, "y" and "y_all" (B, C, H, W).
+    length of J (u_-x - u_0), by the Jacobian and the Gram matrix that serve trained members; "left_out": the closed-form
+    truth. With the samples themselves, "y" and "y_all" (B, C, H, W).
     DDIM in so many steps, one noise for all.
     """
     taken, members = schedule(steps, "ddim"), optimal.Members(images[:N], coding.constant_weight(N, n, h, seed))
@@ -95,22 +96,9 @@ def influence(
     y = sample(members, noise, mixtures, taken, block)
     alone = left_out(optimal.LeaveOneOut(images[:N]), noise, taken)
     distances = [(found[1:] - found[:1]).flatten(2).norm(dim=2).T for found in (y, alone)]
-    columns = derivatives(members, noise, taken)
-    moves = torch.from_numpy(mixtures[1:] - mixtures[:1])
-    search = torch.einsum("xi,ibd->bxd", moves, columns).norm(dim=2)
-    return {"ablation": distances[0], "search": search, "left_out": distances[1], "y": y[0], "y_all": alone[0]}
-
-
-def derivatives(members: optimal.Members, noise: Noise, taken: Schedule, tiny: float = 1e-6) -> Tensor:
-    """dy/dv at u_0 in the direction of each member, e_i - u_0, by central differences: float64 (n, B, C * H * W).
-
-    Closed-form members are float64 throughout, so that differences will do where trained ones need forward mode. For any
-    change of mixture d, which sums to 0, J d is the sum of d_i times column i.
-    """
-    start, exogenous = coding.uniform(members.n), noise.tensor().double()
-    way = tiny * (np.eye(members.n) - start)
-    y = sample(members, exogenous, np.concatenate([start + way, start - way]), taken).flatten(2)
-    return (y[: members.n] - y[members.n :]) / (2 * tiny)
+    _, J = jacobian.jacobian(members, noise.tensor().double(), taken, block=len(indices))
+    found = torch.from_numpy(search.influence(jacobian.gram(J), members.codes))
+    return {"ablation": distances[0], "search": found, "left_out": distances[1], "y": y[0], "y_all": alone[0]}
 
 
 def left_out(denoiser: optimal.LeaveOneOut, noise: Noise, taken: Schedule, floor: float = 1e-9) -> Tensor:

@@ -311,12 +311,19 @@ HEADLINE = (
 
 
 def headline(rows: Iterable[Mapping[str, object]], ids: Iterable[str] = HEADLINE) -> str:
-    """A few rows of the scorecard as a Markdown table."""
+    """What became of all results in a sentence, and a few rows of the scorecard as a Markdown table."""
     found = {row["id"]: row for row in rows}
-    lines = ["| claim | paper | here | verdict |", "|---|---|---|---|"]
+    of = counts(list(found.values()))
+    lines = [
+        f"Of the {len(found) - of['setting']} results that the paper claims, {of['reproduced']} are reproduced, "
+        f"{of['not reproduced']} are not, and {of['not run yet']} were not run yet.",
+        "",
+        "| claim | paper | here | verdict | reproduced if |",
+        "|---|---|---|---|---|",
+    ]
     for id in ids:
         row = found[id]
-        lines.append(f"| {row['statement']} | {row['paper']} | {row['here'] or '–'} | {row['verdict']} |")
+        lines.append(f"| {row['statement']} | {row['paper']} | {row['here'] or '–'} | {row['verdict']} | {row['rule']} |")
     return "\n".join(lines)
 
 

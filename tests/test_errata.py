@@ -95,3 +95,15 @@ def test_the_verdicts_on_the_papers_claims():
     assert {claim for claim, value in verdicts.items() if value is False} == slips
     assert verdicts.pop("s2.3-eq2-normaliser") == 0.5
     assert all(value is True for claim, value in verdicts.items() if claim not in slips)
+
+
+def test_equation_41_as_printed_is_not_the_bound_of_theorem_1():
+    """|X|^(2C) in place of |X|^2 C: the same at C = 1, and too small when the outputs are bounded by one half."""
+    N, M, unit = 10, comb(16, 8), np.log(16)
+    meant = theory.bias_bound(N, 16, 8, "paper", statement=2).value  # in units of C
+
+    def printed(C: float) -> float:
+        return unit * N ** (2 * C) / M
+
+    assert printed(1.0) == pytest.approx(meant)
+    assert printed(0.5) < 0.5 * meant

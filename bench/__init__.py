@@ -1,1 +1,1 @@
-"""Speed, shown by ratios within one run; see the README's section on benchmarks."""
+"""Speed, shown by ratios within one run: `make bench` and `make bench-book`."""

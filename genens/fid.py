@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torchvision.models import Inception3
 from torchvision.transforms.v2 import functional as transforms
 
-from genens.metrics import NotRun, fid
+from genens.metrics import NotRun, fid, find_weights
 from genens.stats import Interval, finite
 
 INCEPTION_FILES = "inception_v3_google-*.pth"  # torchvision's DEFAULT weights in the torch cache
@@ -37,18 +37,7 @@ def find_inception(path: str | Path | None = None) -> Path | NotRun:
     Raises FileNotFoundError when a path is given and holds no file; without one, NotRun names what was looked
     for.
     """
-    if path is not None:
-        if not Path(path).is_file():
-            raise FileNotFoundError(
-                "expected Inception v3 weights (torchvision's "
-                f"inception_v3_google-0cc3c7bd.pth) at {path}, found no file; check the path"
-            )
-        return Path(path)
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    found = sorted(folder.glob(INCEPTION_FILES))
-    shown = str(folder / INCEPTION_FILES).replace(str(Path.home()), "~", 1)  # pages are read on other machines
-    return found[0] if found else NotRun(f"no Inception v3 weights ({shown}); put torchvision's "
-                                         "inception_v3_google-0cc3c7bd.pth there, or give its path")
+    return find_weights("Inception v3", INCEPTION_FILES, "inception_v3_google-0cc3c7bd.pth", path)
 
 
 def inception(path: str | Path | None = None, layer: str = "fc") -> nn.Module | NotRun:

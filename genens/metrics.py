@@ -23,7 +23,7 @@ from genens import classifier
 from genens.stats import Interval, MannWhitney, bootstrap, finite, mann_whitney, pearson, proportion, spearman
 
 __all__ = ["Interval", "MannWhitney", "NotRun", "bootstrap", "euclidean", "feature_distance", "fid",
-           "find_vgg", "influence_accuracy", "lpips", "mann_whitney", "most_influential", "pearson",
+           "find_vgg", "find_weights", "influence_accuracy", "lpips", "mann_whitney", "most_influential", "pearson",
            "proportion", "spearman"]
 VGG_FILES = "vgg16-*.pth"  # torchvision's ImageNet VGG16 in the torch cache; today vgg16-397923af.pth
 
@@ -97,22 +97,27 @@ def feature_distance(model: classifier.DigitNet, a: object, b: object, batch: in
     return _by_pair(distance, a, b, batch, next(model.parameters()).device)
 
 
-def find_vgg(path: str | Path | None = None) -> Path | NotRun:
-    """The VGG16 weights: the file `path`, or those in the torch cache ($TORCH_HOME); never downloaded.
+def find_weights(network: str, pattern: str, file: str, path: str | Path | None = None) -> Path | NotRun:
+    """torchvision's weights of a network: the file `path`, or what matches `pattern` in the torch cache ($TORCH_HOME).
 
-    Raises FileNotFoundError when a path is given and holds no file; without one, NotRun names what was looked
-    for.
+    `file` is the name torchvision gives them today. Nothing is downloaded. Raises FileNotFoundError when a path is
+    given and holds no file; without one, NotRun names what was looked for.
     """
     if path is not None:
         if not Path(path).is_file():
-            raise FileNotFoundError(f"expected VGG16 weights (torchvision's vgg16-397923af.pth) at {path}, "
-                                    "found no file; check the path")
+            raise FileNotFoundError(f"expected {network} weights (torchvision's {file}) at {path}, found no file; "
+                                    "check the path")
         return Path(path)
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    found = sorted(folder.glob(VGG_FILES))
-    shown = str(folder / VGG_FILES).replace(str(Path.home()), "~", 1)  # pages are read on other machines
-    return found[0] if found else NotRun(f"no VGG16 weights ({shown}); put torchvision's vgg16-397923af.pth there, "
+    found = sorted(folder.glob(pattern))
+    shown = str(folder / pattern).replace(str(Path.home()), "~", 1)  # pages are read on other machines
+    return found[0] if found else NotRun(f"no {network} weights ({shown}); put torchvision's {file} there, "
                                          "or give its path")
+
+
+def find_vgg(path: str | Path | None = None) -> Path | NotRun:
+    """The VGG16 weights behind LPIPS; see `find_weights`."""
+    return find_weights("VGG16", VGG_FILES, "vgg16-397923af.pth", path)
 
 
 def lpips(a: object, b: object, weights: str | Path | None = None, batch: int = 64) -> np.ndarray | NotRun:

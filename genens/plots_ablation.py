@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from genens import pages
 from genens.ablation import METRICS, own_and_other
 from genens.pages import Page
-from genens.plots import GOES, STAYS, WIDTH, bare, show, tile
+from genens.plots import GOES, STAYS, WIDTH, show, tile
 
 
 def counterfactuals(y: np.ndarray, picks: np.ndarray, row: np.ndarray, classes: Sequence[int]) -> Figure:
@@ -95,14 +95,6 @@ def by_confidence(found: Sequence[Mapping]) -> Page:
     lines = [[f"above {one['above']:g}", f"{one['n']:,}", *(one[k].percent() for k in ("accuracy", "own", "other"))]
              for one in found]
     return pages.lines_table(head, lines, numeric=True)
-
-
-def members(y: np.ndarray, names: Sequence[str]) -> Figure:
-    """The same noise through different ensembles: y (R, K, C, H, W), one row each."""
-    whole = tile(y)
-    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * whole.shape[0] / whole.shape[1] + 0.1))
-    show(bare(ax), y, names)
-    return figure
 
 
 def _rgb(colour: str) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from genens.convergence import Fit
 from genens.plots import GOES, STAYS, WIDTH, show, tile
@@ -51,6 +51,7 @@ def law(fits: Mapping[str, Fit | None], predicted: np.ndarray) -> Figure:
         left.plot(k, scale, color=colour, linewidth=1)
         _intervals(left, k + offset, fit.ratio, colour, marker, scale)
     left.set(yscale="log", xlabel="members $k$", ylabel="mean square distance to all")
+    _plain_ticks(left)
     _ratios(right, fits, ("full", "jacobian", "step"))
     handles, labels = right.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
@@ -90,8 +91,12 @@ def _ratios(ax: Axes, fits: Mapping[str, Fit | None], names: Sequence[str]) -> N
     ax.set(xlabel="members $k$", ylabel="mean square, measured / law", yscale="log")
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, 0.45), max(high, 2.2))
-    steps = [s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if ax.get_ylim()[0] <= s <= ax.get_ylim()[1]]
-    ax.set_yticks(steps)
+    _plain_ticks(ax)
+
+
+def _plain_ticks(ax: Axes) -> None:
+    """1, 2, 5, 10 on a logarithmic axis, as they are read."""
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
 

@@ -124,7 +124,7 @@ def plane(samples: np.ndarray, training: np.ndarray) -> Figure:
         ax.scatter(*points.T, s=3, color=colour, alpha=alpha, linewidths=0, rasterized=True)
         count = f"{len(points):,}" if title != "members" else f"{len(samples) - 1} × {samples.shape[1]:,}"
         ax.plot(*training.mean(axis=0), "+", color=plt.rcParams["text.color"], markersize=12, markeredgewidth=1.6)
-        ax.set(title=f"{title} (n = {count})", xlabel="first component", xticks=[], yticks=[])
+        ax.set(title=f"{title} (n = {count})", xlabel="first component")
     axes[2].plot(*samples[1:].mean(axis=1).T, "o", color=GOES, markersize=3)
     axes[0].set_ylabel("second component")
     return figure

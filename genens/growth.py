@@ -32,6 +32,18 @@ def decreasing(distances: np.ndarray) -> bool:
     return bool((np.diff(np.median(distances, axis=0)) < 0).all())
 
 
+def rise(distances: np.ndarray, seed: int, n_boot: int = 2000) -> tuple[int, Interval]:
+    """The member added (from 1) after which the median of distances (B, K) rises most or falls least, and by how much it
+    rises, with a bootstrap over samples, each of which keeps its two distances together."""
+    k = int(np.diff(np.median(distances, axis=0)).argmax())
+
+    def change(values: np.ndarray, axis: int) -> np.ndarray:
+        before, after = np.moveaxis(np.median(values, axis=axis), -1, 0)
+        return after - before
+
+    return k + 1, stats.bootstrap(distances[:, k : k + 2], change, n_boot, seed)
+
+
 def trend(distances: np.ndarray, seed: int, n_boot: int = 2000) -> Interval:
     """Spearman's correlation of size and median distance (B, K), with a bootstrap over samples (Figure 4b)."""
     sizes = np.arange(distances.shape[1])
@@ -39,8 +51,7 @@ def trend(distances: np.ndarray, seed: int, n_boot: int = 2000) -> Interval:
     def correlation(values: np.ndarray, axis: int) -> np.ndarray:
         return stats.spearman(sizes, np.median(values, axis=axis))
 
-    found = stats.bootstrap(distances, correlation, n_boot, seed)
-    return Interval(found.value, found.low, found.high, found.n)
+    return stats.bootstrap(distances, correlation, n_boot, seed)
 
 
 def came_back(y: np.ndarray, labels: np.ndarray, share: float = 0.5) -> np.ndarray:
@@ -88,16 +99,19 @@ def fits(
     y: np.ndarray, labels: np.ndarray, sigma2: np.ndarray, seed: int, n_boot: int = 400
 ) -> dict[str, Fit | None]:
     """The law against the distances to the full ensemble ("full"), with the variance of the Jacobian's columns sigma2 (S,)
-    of the first S samples and nothing fitted ("jacobian"), from one size to the next ("step"), and for the samples whose
-    digit stays ("stays") and changes ("changes"); None for a group of fewer than FEWEST."""
+    of the first S samples and nothing fitted ("jacobian"), the same with each of those samples in units of its own
+    variance, so that all count alike ("own"), from one size to the next ("step"), and for the samples whose digit stays
+    ("stays") and changes ("changes"); None for a group of fewer than FEWEST."""
     distances, n, stays = to_full(y), y.shape[1], constant(labels)
+    first = distances[: len(sigma2)]
 
     def of(rows: np.ndarray) -> Fit | None:
         return convergence.fit(rows, law(n), None, seed, n_boot) if len(rows) >= FEWEST else None
 
     return {
         "full": convergence.fit(distances, law(n), None, seed, n_boot),
-        "jacobian": convergence.fit(distances[: len(sigma2)], law(n), sigma2, seed, n_boot),
+        "jacobian": convergence.fit(first, law(n), sigma2, seed, n_boot),
+        "own": convergence.fit(first / np.sqrt(sigma2)[:, None], law(n), np.ones(len(sigma2)), seed, n_boot),
         "step": convergence.fit(by_one(y), law_by_one(n), None, seed, n_boot),
         "stays": of(distances[stays]),
         "changes": of(distances[~stays]),

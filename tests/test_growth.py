@@ -31,6 +31,9 @@ def test_medians_that_fall_and_a_trend_with_its_interval():
     assert not growth.decreasing(flat)
     assert growth.trend(flat, 0, 200).low < 0 < growth.trend(flat, 0, 200).high
     assert not growth.decreasing(np.ones((4, 3)))  # standing still is not falling
+    bent = falling + np.array([0, 0, 0, 2, 0, 0])
+    after, change = growth.rise(bent, seed=0, n_boot=100)
+    assert after == 3 and change.value == pytest.approx(1.2, abs=0.1) and change.low > 1
 
 
 def test_coming_back_wants_the_picture_and_the_digit():
@@ -72,10 +75,12 @@ def test_a_population_follows_the_law_and_digits_that_jump_do_not():
     labels = np.zeros((300, 8), dtype=int)
     labels[:20, 0] = 1
     found = growth.fits(y, labels, sigma2, seed=0, n_boot=100)
-    for name, n in (("full", 300), ("jacobian", 40), ("step", 300), ("stays", 280), ("changes", 20)):
+    for name, n in (("full", 300), ("jacobian", 40), ("own", 40), ("step", 300), ("stays", 280), ("changes", 20)):
         assert found[name].ratio[0].n == n
         assert all(0.4 < r.value < 2.5 for r in found[name].ratio), name
     np.testing.assert_allclose([r.value for r in found["full"].ratio], 1, atol=0.15)
+    own = (convergence.to_full(y)[:40] ** 2 / sigma2[:, None]).mean(axis=0) / convergence.law(8)
+    np.testing.assert_allclose([r.value for r in found["own"].ratio], own)
     jumped = y.copy()
     jumped[:, 0] += 10  # far away with one member
     broken = growth.fits(jumped, labels, sigma2, 0, 50)

@@ -84,6 +84,14 @@ def fids(found: Mapping[str, Sequence[Estimate]]) -> Figure:
     return figure
 
 
+def fids_table(every: Sequence[Estimate]) -> Page:
+    """Every FID of one kind of features with its interval, what of it is owed to the number of samples, and what is left."""
+    names = ["all", *(f"member {i + 1}" for i in range(len(every) - 2)), "real images"]
+    lines = [[name, str(e.spread), f"{e.bias:.3g}", str(e.infinite)] for name, e in zip(names, every, strict=True)]
+    head = ["samples of", f"FID at n = {every[0].spread.n:,}", "of it, by 1/n", "FID at n = ∞"]
+    return pages.lines_table(head, [[cell.replace("-", "\u2212") for cell in line] for line in lines], numeric=True)
+
+
 def _point(ax: Axes, x: float, value: float, low: float, high: float, colour: str, filled: bool) -> None:
     """One estimate; the interval need not contain it."""
     ax.plot([x, x], [low, high], color=colour, linewidth=1.2)

@@ -40,6 +40,13 @@ def test_fids_mark_the_largest_member_not_the_ensemble_or_real_images():
     assert len(plots_fid.fids({"a": found, "b": found}).axes) == 2
 
 
+def test_the_table_has_every_estimate_with_its_interval():
+    found = every()
+    rows = plots_fid.fids_table(found).text.splitlines()
+    assert [row.split("\t")[0] for row in rows[1:]] == ["all", "member 1", "member 2", "member 3", "real images"]
+    assert rows[2].split("\t")[1] == str(found[1].spread).replace("-", "\u2212") and "n = 40" in rows[0]
+
+
 def test_bias_lines_end_at_the_extrapolated_value():
     found = every()
     (ax,) = plots_fid.bias({"digit features": found}).axes

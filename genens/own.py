@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from genens import codes as coding
-from genens import data, ensemble, pages, store
+from genens import data, pages, store
 from genens.ensemble import Ensemble
 from genens.recipe import Recipe
 from genens.train import Trainer, train_ensemble

@@ -18,6 +18,7 @@ from genens.plots import GOES, STAYS, WIDTH, show, tile
 from genens.search import Discounted, Reranked, Saving, Top
 
 TOUCHING = 0.12  # inches for the column heads
+LARGEST = 0.9  # inches: the side of an image, at most
 
 
 def lists(y: np.ndarray, images: np.ndarray, top: Top, shared: Sequence[int] = (), twins: np.ndarray | None = None) -> Figure:
@@ -30,7 +31,8 @@ def lists(y: np.ndarray, images: np.ndarray, top: Top, shared: Sequence[int] = (
     grid = np.concatenate([np.asarray(y)[:, None], np.asarray(images)[rows]], axis=1)
     H, W = grid.shape[-2:]
     whole = tile(grid, gap := max(3, H // 6))
-    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * whole.shape[0] / whole.shape[1] + TOUCHING))
+    width = _width(k + 1)
+    figure, ax = plt.subplots(figsize=(width, width * whole.shape[0] / whole.shape[1] + TOUCHING))
     show(ax, grid, columns=["sample", *map(str, range(1, k + 1))], gap=gap)
     line = max(0.6, 12 / (k + 1))
     for b, row in enumerate(rows):
@@ -44,6 +46,11 @@ def lists(y: np.ndarray, images: np.ndarray, top: Top, shared: Sequence[int] = (
     ax.axvline(W + gap / 2 - 0.5, color=plt.rcParams["text.color"], linewidth=0.8)
     ax.set(xlim=(-gap, whole.shape[1] + gap / 2), ylim=(whole.shape[0] + gap, -gap / 2))
     return figure
+
+
+def _width(columns: int) -> float:
+    """The width of a sheet with so many columns of images: that of the text, unless they would be too large."""
+    return min(WIDTH, columns * LARGEST)
 
 
 def concentration(top: Top, influence: np.ndarray) -> Figure:
@@ -68,7 +75,7 @@ def concentration(top: Top, influence: np.ndarray) -> Figure:
     right.axhline(1, color=plt.rcParams["text.color"], linewidth=0.8, linestyle="--", label="its median image")
     right.set(xscale="log", xlim=(1, N), ylim=(0, None), xlabel=f"place of the image (of {N:,})",
               ylabel="influence / median influence")
-    right.legend(loc="upper right")
+    right.legend(loc="lower left")
     return figure
 
 
@@ -118,7 +125,8 @@ def without_first(y: np.ndarray, true: np.ndarray) -> Figure:
     furthest = y[np.arange(len(y)), 1 + true.argmax(axis=1)]
     grid = np.stack([y[:, 0], y[:, 1], furthest])
     whole = tile(grid)
-    figure, ax = plt.subplots(figsize=(WIDTH, (WIDTH - 1.2) * whole.shape[0] / whole.shape[1] + 0.1))
+    width = _width(len(y) + 2)
+    figure, ax = plt.subplots(figsize=(width, (width - 1.2) * whole.shape[0] / whole.shape[1] + 0.1))
     show(ax, grid, ["sample", "without the first\nby search", "without the first\nby true distance"])
     return figure
 

@@ -67,7 +67,7 @@ def recipe(spec: str, side: int, n: int | None, steps: int, seed: int = 0) -> tu
 def home(made: Recipe, images: data.Dataset) -> Path:
     """Where the ensemble of a recipe is kept: a name made of the recipe and the images, not of where they lie."""
     settings = {name: value for name, value in asdict(made).items() if name != "dataset"}
-    return store.root() / "weights" / "own" / store.digest({**settings, "images": images.digest})[:16]
+    return store.root() / "weights" / f"own-{store.digest({**settings, 'images': images.digest})[:12]}"
 
 
 def seconds(made: Recipe, images: data.Dataset, workers: int) -> float:

@@ -87,10 +87,10 @@ def second_stage(approximate: np.ndarray, true: np.ndarray, second: Reranked) ->
     for columns, colour, label in ((np.s_[k:], "C6", "drawn at random"), (np.s_[:k], GOES, "in a list")):
         x, z = approximate[:, columns].ravel(), true[:, columns].ravel()
         left.plot(x, z, "o", markersize=2.8, alpha=0.7, markeredgewidth=0, color=colour, label=f"{label} (n = {len(x)})")
-    most = 1.05 * max(approximate.max(), true.max())
-    left.plot([0, most], [0, most], color=plt.rcParams["text.color"], linewidth=0.8, linestyle="--", label="equal")
+    least, most = 0.95 * min(approximate.min(), true.min()), 1.05 * max(approximate.max(), true.max())
+    left.plot([least, most], [least, most], color=plt.rcParams["text.color"], linewidth=0.8, linestyle="--", label="equal")
     left.set(xlabel="approximate influence (pixel distance)", ylabel="true distance of the counterfactual",
-             xlim=(0, most), ylim=(0, most))
+             xlim=(least, most), ylim=(least, most))
     left.legend(loc="upper left", handletextpad=0.3)
     before = second_places(second, true[:, :k])
     counts = np.zeros((k, k), int)

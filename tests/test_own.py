@@ -131,7 +131,7 @@ def test_what_is_announced_reaches_the_notebook_and_the_terminal(tmp_path, monke
         print("1 of 2", file=sys.stderr)
     assert sys.stderr is kernel and kernel.getvalue() == "an hour\n1 of 2\n"
     assert (tmp_path / "terminal").read_text() == "an hour\n1 of 2\n"
-    terminal.write("still open")
+    terminal.close()  # raises if `announced` had closed it
     monkeypatch.setattr(sys, "stderr", plain := io.StringIO())
     with own.announced() as out:
         assert out is plain
@@ -154,7 +154,7 @@ def test_the_chapter_searches_a_folder_of_pictures_and_uses_what_it_trained_agai
     assert "26 images of 8 x 8 pixels: training 8 members" in said and "This takes about" in said
     outputs = (tmp_path / "out.ipynb").read_text()
     assert "That is a toy" in outputs and "this run searched your own images" in outputs
-    (folder,) = (tmp_path / "store" / "weights" / "own").iterdir()
+    (folder,) = (tmp_path / "store" / "weights").iterdir()
     before = json.loads((folder / "manifest.json").read_text())
     assert before["images"] == 26
     assert "were trained before" in run()

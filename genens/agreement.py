@@ -29,19 +29,25 @@ FIGURES = {"mnist": ("a", "d"), "cifar10": ("b", "e"), "celeba": ("c", "f")}  # 
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "celeba": "CelebA"}
 
 
-def check_counts(
-    n_samples: int, n_rotating: int, n_path: int, n_counterfactuals: int, n_directions: int, shares: int, n_near: int
-) -> None:
-    """Whether what is asked of the chapter fits together. ValueError, one line, when a part is larger than the whole."""
-    for name, part, whole, limit in (
-        ("n_rotating", n_rotating, "n_samples", n_samples), ("n_path", n_path, "n_samples", n_samples),
-        ("n_directions", n_directions, "n_counterfactuals", n_counterfactuals), ("n_near", n_near, "len(shares)", shares),
+def check_parameters(given: Mapping[str, object], n: int) -> None:
+    """Whether the chapter's parameters fit together, and an ensemble of n members. ValueError, one line, if not."""
+    for name, whole, limit in (
+        ("n_rotating", "n_samples", given["n_samples"]), ("n_path", "n_samples", given["n_samples"]),
+        ("n_directions", "n_counterfactuals", given["n_counterfactuals"]), ("n_near", "len(shares)", len(given["shares"])),
     ):
-        if part > limit:
-            raise ValueError(f"expected {name} of at most {whole} = {limit}, got {part}; lower it or raise {whole}")
-    for name, value, least in (("n_counterfactuals", n_counterfactuals, 2), ("n_near", n_near, 2)):
-        if value < least:
-            raise ValueError(f"expected {name} of at least {least}, to correlate or fit a line; got {value}")
+        if given[name] > limit:
+            raise ValueError(f"expected {name} of at most {whole} = {limit}, got {given[name]}; lower it or raise {whole}")
+    for name in ("n_counterfactuals", "n_near"):
+        if given[name] < 2:
+            raise ValueError(f"expected {name} of at least 2, to correlate or to fit a line; got {given[name]}")
+    if n < 2:
+        raise ValueError(f"expected an ensemble of at least 2 members, whose weights can be traded; got {n}")
+    outside = [k for k in [*given["per_steps"], given["per_step"]] if not 0 <= k <= n]
+    if outside or n not in given["per_steps"] or 0 not in given["per_steps"]:
+        raise ValueError(f"expected per_step and per_steps in 0..{n}, members used a step, and 0 and {n} among per_steps; "
+                         f"got {given['per_step']} and {given['per_steps']}")
+    if not given["shares"] or given["shares"][-1] != 1 or not all(0 < share <= 1 for share in given["shares"]):
+        raise ValueError(f"expected shares of the way between 0 and 1 that end with 1; got {given['shares']}")
 
 
 def words(interval: Interval, above: str, below: str, neither: str = "neither above nor below") -> str:
@@ -182,10 +188,10 @@ def fewest(rows: Sequence[Mapping], tolerance: float) -> int:
 def along(walked: Mapping[str, np.ndarray], shares: Sequence[float], rotating: np.ndarray) -> dict[str, dict]:
     """Predictions of the image on its way from u_0 to u_-x against the true one.
 
-    walked as from `counterfactuals.walk`; rotating (B, V, C, H, W): the slope by the chapter's own Jacobian. For
-    "linear" (the exact slope), "rotating" and "quadratic" (with the second-order term): {"images": (B, V, K, C, H, W)
-    before the clamp; "error": (B, V, K), relative to the whole change, before the clamp; "pearson": (B, V, K), of the
-    changes after the clamp, 0 where one is constant}.
+    walked as from `counterfactuals.walk`, with shares that end with 1; rotating (B, V, C, H, W): the slope by the chapter's
+    own Jacobian. For "linear" (the exact slope), "rotating" and "quadratic" (with the second-order term): {"images":
+    (B, V, K, C, H, W) before the clamp; "error": (B, V, K), relative to the whole change, before the clamp; "pearson":
+    (B, V, K), of the changes after the clamp, 0 where one is constant}.
     """
     s = np.asarray(shares, dtype=np.float64).reshape(-1, 1, 1, 1)
     start, true = walked["start"][:, None, None].astype(np.float64), walked["true"].astype(np.float64)
@@ -193,7 +199,7 @@ def along(walked: Mapping[str, np.ndarray], shares: Sequence[float], rotating: n
     predictions = {
         "linear": start + s * first, "rotating": start + s * other, "quadratic": start + s * first + s * s / 2 * second,
     }
-    whole = np.linalg.norm((_end(true, shares) - start[:, :, 0]).reshape(*true.shape[:2], -1), axis=-1)
+    whole = np.linalg.norm((true[:, :, -1] - start[:, :, 0]).reshape(*true.shape[:2], -1), axis=-1)
     origin, clamped = (np.clip(a, -1, 1).reshape(*a.shape[:3], -1) for a in (start, true))
     found = {}
     for name, predicted in predictions.items():
@@ -202,13 +208,6 @@ def along(walked: Mapping[str, np.ndarray], shares: Sequence[float], rotating: n
         pearson = np.nan_to_num(metrics.pearson(moved, clamped - origin), nan=0.0)
         found[name] = {"images": predicted, "error": error, "pearson": pearson}
     return found
-
-
-def _end(true: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """The true counterfactuals, where the way ends: (B, V, C, H, W)."""
-    if not len(shares) or shares[-1] != 1:
-        raise ValueError(f"expected shares of the way that end with 1, the counterfactual itself; got {list(shares)}")
-    return true[:, :, -1]
 
 
 def by_share(found: Mapping[str, Mapping], seed: int) -> dict[str, dict[str, list[Interval]]]:

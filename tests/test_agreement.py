@@ -136,8 +136,6 @@ def test_errors_along_a_polynomial_have_the_orders_of_their_series():
     assert means["linear"]["error"][-1].value == pytest.approx(np.median(found["linear"]["error"][..., -1]))
     gained = agreement.gained(found["linear"]["error"], found["quadratic"]["error"], seed=0)
     assert gained.value == pytest.approx((found["linear"]["error"] - found["quadratic"]["error"])[..., -1].mean())
-    with pytest.raises(ValueError, match="end with 1"):
-        agreement.along(given, [0.1, 0.2, 0.3, 0.4], given["first"])
 
 
 def summary_of(log10_p, n_a):
@@ -174,22 +172,34 @@ def test_words_follow_the_interval():
         assert agreement.words(Interval((low + high) / 2, low, high, 9), "above", "below") == expected
 
 
+FITTING = dict(n_samples=48, n_rotating=8, n_path=8, n_counterfactuals=48, n_directions=2, n_near=3, per_step=1,
+               per_steps=[0, 1, 16], shares=[0.1, 0.2, 0.5, 1.0])
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [
         (dict(n_rotating=49), "n_rotating of at most n_samples = 48, got 49"),
         (dict(n_path=50), "n_path of at most n_samples"),
         (dict(n_directions=60), "n_directions of at most n_counterfactuals"),
-        (dict(n_near=9), r"n_near of at most len\(shares\) = 7"),
+        (dict(n_near=9), r"n_near of at most len\(shares\) = 4"),
         (dict(n_near=1), "n_near of at least 2"),
         (dict(n_counterfactuals=1, n_directions=1), "n_counterfactuals of at least 2"),
+        (dict(per_step=17), r"per_step and per_steps in 0\.\.16"),
+        (dict(per_steps=[0, 1, 8]), "0 and 16 among per_steps"),
+        (dict(shares=[0.1, 0.2, 0.5]), "end with 1"),
+        (dict(shares=[0.0, 0.2, 1.0]), "between 0 and 1"),
     ],
 )
-def test_parts_larger_than_the_whole_are_refused(wrong, message):
-    given = dict(n_samples=48, n_rotating=8, n_path=8, n_counterfactuals=48, n_directions=2, shares=7, n_near=3)
-    agreement.check_counts(**given)
+def test_parameters_that_do_not_fit_together_are_refused(wrong, message):
+    agreement.check_parameters(FITTING, 16)
     with pytest.raises(ValueError, match=message):
-        agreement.check_counts(**given | wrong)
+        agreement.check_parameters(FITTING | wrong, 16)
+
+
+def test_an_ensemble_of_one_is_refused():
+    with pytest.raises(ValueError, match="at least 2 members"):
+        agreement.check_parameters(FITTING, 1)
 
 
 def test_torch_and_numpy_give_the_same():

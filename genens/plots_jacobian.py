@@ -18,10 +18,10 @@ from genens.plots import WIDTH, show, tile
 
 COLOURS = {"jacobian": "C0", "of_clamped": "C5", "last_step": "C1", "individual": "C4"}
 STRIP = ("original", "true", *(label.replace("\n", " ").removeprefix("baseline: ") for label in METHODS.values()))
-PREDICTIONS = {  # what `agreement.along` predicts with: name, colour, marker, the order the error should have
+PREDICTIONS = {  # what `agreement.along` predicts with: name, colour, marker, the order the error must have near u_0
     "linear": ("first order, exact Jacobian", "C0", "o", 2),
     "rotating": ("first order, the chapter's Jacobian", "C1", "s", 1),
-    "quadratic": ("second order", "C2", "D", 3),
+    "quadratic": ("second order", "C2", "D", None),
 }
 
 
@@ -90,7 +90,7 @@ def _mark(ax: Axes, interval: Interval, place: float, ink: str) -> None:
 def rotation(rows: Sequence[Mapping], tolerance: float) -> Figure:
     """What `agreement.rotation` found, against the number of members whose input Jacobian is used in each step."""
     panels = {
-        "error": ("relative error", None), "cosine": ("cosine to the exact one", None), "seconds": ("seconds a sample", None),
+        "error": ("relative error", None), "cosine": ("cosine to the exact one", None), "seconds": ("processor seconds\na sample", None),
         "pearson": ("Pearson correlation", "pearson_loss"), "spearman": ("Spearman correlation", "spearman_loss"),
     }
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 4.2), sharex=True)
@@ -129,13 +129,15 @@ def path(found: Mapping[str, Mapping], shares: Sequence[float], intervals: Mappi
     """Along the way from u_0: the error of each prediction, and its Pearson correlation with the true change.
 
     found as from `agreement.along`; intervals {prediction: {"error", "pearson": one interval a share}}. Dotted lines
-    have the slopes 1, 2 and 3.
+    have the slopes 1 and 2.
     """
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.1))
     s, ink = np.asarray(shares), plt.rcParams["text.color"]
     for name, (label, colour, marker, order) in PREDICTIONS.items():
         for ax, what in zip(axes, ("error", "pearson"), strict=True):
             _intervals(ax, s, intervals[name][what], colour, marker, label)
+        if order is None:  # below it, rounding and the finite difference behind the second derivative decide
+            continue
         anchor = intervals[name]["error"][0].value
         near = s[: len(s) // 2 + 1]
         axes[0].plot(near, anchor * (near / s[0]) ** order, ":", color=ink, linewidth=0.9)
@@ -156,8 +158,8 @@ def table(summary: Mapping[str, Mapping]) -> Page:
     """Medians of both correlations by method, and how the Jacobian's compare."""
     head = ["", "Pearson, median", "Spearman, median", "P(Jacobian higher), Pearson", "P(Jacobian higher), Spearman"]
     lines = [
-        [METHODS[name].replace("\n", " "), _plain(row["pearson"]), _plain(row["spearman"]),
-         *("–" if name == "jacobian" else _plain(row[f"{what}_effect"]) for what in ("pearson", "spearman"))]
+        [METHODS[name].replace("\n", " "), plain(row["pearson"]), plain(row["spearman"]),
+         *("–" if name == "jacobian" else plain(row[f"{what}_effect"]) for what in ("pearson", "spearman"))]
         for name, row in summary.items()
     ]
     return pages.lines_table(head, lines, numeric=True)
@@ -165,14 +167,15 @@ def table(summary: Mapping[str, Mapping]) -> Page:
 
 def costs(rows: Sequence[Mapping]) -> Page:
     """`agreement.rotation` as a table."""
-    head = ["members a step", "seconds a sample", "relative error", "cosine", "Pearson", "Spearman"]
+    head = ["members a step", "processor seconds a sample", "relative error", "cosine", "Pearson", "Spearman"]
     lines = [
-        [row["per_step"], f"{row['seconds']:.2f}", *(_plain(row[k], 3) for k in ("error", "cosine", "pearson", "spearman"))]
+        [row["per_step"], f"{row['seconds']:.2f}", *(plain(row[k], 3) for k in ("error", "cosine", "pearson", "spearman"))]
         for row in rows
     ]
     return pages.lines_table(head, lines, numeric=True)
 
 
-def _plain(interval: Interval, digits: int = 2) -> str:
+def plain(interval: Interval, digits: int = 2) -> str:
+    """An interval as prose and tables have it: 0.52 (0.49 to 0.55), with a minus sign for a minus."""
     value, low, high = (f"{x:.{digits}f}".replace("-", "\u2212") for x in (interval.value, interval.low, interval.high))
     return f"{value} ({low} to {high})"

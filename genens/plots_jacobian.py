@@ -38,11 +38,11 @@ def strip(
 
 
 def _film(grid: np.ndarray, labels: Sequence[str], columns: Sequence[str] = (), rule: int = 0) -> Figure:
-    """A labelled grid of images (R, K, C, H, W) as wide as the text; a line under the first `rule` rows."""
+    """A labelled grid of images (R, K, C, H, W), at most as wide as the text; a line under the first `rule` rows."""
     H, W = grid.shape[-2:]
     whole = tile(grid)
-    wide = WIDTH - 1.7  # what the labels leave
-    figure, ax = plt.subplots(figsize=(WIDTH, wide * whole.shape[0] / whole.shape[1] + 0.3))
+    wide = min(WIDTH - 1.7, 0.9 * grid.shape[1])  # what the labels leave; a few images need not be huge
+    figure, ax = plt.subplots(figsize=(wide + 1.7, wide * whole.shape[0] / whole.shape[1] + 0.3))
     show(ax, grid, labels, columns)
     if rule:
         ax.axhline(rule * (H + 2) - 1.5, color=plt.rcParams["text.color"], linewidth=0.8)
@@ -90,12 +90,12 @@ def _mark(ax: Axes, interval: Interval, place: float, ink: str) -> None:
 def rotation(rows: Sequence[Mapping], tolerance: float) -> Figure:
     """What `agreement.rotation` found, against the number of members whose input Jacobian is used in each step."""
     panels = {
-        "error": ("relative error", None), "cosine": ("cosine to the exact one", None), "seconds": ("processor seconds\na sample", None),
-        "pearson": ("Pearson correlation", "pearson_loss"), "spearman": ("Spearman correlation", "spearman_loss"),
+        "error": "relative error", "cosine": "cosine to the exact one", "seconds": "processor seconds\na sample",
+        "pearson": "Pearson correlation", "spearman": "Spearman correlation",
     }
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 4.2), sharex=True)
     x, ink = np.arange(len(rows)), plt.rcParams["text.color"]
-    for ax, (name, (label, _)) in zip(axes.flat, panels.items(), strict=False):
+    for ax, (name, label) in zip(axes.flat, panels.items(), strict=False):
         if name == "seconds":
             ax.plot(x, [row[name] for row in rows], "s-", color="C4", markersize=4)
             ax.set_ylim(0)

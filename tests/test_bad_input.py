@@ -8,6 +8,8 @@ import sys
 import pytest
 from conftest import ROOT
 
+from genens import ensemble
+
 
 def papermill(tmp_path, *parameters, chapter="02_class_ablation"):
     """A chapter under papermill with a store of its own; returns the exit code and the last line of the error."""
@@ -66,6 +68,26 @@ def test_edited_weights_stop_a_chapter(tmp_path):
     file.write_bytes(whole)
     code, line = papermill(tmp_path, ("weights", f"{tmp_path}/mnist7"))
     assert code != 0 and "member_03.safetensors was edited" in line
+    assert not artifacts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "chapter, given", [("03_fid", "n_plane"), ("03_fid", "n_sheet"), ("04_convergence", "n_jacobian")]
+)
+def test_more_samples_than_there_are_is_said_before_anything_is_drawn(tmp_path, chapter, given):
+    code, line = papermill(tmp_path, (given, 5000), chapter=chapter)
+    assert code != 0 and f"expected {given} at most n_samples = " in line and "got 5000" in line
+    assert not artifacts(tmp_path)
+
+
+def test_weights_that_are_not_numbers_stop_a_chapter(tmp_path):
+    whole = ensemble.load(ROOT / "weights" / "mnist7")
+    states = [model.state_dict() for model in whole.models]
+    next(iter(states[2].values())).view(-1)[0] = float("nan")
+    kept = {name: whole.manifest[name] for name in ("recipe", "unet", "shape", "data", "images", "split_sizes")}
+    ensemble.save(tmp_path / "ill", states, whole.codes, kept)
+    code, line = papermill(tmp_path, ("weights", f"{tmp_path}/ill"), chapter="04_convergence")
+    assert code != 0 and "expected finite weights, got NaN or infinity" in line and "member 2" in line
     assert not artifacts(tmp_path)
 
 

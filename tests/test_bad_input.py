@@ -46,6 +46,20 @@ def test_a_chapter_says_what_it_expected(tmp_path, parameters, expected):
     assert not artifacts(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "parameters, expected",
+    [
+        ([("weights", "mnist7")], "per_step and per_steps in 0..7, members used a step, and 0 and 7 among per_steps"),
+        ([("weights", "mnist7"), ("n_rotating", 49)], "n_rotating of at most n_samples = 48, got 49"),
+    ],
+    ids=["another ensemble", "more than there are"],
+)
+def test_the_jacobian_chapter_says_what_does_not_fit_together(tmp_path, parameters, expected):
+    code, line = papermill(tmp_path, *parameters, chapter="05_jacobian")
+    assert code != 0 and expected in line and "ValueError" in line
+    assert not artifacts(tmp_path)
+
+
 def test_edited_weights_stop_a_chapter(tmp_path):
     shutil.copytree(ROOT / "weights" / "mnist7", tmp_path / "mnist7")
     file = tmp_path / "mnist7" / "member_03.safetensors"

@@ -288,7 +288,7 @@
     };
     ui.status = make("p", { class: "gx-status", role: "status", "aria-live": "polite" });
     ui.stage = make("div", { class: "gx-stage" }, make("div", { class: "gx-tiles" }, tile("sample", "Sample"),
-      tile("approximate", "Approximate"), tile("change", "Change"), tile("true", "Regenerated"), tile("error", "Error")), ui.status);
+      tile("approximate", "Predicted"), tile("change", "Change"), tile("true", "True"), tile("error", "Error")), ui.status);
     ui.members = make("div", { class: "gx-members", role: "group", "aria-label": "Members of the ensemble" });
     ui.reset = make("button", { type: "button", class: "gx-button", onclick: () => setWeights(new Array(E().n).fill(100)) },
       "All members, equally");
@@ -356,8 +356,8 @@
     const [what, one] = state.e === "images" ? ["images", "image"] : ["classes", "class"];
     set(ui.deskKey, `Every member was trained on its own part of the data. A switch drops a member, a slider weighs it, “only” sends all others home. Ringed: the members that saw the ablated ${one}.`);
     set(ui.generalText, `hide the generally influential (${many(E().general.size)} in the top ${E().top} of two or more samples)`);
-    set(ui.cardsTitle, state.e === "images" ? "Approximate beside true" : "All classes, one at a time");
-    set(ui.cardsKey, `For these ${what} the sample was drawn again without them. In each: the ${one}${state.e === "classes" ? " (the mean of its images)" : ""}, the approximate counterfactual, the true one; below, how far the two predict and go.`);
+    set(ui.cardsTitle, state.e === "images" ? "Predicted beside true" : "All classes, one at a time");
+    set(ui.cardsKey, `For these ${what} the sample was drawn again without them. In each: the ${one}${state.e === "classes" ? " (the mean of its images)" : ""}, the predicted picture, the true one; below, the predicted change → the true one.`);
     drawSample();
   }
 
@@ -368,7 +368,7 @@
     focusOne(ui.gallery, ui.gallery.children[state.s]);
     paint(ui.sample, counterfactual(E(), state.s, uniform(E().n)), grey);
     set(ui.sampleNote, `reads as ${E().digit[state.s][0]}, ${percent(E().sure[state.s][0])} sure`);
-    set(ui.storedText, `only the ${E().truth.rows[state.s].length} regenerated for this sample`);
+    set(ui.storedText, `only the ${E().truth.rows[state.s].length} drawn again for this sample`);
     const { scores } = influence(E(), state.s), alone = E().truth.alone;
     ui.cards.replaceChildren(...E().truth.rows[state.s].map((x, k) => {
       const images = [picture(""), picture(""), picture("")];
@@ -410,14 +410,13 @@
       const x = rows[k], twin = E().twins[x];
       if (thumb.dataset.x !== String(x)) paintThumb(thumb.firstChild, E(), x);
       thumb.dataset.x = x;
-      thumb.classList.toggle("gx-paired", twin >= 0);
       thumb.classList.toggle("gx-has-truth", stored.has(x));
-      set(thumb.lastChild, number(scores[x]));
+      set(thumb.lastChild, (twin >= 0 ? "= " : "") + number(scores[x]));
       thumb.setAttribute("aria-label", `Rank ${many(rank[x])}: ${itemName(x)}, influence ${number(scores[x])}` +
-        (twin >= 0 ? `, ties with its twin, image ${many(twin)}` : "") + (stored.has(x) ? ", regenerated" : ""));
+        (twin >= 0 ? `, ties with its twin, image ${many(twin)}` : "") + (stored.has(x) ? ", drawn again in truth" : ""));
     });
     if (rows.length) focusOne(ui.thumbs, ui.thumbs.querySelector("[tabindex='0']:not([hidden])") ?? ui.thumbs.firstChild);
-    set(ui.found, `${many(found)} of ${many(E().N)} images, most influential first; the number is the predicted change. A click unlearns the image. Twins hold complementary codes and tie; a dot: regenerated.`);
+    set(ui.found, `${many(found)} of ${many(E().N)} images, most influential first; the number is the predicted change. A click unlearns the image. “=”: its twin, of the complementary code, has the same score. Blue dot: drawn again in truth.`);
     ui.more.hidden = rows.length >= found;
     set(ui.more, `Show ${Math.min(PAGE, found - rows.length)} more`);
     markItems();
@@ -440,7 +439,7 @@
     paint(ui.approximate, linear, grey);
     paint(ui.change, linear.map((value, p) => value - y[p]), signed);
     set(ui.approximateNote, whole ? "nobody sent home" : `predicted change ${number(moved)}`);
-    set(ui.changeNote, "approximate − sample");
+    set(ui.changeNote, "predicted − sample");
     drawTruth(v, linear, y, whole);
     ui.strips.forEach((strip, i) => {
       const holds = state.x >= 0 && E().codes[state.x * E().n + i] === 1;
@@ -451,7 +450,7 @@
       strip.box.classList.toggle("gx-off", v[i] === 0);
       strip.box.classList.toggle("gx-holds", holds);
     });
-    ui.reset.disabled = whole;
+    ui.reset.setAttribute("aria-disabled", String(whole));
     markItems();
     drawStatus(v, whole, moved);
     drawHistogram(whole ? null : moved);
@@ -473,7 +472,7 @@
     paint(ui.error, linear.map((value, p) => value - image[p]), signed);
     if (whole) { set(ui.trueNote, "the sample itself"); set(ui.errorNote, "none at u₀"); return; }
     set(ui.trueNote, `true change ${number(E().truth.moved[state.s][k])}, reads as ${E().digit[state.s][k + 1]}`);
-    set(ui.errorNote, `approximate − true: ${number(E().truth.missed[state.s][k])}`);
+    set(ui.errorNote, `predicted − true: ${number(E().truth.missed[state.s][k])}`);
   }
 
   function drawStatus(v, whole, moved) {
@@ -643,6 +642,7 @@
       e.truths = pixelsOf(await loaded(e.truth.sheet));
     }));
     state.w = new Array(E().n).fill(100);
+    state.x = influence(E(), 0).order[0];  // something to see at once; an address says otherwise
     readAddress();
     readTones();
     build();

@@ -7,10 +7,11 @@ READY := $(VENV)/.installed
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install book train test bench bench-book headline clean distclean profile
+.PHONY: help install book pdf train test bench bench-book headline clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
+	@echo 'make pdf   [PROFILE=laptop|smoke|paper]  the same book as one PDF (wants apt-get install chromium)'
 	@echo 'make train [PROFILE=laptop|smoke|paper]  retrain the ensembles; interrupt it and it goes on'
 	@echo 'make test                                run the test suite (wants apt-get install chromium)'
 	@echo 'make bench                               measure speed against a plain reference'
@@ -38,6 +39,9 @@ $(READY): pyproject.toml
 
 book: profile $(READY)
 	$(BIN)/python book/build.py --profile $(PROFILE)
+
+pdf: book
+	$(BIN)/python book/pdf.py --profile $(PROFILE)
 
 train: profile $(READY)
 	$(BIN)/python -m genens.train --profile $(PROFILE)

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pdf  # beside this file
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -295,13 +296,14 @@ def render(profile: str, folder: Path, key: str) -> Path:
 
 
 def publish(html: Path, profile: str, out: Path) -> Path:
-    """Puts the finished pages, and the scorecard as data, in place of the last book; returns its index."""
+    """Puts the finished pages, the scorecard as data and their PDF in place of the last book; returns its index."""
     fresh, old, final = out / "html.new", out / "html.old", out / "html"
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     shutil.copytree(html, fresh)
     for path in (Path(os.environ["GENENS_STORE"]) / "scorecard" / profile).glob("scorecard.*"):
         shutil.copyfile(path, fresh / "book" / path.name)
+    pdf.attach(fresh, out / profile)
     if final.exists():
         os.rename(final, old)
     os.rename(fresh, final)

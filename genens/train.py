@@ -179,6 +179,7 @@ def train_member(
 def _start_worker(progress: object, parent: int) -> None:
     """One thread a worker: the members share the cores, and the sums of a run do not depend on how many there are."""
     torch.set_num_threads(1)
+    data.PROGRESS_FROM = sys.maxsize  # whoever started this has shown the reading of the images
     global _progress, _parent
     _progress, _parent = progress, parent
 

@@ -59,7 +59,9 @@ def builder() -> ModuleType:
     """book/build.py as a module."""
     spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
     module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(ROOT / "book"))  # as for the script, which finds its neighbour there
     spec.loader.exec_module(module)
+    sys.path.pop(0)
     return module
 
 

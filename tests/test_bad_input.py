@@ -8,6 +8,8 @@ import sys
 import pytest
 from conftest import ROOT
 
+from genens import ensemble
+
 
 def papermill(tmp_path, *parameters, chapter="02_class_ablation"):
     """A chapter under papermill with a store of its own; returns the exit code and the last line of the error."""
@@ -44,6 +46,20 @@ def test_a_chapter_says_what_it_expected(tmp_path, parameters, expected):
     assert not artifacts(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "parameters, expected",
+    [
+        ([("weights", "mnist7")], "per_step and per_steps in 0..7, members used a step, and 0 and 7 among per_steps"),
+        ([("weights", "mnist7"), ("n_rotating", 49)], "n_rotating of at most n_samples = 48, got 49"),
+    ],
+    ids=["another ensemble", "more than there are"],
+)
+def test_the_jacobian_chapter_says_what_does_not_fit_together(tmp_path, parameters, expected):
+    code, line = papermill(tmp_path, *parameters, chapter="05_jacobian")
+    assert code != 0 and expected in line and "ValueError" in line
+    assert not artifacts(tmp_path)
+
+
 def test_edited_weights_stop_a_chapter(tmp_path):
     shutil.copytree(ROOT / "weights" / "mnist7", tmp_path / "mnist7")
     file = tmp_path / "mnist7" / "member_03.safetensors"
@@ -52,6 +68,26 @@ def test_edited_weights_stop_a_chapter(tmp_path):
     file.write_bytes(whole)
     code, line = papermill(tmp_path, ("weights", f"{tmp_path}/mnist7"))
     assert code != 0 and "member_03.safetensors was edited" in line
+    assert not artifacts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "chapter, given", [("03_fid", "n_plane"), ("03_fid", "n_sheet"), ("04_convergence", "n_jacobian")]
+)
+def test_more_samples_than_there_are_is_said_before_anything_is_drawn(tmp_path, chapter, given):
+    code, line = papermill(tmp_path, (given, 5000), chapter=chapter)
+    assert code != 0 and f"expected {given} at most n_samples = " in line and "got 5000" in line
+    assert not artifacts(tmp_path)
+
+
+def test_weights_that_are_not_numbers_stop_a_chapter(tmp_path):
+    whole = ensemble.load(ROOT / "weights" / "mnist7")
+    states = [model.state_dict() for model in whole.models]
+    next(iter(states[2].values())).view(-1)[0] = float("nan")
+    kept = {name: whole.manifest[name] for name in ("recipe", "unet", "shape", "data", "images", "split_sizes")}
+    ensemble.save(tmp_path / "ill", states, whole.codes, kept)
+    code, line = papermill(tmp_path, ("weights", f"{tmp_path}/ill"), chapter="04_convergence")
+    assert code != 0 and "expected finite weights, got NaN or infinity" in line and "member 2" in line
     assert not artifacts(tmp_path)
 
 

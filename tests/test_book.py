@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -119,6 +120,25 @@ def test_a_second_build_executes_nothing_and_changes_nothing(book):
     assert {p: p.read_bytes() for p in sorted(book.html.rglob("*.html"))} == before
 
 
+def test_pages_without_a_notebook_say_what_they_were_built_from(book):
+    footer = (book.html / "book" / "references.html").read_text()
+    assert "profile <code>smoke</code>" in footer and re.search(r"commit ([0-9a-f]{12}|unknown)", footer)
+    assert all(name in footer for name in ("Python 3", "torch 2", "CPU"))
+
+
+def test_the_whole_book_prints_and_the_front_page_leads_to_it(book):
+    done = run_build("--profile", "smoke", "--out", str(book.out), script=ROOT / "book" / "pdf.py")
+    assert done.returncode == 0, done.stderr
+    printed = (book.html / "book" / "encoded-ensembles.pdf").read_bytes()
+    assert printed.startswith(b"%PDF") and len(re.findall(rb"/Type /Page\b", printed)) > len(NOTEBOOKS)
+    assert 'href="encoded-ensembles.pdf"' in (book.html / "book" / "intro.html").read_text()
+
+
+def test_printing_without_a_book_says_to_build_it_first(tmp_path):
+    done = run_build("--profile", "smoke", "--out", str(tmp_path), script=ROOT / "book" / "pdf.py")
+    assert done.returncode == 1 and "make book PROFILE=smoke" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 # ---------------------------------------------------------------- a tiny book, to break
 
 
@@ -154,6 +174,7 @@ class Tiny:
 
 
 FRONT = "# Front\n\n{} {{cite:t}}`dai2023`.\n\n```{{bibliography}}\n```\n"
+PACKAGE = f"__path__.append({str(ROOT / 'genens')!r})\n"  # its own package, with the real one's modules behind it
 GLUE = "from myst_nb import glue\nglue('answer', 'forty-two', display=False)"
 
 
@@ -164,13 +185,13 @@ def tiny(tmp_path) -> Tiny:
     shutil.copyfile(ROOT / "_config.yml", tmp_path / "_config.yml")
     for name in ("_static", "_ext"):
         shutil.copytree(BOOK / name, tmp_path / "book" / name)
-    for name in ("build.py", "references.bib"):
+    for name in ("build.py", "pdf.py", "references.bib"):
         shutil.copyfile(BOOK / name, tmp_path / "book" / name)
     (tmp_path / "book" / "intro.md").write_text(FRONT.format("See"))
     toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": "book/01_tiny"}]}
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
     (tmp_path / "genens").mkdir()
-    (tmp_path / "genens" / "__init__.py").write_text("")
+    (tmp_path / "genens" / "__init__.py").write_text(PACKAGE)
     (tmp_path / "genens" / "train.py").write_text("")  # nothing to train
     project = Tiny(tmp_path)
     project.write(GLUE)
@@ -209,7 +230,7 @@ def test_missing_number_fails_the_build_again_and_again_and_the_previous_book_st
 def test_only_what_changed_runs_again(tiny):
     assert "01_tiny                  executed in" in tiny.build().stdout
     assert "executed in" not in tiny.build().stdout
-    (tiny.root / "genens" / "__init__.py").write_text("edited = True\n")
+    (tiny.root / "genens" / "__init__.py").write_text(PACKAGE + "edited = True\n")
     assert "executed in" in tiny.build().stdout
     tiny.write(GLUE, seed=3)
     assert "executed in" in tiny.build().stdout

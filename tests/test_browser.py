@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -93,6 +94,21 @@ def test_page_is_sound(name, width, scheme, book, browser):
         seen.page.screenshot(path=shot, full_page=True, animations="disabled")
         faults = seen.complaints_about(book) + seen.page.evaluate(FAULTS, scheme)
         assert not faults, "\n".join(faults)
+
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+SERIOUS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+  .filter(found => ["serious", "critical"].includes(found.impact))
+  .map(found => found.id + ": " + found.nodes.map(node => node.html.slice(0, 120)).join(" | "))"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize("name", [*PAGES, "search.html"])
+def test_page_has_no_serious_accessibility_violation(name, width, scheme, book, browser):
+    with visit(browser, (book.html / name).as_uri(), width, scheme) as seen:
+        seen.page.evaluate(AXE)
+        found = seen.page.evaluate(SERIOUS)
+        assert not found, "\n".join(found)
 
 
 def test_index_leads_to_the_first_page(book, browser):

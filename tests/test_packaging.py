@@ -109,3 +109,11 @@ def test_citation_names_this_version_and_the_paper():
     assert citation["version"] == PROJECT["version"]
     assert citation["references"][0]["title"] == "Training Data Attribution for Diffusion Models"
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_what_the_book_says_to_cite_is_what_citation_cff_says():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    entry = (ROOT / "book" / "references.md").read_text().partition("@software")[2].partition("@article")[0]
+    assert f"{{{citation['title']}}}" in entry and f"version = {{{citation['version']}}}" in entry
+    paper = (ROOT / "book" / "references.bib").read_text().partition("@article{dai2023")[2].partition("\n}")[0]
+    assert f"{{{citation['references'][0]['title']}}}" in paper

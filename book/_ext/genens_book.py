@@ -2,22 +2,29 @@
 
 * MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside
   the pages; `mathjax_path` in _config.yml names it.
+<<<<<<< HEAD
 * Pages say in their footer which profile they were built from.
 * The explorer's data, which its notebook has written to the store, is copied beside its page.
+=======
+* Pages say in their footer what they were built from and with.
+>>>>>>> main
 * The build fails if a page would load a script, a style, a font or an image from another host.
 """
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
-from importlib.metadata import distribution
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import SphinxError
+
+from genens import pages, source
 
 MATHJAX = "tex-svg-full.js"
 # What a browser fetches by itself when it opens a page; a plain <a href> is not among them.
@@ -38,17 +45,24 @@ def mathjax_file() -> Path:
     return Path(package.locate_file(found[0]))
 
 
-def name_profile(app: Sphinx, config: Config) -> None:
-    """Puts the profile into the footer; a plain `jupyter-book build .` runs the notebooks' own defaults."""
+def name_run(app: Sphinx, config: Config) -> None:
+    """Puts what the pages were made with into their footer: profile, commit, machine, versions; chapters say more."""
     profile = os.environ.get("GENENS_BOOK_PROFILE")
-    text = f"profile <code>{profile}</code>" if profile else "the notebooks' default parameters"
-    footer = f"<p>Built from {text}; every chapter ends with its provenance.</p>"
+    made = source.provenance()
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "jupyter-book"))
+    said = [
+        f"profile <code>{profile}</code>" if profile else "the notebooks' default parameters",
+        f"commit {pages.commit(made)}, {str(made['date'])[:10]}",
+        html.escape(f"{made['machine']}, {made['cpus']} CPUs"),
+        f"Python {made['python']}, {libraries}",
+    ]
+    footer = f"<p>Built from {'; '.join(said)}. Every chapter ends with its own parameters, seed and run time.</p>"
     config.html_theme_options["extra_footer"] = footer
 
 
-def outside_loads(html: str) -> list[str]:
+def outside_loads(page: str) -> list[str]:
     """Addresses on other hosts that opening this page would request."""
-    return [first or second for first, second in LOADS.findall(html)]
+    return [first or second for first, second in LOADS.findall(page)]
 
 
 def copy_explorer(out: Path) -> None:
@@ -79,6 +93,6 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
-    app.connect("config-inited", name_profile)
+    app.connect("config-inited", name_run)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,92 @@
+"""What can be set in a chapter, read off its notebook: for the page that tells how to run one again.
+
+A line of the parameters cell says what it is for: `steps = 20  # denoising steps | time grows in proportion`, meaning
+and effect on the run time with a bar between them. COMMON speaks for names that mean the same in every chapter.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import io
+import json
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+
+from genens import pages, store
+from genens.pages import Page
+
+COMMON = {
+    "profile": ("the set of parameters whose weights and records are used: smoke, laptop or paper", "none by itself"),
+    "seed": ("of every random draw of the chapter", "none"),
+    "weights": ("an ensemble of the profile, or the path of a folder with one", "grows with the network and its members"),
+    "steps": ("denoising steps, out of the schedule's 1000", "in proportion"),
+    "sampler": ("ancestral or ddim", "none"),
+    "variance": ("of the noise that ancestral steps add: posterior, beta or alpha_beta", "none"),
+    "precision": ("of the members' forward passes: bfloat16 or float32", "float32 takes about twice as long"),
+    "n_samples": ("generated images", "in proportion"),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell."""
+
+    name: str
+    kind: str
+    default: object
+    meaning: str
+    cost: str
+
+
+def notebook(chapter: str) -> Path:
+    """The file of a chapter; FileNotFoundError, naming those there are, for an unknown one."""
+    folder = store.home() / "book"
+    path = folder / f"{chapter}.ipynb"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.ipynb")))
+        raise FileNotFoundError(f"expected a chapter among {known}; got {chapter!r}")
+    return path
+
+
+def parameters(path: Path) -> list[Parameter]:
+    """The parameters of a notebook, in its order. ValueError for a name that nothing is said about."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = next("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", []))
+    said = {token.start[0]: token.string.lstrip("# ") for token in tokenize.generate_tokens(io.StringIO(text).readline)
+            if token.type == tokenize.COMMENT}
+    found = []
+    for line in ast.parse(text).body:
+        name, value = ast.unparse(line.targets[0]), ast.literal_eval(line.value)
+        meaning, bar, cost = said.get(line.end_lineno, "").partition(" | ")
+        common = COMMON.get(name, ("", ""))
+        meaning, cost = (meaning, cost) if bar else common
+        if not meaning or not cost:
+            raise ValueError(f"{path.name}: expected `{name} = ...  # meaning | effect on the run time`; got {meaning!r}")
+        kind = f"list of {type(value[0]).__name__}" if isinstance(value, list) and value else type(value).__name__
+        found.append(Parameter(name, kind, value, meaning, cost))
+    return found
+
+
+def command(chapter: str, change: dict[str, object]) -> str:
+    """The papermill line that runs a chapter with some parameters changed; lists go as YAML."""
+    flags = []
+    for name, value in change.items():
+        flags.append(f"-y '{name}: {json.dumps(value)}'" if isinstance(value, list) else f"-p {name} {value}")
+    return " ".join([f".venv/bin/papermill book/{chapter}.ipynb out.ipynb", *flags])
+
+
+def chapter(name: str, **change: object) -> Page:
+    """A chapter's parameters as a table, and a line to copy that runs it with `change`.
+
+    Raises ValueError when `change` has a name that the chapter does not take, as the line would not run.
+    """
+    known = parameters(notebook(name))
+    if odd := [key for key in change if key not in {one.name for one in known}]:
+        raise ValueError(f"{name}: expected a parameter among {', '.join(one.name for one in known)}; got {odd[0]!r}")
+    lines = [[one.name, one.kind, json.dumps(one.default), one.meaning, one.cost] for one in known]
+    table = pages.lines_table(["name", "type", "default", "meaning", "effect on the run time"], lines, numeric=False)
+    line = command(name, change)
+    shown = f'<div><div class="highlight"><pre>{html.escape(line)}</pre></div></div>'
+    return Page(shown + table.html, f"{line}\n{table.text}")

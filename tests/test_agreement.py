@@ -1,0 +1,210 @@
+"""Correlations against scipy one pair at a time; the path against a polynomial whose orders are known."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import pearsonr, spearmanr
+
+from genens import agreement, jacobian, ledger, metrics
+from genens import codes as coding
+from genens.metrics import Interval, NotRun
+
+MIXTURES = coding.ablations(coding.unrank(range(5), 4, 2))
+B, V, n, SHAPE = 3, 5, 4, (1, 4, 4)
+
+
+def made(seed=0):
+    """Images and Jacobians of nobody, inside [-1, 1] or not."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*lead):
+        return rng.normal(size=(*lead, *SHAPE)).astype(np.float32) * 0.8
+
+    y = draw(B)
+    return dict(y=y, J=draw(B, n), original=y.clip(-1, 1), truth=draw(B, V).clip(-1, 1), last=draw(B, V).clip(-1, 1),
+                singles=draw(B, n).clip(-1, 1), mixtures=MIXTURES)
+
+
+def by_hand(given, b, v):
+    """The four changes of one pair, written out."""
+    y, J, original = (given[name][b] for name in ("y", "J", "original"))
+    move = MIXTURES[v] - 1 / n
+    slope = sum(move[i] * J[i] for i in range(n))
+    residuals = [(-1 if MIXTURES[v][i] == 0 else 1) * (given["singles"][b, i] - original) for i in range(n)]
+    return {
+        "jacobian": (y + slope).clip(-1, 1) - original,
+        "of_clamped": slope * (abs(y) <= 1),
+        "last_step": given["last"][b, v] - original,
+        "individual": sum(residuals) / n,
+    }
+
+
+def test_every_correlation_is_that_of_scipy_on_changes_written_out():
+    given = made()
+    found = agreement.compare(**given)
+    for b in range(B):
+        true = [given["truth"][b, v] - given["original"][b] for v in range(V)]
+        changes = [by_hand(given, b, v) for v in range(V)]
+        lengths = [np.linalg.norm(change) for change in true]
+        np.testing.assert_allclose(found["true.size"][b], lengths, rtol=1e-5)
+        for method in agreement.METHODS:
+            for v in range(V):
+                expected = pearsonr(changes[v][method].ravel(), true[v].ravel())[0]
+                assert found[f"{method}.pearson"][b, v] == pytest.approx(expected, abs=1e-5)
+            sizes = [np.linalg.norm(changes[v][method]) for v in range(V)]
+            np.testing.assert_allclose(found[f"{method}.size"][b], sizes, rtol=1e-5)
+            assert found[f"{method}.spearman"][b] == pytest.approx(spearmanr(sizes, lengths)[0], abs=1e-9)
+
+
+def test_a_sample_that_is_linear_in_the_weights_is_predicted_perfectly():
+    given = made()
+    given["truth"] = jacobian.linear_counterfactual(given["y"], given["J"], MIXTURES).transpose(0, 1).numpy()
+    found = agreement.compare(**given)
+    np.testing.assert_allclose(found["jacobian.pearson"], 1, atol=1e-6)
+    np.testing.assert_allclose(found["jacobian.spearman"], 1)
+    summary = agreement.summary(found, seed=0)
+    assert summary["jacobian"]["pearson"].value == pytest.approx(1) and summary["last_step"]["gain"].low > 0
+    assert summary["last_step"]["pearson_effect"].value > 0.95 > summary["jacobian"]["pearson_effect"].value
+
+
+def test_a_change_that_is_the_same_everywhere_correlates_with_nothing():
+    rng = np.random.default_rng(0)
+    true, approximate = rng.normal(size=(3, *SHAPE)), rng.normal(size=(3, *SHAPE))
+    approximate[1] = 0.5
+    found = agreement.agree(true, approximate)
+    assert found["pearson"][1] == 0 and (found["pearson"][[0, 2]] != 0).all()
+
+
+def test_samples_or_counterfactuals_that_do_not_fit_are_refused():
+    given = made()
+    with pytest.raises(ValueError, match=r"3 samples with 5 counterfactuals everywhere; got truth \(3, 4\)"):
+        agreement.compare(**given | dict(truth=given["truth"][:, :4]))
+    with pytest.raises(ValueError, match=r"J \(2, 5\)"):
+        agreement.compare(**given | dict(J=given["J"][:2]))
+
+
+def draws():
+    given = made()
+    rng = np.random.default_rng(1)
+    off = rng.normal(size=given["J"].shape).astype(np.float32)
+    return given, {k: {"y": given["y"], "jacobian": given["J"] + scale * off, "seconds": np.full(B, k + 1.0)}
+                   for k, scale in ((0, 1.0), (1, 0.01), (4, 0.0))}
+
+
+def test_fewer_members_are_measured_against_the_exact_jacobian():
+    given, drawn = draws()
+    truth = jacobian.linear_counterfactual(given["y"], given["J"], MIXTURES).transpose(0, 1).numpy()
+    rows = agreement.rotation(drawn, truth, given["original"], MIXTURES, seed=0)
+    assert [row["per_step"] for row in rows] == [0, 1, 4] and [row["seconds"] for row in rows] == [1, 2, 5]
+    exact = rows[-1]
+    assert exact["error"].value == 0 and exact["cosine"].value == pytest.approx(1)
+    assert exact["pearson"].value == pytest.approx(1, abs=1e-6) and exact["pearson_loss"].high == 0
+    centred = [drawn[k]["jacobian"] - drawn[k]["jacobian"].mean(axis=1, keepdims=True) for k in (0, 4)]
+    errors = [np.linalg.norm(centred[0][b] - centred[1][b]) / np.linalg.norm(centred[1][b]) for b in range(B)]
+    assert rows[0]["error"].value == pytest.approx(np.mean(errors), rel=1e-5)
+    assert rows[0]["pearson_loss"].value == pytest.approx(1 - rows[0]["pearson"].value, abs=1e-6)
+    assert agreement.fewest(rows, tolerance=0.05) == 1 and agreement.fewest(rows, tolerance=0.0) in (1, 4)
+    assert agreement.fewest(rows, tolerance=2.0) == 0
+    with pytest.raises(ValueError, match="per_step = 4, the exact Jacobian"):
+        agreement.rotation({k: drawn[k] for k in (0, 1)}, truth, given["original"], MIXTURES, seed=0)
+
+
+def walked(shares):
+    """A way that is a polynomial of the third degree in the share."""
+    rng = np.random.default_rng(2)
+    start, first, second, third = (rng.normal(size=(B, 2, 1, *SHAPE)) for _ in range(4))
+    start = start[:, :1] * 0.1
+    s = np.asarray(shares).reshape(-1, 1, 1, 1)
+    true = start + s * first + s * s / 2 * second + s**3 * third
+    return {"start": start[:, 0, 0], "true": true, "first": first[:, :, 0], "second": second[:, :, 0]}, third[:, :, 0]
+
+
+def test_errors_along_a_polynomial_have_the_orders_of_their_series():
+    shares = [1e-4, 2e-4, 4e-4, 1.0]
+    given, third = walked(shares)
+    found = agreement.along(given, shares, given["first"] + 0.1 * third)
+    for name, order in {"rotating": 1, "linear": 2, "quadratic": 3}.items():
+        interval = agreement.orders(found[name]["error"], shares, 3, seed=0)
+        assert interval.value == pytest.approx(order, abs=0.02) and interval.n == B
+    whole = np.linalg.norm((given["true"][1, 0, -1] - given["start"][1]).ravel())
+    assert found["quadratic"]["error"][1, 0, -1] == pytest.approx(np.linalg.norm(third[1, 0].ravel()) / whole)
+    end, start = (a.clip(-1, 1) for a in (given["true"][1, 0, -1], given["start"][1]))
+    predicted = (given["start"][1] + given["first"][1, 0]).clip(-1, 1)
+    expected = pearsonr((predicted - start).ravel(), (end - start).ravel())[0]
+    assert found["linear"]["pearson"][1, 0, -1] == pytest.approx(expected)
+    means = agreement.by_share(found, seed=0)
+    assert means["linear"]["error"][-1].value == pytest.approx(np.median(found["linear"]["error"][..., -1]))
+    gained = agreement.gained(found["linear"]["error"], found["quadratic"]["error"], seed=0)
+    assert gained.value == pytest.approx((found["linear"]["error"] - found["quadratic"]["error"])[..., -1].mean())
+
+
+def summary_of(log10_p, n_a):
+    test = metrics.MannWhitney(1.0, log10_p, 0.9, n_a, n_a)
+    middle = Interval(0.5, 0.4, 0.6, 48)
+    return {method: {"pearson": middle, "pearson_test": test, "spearman_test": test} for method in agreement.METHODS}
+
+
+def test_claims_about_other_datasets_say_what_to_run_and_impossible_p_values_are_not_held_against_the_run():
+    book = ledger.claims()
+    enough = agreement.records(book, "mnist", summary_of(-170.0, 2304), 48, 48, 16)
+    assert enough["f5a-utest-last-step-mnist"] == {"value": -170.0, "n": 48}
+    assert enough["f5a-pearson-positive-mnist"]["value"].low == 0.4 and enough["s3.3-samples-mnist"]["value"] == 48
+    few = agreement.records(book, "mnist", summary_of(-15.0, 48), 48, 48, 16)
+    assert "cannot give a p-value below 10^-17" in few["f5d-utest-individual-mnist"]["value"].reason
+    for id, record in few.items():
+        assert book[id].chapter == "05_jacobian"
+        if not id.endswith("mnist"):
+            assert isinstance(record["value"], NotRun) and "papermill book/05_jacobian.ipynb" in record["value"].reason
+    ours = {id for id, claim in book.items() if claim.chapter == "05_jacobian"}
+    assert ours - few.keys() == {"s2.4-second-order", "s2.4-forward-passes", "b3-pytorch"}  # recorded by name
+    elsewhere = agreement.records(book, "cifar10", summary_of(-170.0, 8192), 128, 64, 20)
+    assert elsewhere["f5b-utest-last-step-cifar10"]["value"] == -170.0
+    assert isinstance(elsewhere["s3.3-samples-mnist"]["value"], NotRun)
+
+
+def test_the_least_p_value_is_that_of_two_groups_without_overlap():
+    apart = metrics.mann_whitney(np.arange(100, 112), np.arange(12), "greater")
+    assert agreement.least_log10_p(12) == apart.log10_p < metrics.mann_whitney([1, 3], [0, 2], "greater").log10_p
+
+
+def test_words_follow_the_interval():
+    for low, high, expected in ((0.1, 0.2, "above"), (-0.2, -0.1, "below"), (-0.1, 0.1, "neither above nor below")):
+        assert agreement.words(Interval((low + high) / 2, low, high, 9), "above", "below") == expected
+
+
+FITTING = dict(n_samples=48, n_rotating=8, n_path=8, n_counterfactuals=48, n_directions=2, n_near=3, per_step=1,
+               per_steps=[0, 1, 16], shares=[0.1, 0.2, 0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(n_rotating=49), "n_rotating of at most n_samples = 48, got 49"),
+        (dict(n_path=50), "n_path of at most n_samples"),
+        (dict(n_directions=60), "n_directions of at most n_counterfactuals"),
+        (dict(n_near=9), r"n_near of at most len\(shares\) = 4"),
+        (dict(n_near=1), "n_near of at least 2"),
+        (dict(n_counterfactuals=1, n_directions=1), "n_counterfactuals of at least 2"),
+        (dict(per_step=17), r"per_step and per_steps in 0\.\.16"),
+        (dict(per_steps=[0, 1, 8]), "0 and 16 among per_steps"),
+        (dict(shares=[0.1, 0.2, 0.5]), "end with 1"),
+        (dict(shares=[0.0, 0.2, 1.0]), "between 0 and 1"),
+    ],
+)
+def test_parameters_that_do_not_fit_together_are_refused(wrong, message):
+    agreement.check_parameters(FITTING, 16)
+    with pytest.raises(ValueError, match=message):
+        agreement.check_parameters(FITTING | wrong, 16)
+
+
+def test_an_ensemble_of_one_is_refused():
+    with pytest.raises(ValueError, match="at least 2 members"):
+        agreement.check_parameters(FITTING, 1)
+
+
+def test_torch_and_numpy_give_the_same():
+    given = made()
+    tensors = {name: torch.from_numpy(value) if name != "mixtures" else value for name, value in given.items()}
+    mixed = agreement.images(*(tensors[k] for k in ("y", "J", "mixtures", "last", "singles", "original")))
+    for name, images in agreement.images(*(given[k] for k in ("y", "J", "mixtures", "last", "singles", "original"))).items():
+        torch.testing.assert_close(images, mixed[name])

@@ -1,0 +1,85 @@
+"""Short lists against slow oracles: regenerated one by one, sorted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from test_jacobian import Posterior
+from test_search import CODES, jacobians, plain
+
+from genens import codes as coding
+from genens import metrics, search, shortlist
+from genens.jacobian import gram
+from genens.sample import Noise, sample
+from genens.schedule import schedule
+
+
+def test_the_plain_route_is_the_loop_over_images_and_the_gram_route_agrees_with_it():
+    J = jacobians()
+    np.testing.assert_allclose(shortlist.plain_influence(J, CODES), plain(J, CODES), rtol=1e-12)
+    assert shortlist.disagreement(search.influence(gram(J), CODES), shortlist.plain_influence(J, CODES)) < 1e-10
+    assert shortlist.disagreement(np.array([1.0, 2.0]), np.array([1.0, 4.0])) == 0.5
+
+
+def test_random_images_are_not_in_the_list_and_do_not_depend_on_other_samples():
+    listed = np.array([[3, 4, 5], [0, 1, 2]])
+    drawn = shortlist.random_rows(9, listed, 0)
+    for row, random in zip(listed, drawn, strict=True):
+        assert not set(row) & set(random) and len(set(random)) == 3
+    np.testing.assert_array_equal(shortlist.random_rows(9, listed[:1], 0), drawn[:1])
+    assert set(shortlist.random_rows(4, listed[1:], 0).ravel()) == {3}  # fewer are left than the list is long
+    with pytest.raises(ValueError, match="lower k"):
+        shortlist.random_rows(3, listed[1:], 0)
+
+
+def test_regenerated_counterfactuals_are_those_generated_one_by_one():
+    members, codes = Posterior(), coding.unrank(range(6), 4, 2)
+    rows = [[0, 3], [5, 1], [2, 2]]
+    y = shortlist.regenerate([0, 2], rows, 7, 5, "ddim", "posterior", members, codes)["y"]
+    taken = schedule(5, "ddim")
+    for b, index in enumerate([0, 2]):
+        noise = Noise(7, [index], members.shape, 5)
+        mixtures = np.stack([coding.uniform(4), *(coding.ablated(codes, x) for x in rows[index])])
+        alone = sample(members, noise, mixtures, taken)[:, 0]
+        np.testing.assert_allclose(y[b], alone, atol=1e-6)
+        expected = [float((one.double() - alone[0].double()).norm()) for one in alone[1:]]
+        np.testing.assert_allclose(shortlist.distances(y.numpy())[b], expected, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"codes \(N, 4\), of these members"):
+        shortlist.regenerate([0], rows, 7, 5, "ddim", "posterior", members, CODES)
+
+
+def test_lists_that_are_right_win_every_pair_and_ties_count_half():
+    listed, random = np.array([[5.0, 6], [7, 8]]), np.array([[1.0, 2], [3, 4]])
+    assert shortlist.beats_random(listed, random, 0).value == 1
+    assert shortlist.beats_random(random, listed, 0).value == 0
+    assert shortlist.beats_random(listed, listed, 0).value == 0.5
+
+
+def test_discounting_without_end_is_told_and_other_errors_are_raised():
+    G = gram(jacobians(1).expand(2, -1, -1, -1, -1))
+    left = shortlist.discounted(G, CODES, 4)
+    assert isinstance(left, metrics.NotRun) and "database of 50 images" in left.reason
+    with pytest.raises(ValueError, match="got NaN"):
+        shortlist.discounted(G * np.nan, CODES, 4)
+    assert isinstance(shortlist.discounted(gram(jacobians(1)), CODES, 4), search.Discounted)
+
+
+def test_a_copy_is_found_where_there_is_one():
+    images = torch.randn(20, 1, 6, 6, generator=torch.Generator().manual_seed(0)).numpy()
+    y = np.stack([images[4] + 0.01, images[7] + 0.01, (images[1] + images[2]) / 2])
+    top = search.Top(np.array([[4, 9], [8, 9], [1, 2]]), np.ones((3, 2)))
+    found = shortlist.likeness(y, images, top)
+    apart = np.sqrt(((y[:, None] - images[None]) ** 2).sum((2, 3, 4)))
+    by_hand = [[sorted(row).index(row[x]) + 1 for x in listed] for row, listed in zip(apart, top.rows, strict=True)]
+    np.testing.assert_array_equal(found.place, by_hand)
+    assert found.nearest[:2].tolist() == [4, 7]
+    assert found.in_list.tolist() == [True, False, found.nearest[2] in (1, 2)]
+    assert found.copied.tolist() == [True, False, False]  # listed and close; close but not listed; between two
+
+
+def test_a_claim_about_another_dataset_is_not_run():
+    assert shortlist.measured_on("mnist", "mnist", 3) == 3
+    assert "searched mnist" in shortlist.measured_on("mnist", "celeba", 3).reason
+    assert "your own images" in shortlist.measured_on("folder:/x", "mnist", 3).reason
+    assert shortlist.measured_on("mnist", "celeba", 3, "no time").reason == "no time"

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from genens import pages, search
+from genens.codes import ablations
 from genens.explorer import Items, Truth
 from genens.jacobian import linear_counterfactual
-from genens.codes import ablations
 from genens.pages import Page
 from genens.plots import WIDTH, show, tile
 

@@ -2,12 +2,8 @@
 
 * MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside
   the pages; `mathjax_path` in _config.yml names it.
-<<<<<<< HEAD
-* Pages say in their footer which profile they were built from.
-* The explorer's data, which its notebook has written to the store, is copied beside its page.
-=======
 * Pages say in their footer what they were built from and with.
->>>>>>> main
+* The explorer's data, which its notebook has written to the store, is copied beside its page.
 * The build fails if a page would load a script, a style, a font or an image from another host.
 """
 

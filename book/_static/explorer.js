@@ -630,6 +630,7 @@
   function fail(text) {
     root.replaceChildren(make("p", { class: "gx-failed", role: "alert" }, text));
     root.dataset.ready = "failed";
+    document.documentElement.classList.remove("gx-js");  // the static picture comes back
   }
 
   async function start() {

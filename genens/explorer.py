@@ -232,7 +232,7 @@ def validate(explorer: Mapping) -> None:
             ("sure", one["sure"], (B, 1 + T)), *([("placebo", one["placebo"], (B, 2))] if one["placebo"] else []),
         ]:  # fmt: skip
             _numbers(value, shape, f"{at}.{field}")
-        for field, rows in (("general", one["general"]), ("truth.rows", [row for rows in truth["rows"] for row in rows])):
+        for field, rows in (("general", one["general"]), ("truth.rows", [row for listed in truth["rows"] for row in listed])):
             if not all(isinstance(row, int) and 0 <= row < N for row in rows):
                 raise ValueError(f"{at}.{field}: expected row numbers in 0..{N - 1}, got {rows[:5]}")
         for field, text in (("thumbs", one["thumbs"]), ("truth.sheet", truth["sheet"])):

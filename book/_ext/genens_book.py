@@ -3,6 +3,7 @@
 * MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside
   the pages; `mathjax_path` in _config.yml names it.
 * Pages say in their footer what they were built from and with.
+* The explorer's data, which its notebook has written to the store, is copied beside its page.
 * The build fails if a page would load a script, a style, a font or an image from another host.
 """
 
@@ -60,12 +61,25 @@ def outside_loads(page: str) -> list[str]:
     return [first or second for first, second in LOADS.findall(page)]
 
 
+def copy_explorer(out: Path) -> None:
+    """Puts the explorer's data beside its page, if the book has that page; SphinxError when there is none."""
+    if not (out / "book" / "explorer.html").is_file():
+        return
+    from genens import explorer
+
+    found = explorer.where(os.environ.get("GENENS_BOOK_PROFILE") or "laptop")
+    if not found.is_file():
+        raise SphinxError("the explorer has no data in the store: delete the executed explorer.ipynb and build again")
+    shutil.copyfile(found, out / "book" / found.name)
+
+
 def finish(app: Sphinx, exception: Exception | None) -> None:
-    """Copies MathJax beside the pages, then checks that no page asks the network for anything."""
+    """Copies MathJax and the explorer's data, then checks that no page asks the network for anything."""
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
     shutil.copyfile(mathjax_file(), out / "_static" / MATHJAX)
+    copy_explorer(out)
     for page in sorted(out.rglob("*.html")):
         outside = outside_loads(page.read_text(encoding="utf-8"))
         if outside:

@@ -26,8 +26,9 @@ def follow(
 
     "film": the image after `taken` steps, (2, FRAMES, C, H, W), u_0 first; "share": the s of the mixtures
     u_0 + s (v - u_0), (STOPS,), from -1 where that is still a mixture and from 0 otherwise, to 1; "walk": the
-    true images there and y + s J (v - u_0), (2, STOPS, C, H, W), where J (v - u_0), one direction of a Jacobian of n
-    columns, is a central difference; "where" and "line": both in the plane of `plane`, (STOPS, 2). Images before the clamp, float32. Raises ValueError when v is no mixture.
+    true images there and y + s J (v - u_0), (2, STOPS, C, H, W), where J (v - u_0), one direction of a Jacobian
+    of n columns, is a central difference; "where" and "line": both in the plane of `plane`, (STOPS, 2). Images
+    before the clamp, float32. Raises ValueError when v is no mixture.
     """
     taken, v, whole = schedule(steps, sampler, variance), np.asarray(mixture), coding.uniform(members.n)
     noise = Noise(seed, [index], members.shape, steps)

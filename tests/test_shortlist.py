@@ -90,3 +90,13 @@ def test_centred_columns_keep_the_gram_route_exact_where_the_columns_share_nearl
     exact = shortlist.plain_influence(J, CODES)
     assert shortlist.disagreement(search.influence(gram(centred(J)), CODES), exact) < 1e-10
     assert shortlist.disagreement(search.influence(gram(J), CODES), exact) > 1e-10  # which is why the chapter centres
+
+
+def test_lists_that_share_an_image_stand_out_from_random_ones_and_random_ones_do_not():
+    apart = search.Top(np.arange(40).reshape(4, 10), np.ones((4, 10)))
+    shared = search.Top(np.tile(np.arange(10), (4, 1)), np.ones((4, 10)))
+    assert shortlist.beyond_chance(shared, 1000, 0).low > 0
+    none = shortlist.beyond_chance(apart, 1000, 0)
+    assert none.low < 0 <= none.high and none.value < 0
+    # 4 lists of 10 out of 1000: an image is in two or more with probability 1 - .99^4 - 4 * .01 * .99^3
+    assert none.value == pytest.approx(-1000 * (1 - 0.99**4 - 4 * 0.01 * 0.99**3), abs=0.05)

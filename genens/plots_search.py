@@ -133,13 +133,12 @@ def without_first(y: np.ndarray, true: np.ndarray) -> Figure:
 
 def saving_table(savings: Sequence[Saving]) -> Page:
     """What the Gram matrix saves, a line for each database: numbers kept a sample, and multiplications a search."""
-    head = ["database", "images", "members", "pixels", "numbers a sample", "by the Gram matrix", "fewer",
-            "multiplications", "by the Gram matrix", "fewer"]
+    head = ["database", "images", "members", "numbers a sample", "fewer", "multiplications", "fewer"]
     lines = []
     for one in savings:
         (kept, work), (gram_kept, gram_work), (less, faster) = one.jacobian, one.gram, one.factors
-        lines.append([one.dataset, f"{one.N:,}", str(one.n), f"{one.m:,}", f"{kept:,}", f"{gram_kept:,}", f"{less:,.0f}×",
-                      f"{work:.1e}", f"{gram_work:.1e}", f"{faster:,.0f}×"])
+        lines.append([one.dataset, f"{one.N:,}", str(one.n), f"{kept:,} \u2192 {gram_kept:,}", f"{less:,.0f}×",
+                      f"{work / 1e6:,.1f} M \u2192 {gram_work / 1e6:,.1f} M", f"{faster:,.0f}×"])
     return pages.lines_table(head, lines, numeric=True)
 
 

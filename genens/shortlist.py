@@ -19,7 +19,7 @@ from genens.ensemble import Members
 from genens.metrics import NotRun
 from genens.sample import Noise, sample
 from genens.schedule import schedule
-from genens.search import Discounted, Top, discount
+from genens.search import Discounted, Top, discount, repeated
 
 COPY = 1 / 3  # nearer than a third of the way to the next nearest image: a copy
 
@@ -122,6 +122,21 @@ def likeness(y: np.ndarray, images: np.ndarray, top: Top) -> Likeness:
     first, second = np.take_along_axis(apart, order[:, :2], 1).T
     in_list = (top.rows == nearest[:, None]).any(1)
     return Likeness(np.take_along_axis(place, top.rows, 1), nearest, in_list, in_list & (first < COPY * second))
+
+
+def beyond_chance(top: Top, N: int, seed: int, trials: int = 2000) -> stats.Interval:
+    """How many more images are in several of the lists (B, k) than if every list were drawn at random from N images.
+
+    The interval holds 95 % of the differences over `trials` such draws: above 0, the lists share more than chance has them.
+    """
+    B, k = top.rows.shape
+    rng, found = np.random.default_rng(seed), len(repeated(top))
+    drawn = np.array([
+        (np.unique(np.concatenate([rng.choice(N, k, replace=False) for _ in range(B)]), return_counts=True)[1] > 1).sum()
+        for _ in range(trials)
+    ])
+    low, high = found - np.quantile(drawn, [0.975, 0.025])
+    return stats.Interval(float(found - drawn.mean()), float(low), float(high), B)
 
 
 def measured_on(searched: str, dataset: str, value: object, why: str = "") -> object:

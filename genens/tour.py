@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genens import approximate
 from genens import codes as coding
 from genens.ensemble import Members
-from genens.jacobian import jacobian, linear_counterfactual
 from genens.sample import Noise, sample
 from genens.schedule import schedule
 
 FRAMES = 6  # of the film, the start and the end among them
 STOPS = 9  # mixtures on the way
+REACH = 0.05  # share of the way over which the slope is taken
 
 
 def follow(
@@ -25,22 +26,24 @@ def follow(
 
     "film": the image after `taken` steps, (2, FRAMES, C, H, W), u_0 first; "share": the s of the mixtures
     u_0 + s (v - u_0), (STOPS,), from -1 where that is still a mixture and from 0 otherwise, to 1; "walk": the
-    true images there and the predicted ones, (2, STOPS, C, H, W); "where" and "line": both in the plane of
-    `plane`, (STOPS, 2). Images before the clamp, float32. Raises ValueError when v is no mixture.
+    true images there and y + s J (v - u_0), (2, STOPS, C, H, W), where J (v - u_0), one direction of a Jacobian
+    of n columns, is a central difference; "where" and "line": both in the plane of `plane`, (STOPS, 2). Images
+    before the clamp, float32. Raises ValueError when v is no mixture.
     """
     taken, v, whole = schedule(steps, sampler, variance), np.asarray(mixture), coding.uniform(members.n)
     noise = Noise(seed, [index], members.shape, steps)
 
     def image(mixtures: np.ndarray, stop: int | None = None) -> Tensor:
-        return sample(members, noise, mixtures, taken, block=1, stop=stop, clamp=False)[:, 0]
+        return sample(members, noise, mixtures, taken, block=len(mixtures), stop=stop, clamp=False)[:, 0]
 
     stops = np.linspace(0, steps, FRAMES).round().astype(int)
     film = torch.stack([image(np.stack([whole, v]), int(stop)) for stop in stops], dim=1)
     share = np.linspace(-1.0 if (2 * whole >= v).all() else 0.0, 1.0, STOPS)
     mixtures = whole + share[:, None] * (v - whole)
     true = image(mixtures)
-    y, J = jacobian(members, noise, taken, block=1)
-    predicted = linear_counterfactual(y, J, mixtures, clamp=False)[:, 0]
+    slope = approximate.curvature(members, noise, taken, (v - whole)[None], REACH, block=3)[0][:, 0]
+    y = film[0, -1]
+    predicted = y + torch.from_numpy(share).to(y).view(-1, 1, 1, 1) * slope
     where, line = plane(true - y, predicted - y)
     return {"film": film.numpy(), "taken": stops, "share": share, "walk": torch.stack([true, predicted]).numpy(),
             "where": where, "line": line}

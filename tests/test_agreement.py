@@ -9,8 +9,8 @@ from genens import agreement, jacobian, ledger, metrics
 from genens import codes as coding
 from genens.metrics import Interval, NotRun
 
-MIXTURES = coding.ablations(coding.unrank(range(5), 4, 2))
-B, V, n, SHAPE = 3, 5, 4, (1, 4, 4)
+B, V, n, SHAPE = 3, 5, 5, (1, 4, 4)
+MIXTURES = coding.ablations(coding.unrank(range(V), n, 2))  # no two complementary, which would tie but for rounding
 
 
 def made(seed=0):
@@ -88,25 +88,32 @@ def draws():
     rng = np.random.default_rng(1)
     off = rng.normal(size=given["J"].shape).astype(np.float32)
     return given, {k: {"y": given["y"], "jacobian": given["J"] + scale * off, "seconds": np.full(B, k + 1.0)}
-                   for k, scale in ((0, 1.0), (1, 0.01), (4, 0.0))}
+                   for k, scale in ((0, 1.0), (1, 1e-5), (n, 0.0))}
 
 
 def test_fewer_members_are_measured_against_the_exact_jacobian():
     given, drawn = draws()
     truth = jacobian.linear_counterfactual(given["y"], given["J"], MIXTURES).transpose(0, 1).numpy()
     rows = agreement.rotation(drawn, truth, given["original"], MIXTURES, seed=0)
-    assert [row["per_step"] for row in rows] == [0, 1, 4] and [row["seconds"] for row in rows] == [1, 2, 5]
+    assert [row["per_step"] for row in rows] == [0, 1, n] and [row["seconds"] for row in rows] == [1, 2, n + 1]
     exact = rows[-1]
     assert exact["error"].value == 0 and exact["cosine"].value == pytest.approx(1)
     assert exact["pearson"].value == pytest.approx(1, abs=1e-6) and exact["pearson_loss"].high == 0
-    centred = [drawn[k]["jacobian"] - drawn[k]["jacobian"].mean(axis=1, keepdims=True) for k in (0, 4)]
+    centred = [drawn[k]["jacobian"] - drawn[k]["jacobian"].mean(axis=1, keepdims=True) for k in (0, n)]
     errors = [np.linalg.norm(centred[0][b] - centred[1][b]) / np.linalg.norm(centred[1][b]) for b in range(B)]
     assert rows[0]["error"].value == pytest.approx(np.mean(errors), rel=1e-5)
     assert rows[0]["pearson_loss"].value == pytest.approx(1 - rows[0]["pearson"].value, abs=1e-6)
-    assert agreement.fewest(rows, tolerance=0.05) == 1 and agreement.fewest(rows, tolerance=0.0) in (1, 4)
-    assert agreement.fewest(rows, tolerance=2.0) == 0
-    with pytest.raises(ValueError, match="per_step = 4, the exact Jacobian"):
+    assert [agreement.fewest(rows, tolerance) for tolerance in (1e-3, 2.0)] == [1, 0]
+    with pytest.raises(ValueError, match="per_step = 5, the exact Jacobian"):
         agreement.rotation({k: drawn[k] for k in (0, 1)}, truth, given["original"], MIXTURES, seed=0)
+
+
+def test_the_default_is_the_fewest_members_at_which_neither_correlation_loses_more_than_allowed():
+    rows = [
+        {"per_step": k, "pearson_loss": Interval(0, -0.1, pearson, 8), "spearman_loss": Interval(0, -0.1, spearman, 8)}
+        for k, pearson, spearman in ((0, 0.5, 0.5), (1, 0.01, 0.03), (2, 0.03, 0.01), (4, 0.01, 0.01), (16, 0, 0))
+    ]
+    assert [agreement.fewest(rows, tolerance) for tolerance in (0.0, 0.02, 0.03, 0.6)] == [16, 4, 1, 0]
 
 
 def walked(shares):

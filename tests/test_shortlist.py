@@ -10,7 +10,7 @@ from test_search import CODES, jacobians, plain
 
 from genens import codes as coding
 from genens import metrics, search, shortlist
-from genens.jacobian import gram
+from genens.jacobian import centred, gram
 from genens.sample import Noise, sample
 from genens.schedule import schedule
 
@@ -83,3 +83,20 @@ def test_a_claim_about_another_dataset_is_not_run():
     assert "searched mnist" in shortlist.measured_on("mnist", "celeba", 3).reason
     assert "your own images" in shortlist.measured_on("folder:/x", "mnist", 3).reason
     assert shortlist.measured_on("mnist", "celeba", 3, "no time").reason == "no time"
+
+
+def test_centred_columns_keep_the_gram_route_exact_where_the_columns_share_nearly_everything():
+    J = jacobians() * 1e-6 + torch.randn(3, 1, 1, 5, 5, generator=torch.Generator().manual_seed(1)).double()
+    exact = shortlist.plain_influence(J, CODES)
+    assert shortlist.disagreement(search.influence(gram(centred(J)), CODES), exact) < 1e-10
+    assert shortlist.disagreement(search.influence(gram(J), CODES), exact) > 1e-10  # which is why the chapter centres
+
+
+def test_lists_that_share_an_image_stand_out_from_random_ones_and_random_ones_do_not():
+    apart = search.Top(np.arange(40).reshape(4, 10), np.ones((4, 10)))
+    shared = search.Top(np.tile(np.arange(10), (4, 1)), np.ones((4, 10)))
+    assert shortlist.beyond_chance(shared, 1000, 0).low > 0
+    none = shortlist.beyond_chance(apart, 1000, 0)
+    assert none.low < 0 <= none.high and none.value < 0
+    # 4 lists of 10 out of 1000: an image is in two or more with probability 1 - .99^4 - 4 * .01 * .99^3
+    assert none.value == pytest.approx(-1000 * (1 - 0.99**4 - 4 * 0.01 * 0.99**3), abs=0.05)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from genens import codes, optimal, tour
+from genens.jacobian import jacobian, linear_counterfactual
 from genens.sample import Noise, sample
 from genens.schedule import schedule
 
@@ -31,6 +32,14 @@ def test_the_line_touches_the_walk_at_the_original(members):
     told = tour.follow(0, 0, [0.5, 0.0, 0.5, 0.0], 8, "ancestral", "posterior", members)
     gaps = np.linalg.norm((told["walk"][0] - told["walk"][1]).reshape(9, -1), axis=1)
     assert gaps[4] < 1e-5 and gaps[[3, 5]].max() < gaps[[0, 8]].max()
+
+
+def test_the_line_is_the_jacobians(members):
+    v = np.array([0.5, 0.0, 0.5, 0.0])
+    told = tour.follow(0, 0, v, 8, "ancestral", "posterior", members)
+    y, J = jacobian(members, Noise(0, [0], members.shape, 8), schedule(8, "ancestral", "posterior"))
+    expected = linear_counterfactual(y, J, v[None], clamp=False)[0, 0].numpy()
+    np.testing.assert_allclose(told["walk"][1, 8], expected, atol=0.01 * np.abs(expected).max())
 
 
 def test_a_mixture_without_a_mirror_image_is_walked_from_the_original_on(members):

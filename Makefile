@@ -7,7 +7,7 @@ READY := $(VENV)/.installed
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf train test bench bench-book headline clean distclean profile
+.PHONY: help install book pdf train test bench bench-book bench-explorer headline clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
@@ -16,6 +16,7 @@ help:
 	@echo 'make test                                run the test suite (wants apt-get install chromium)'
 	@echo 'make bench                               measure speed against a plain reference'
 	@echo 'make bench-book                          time the laptop book: first, again, after a plot was edited'
+	@echo 'make bench-explorer                      time the explorer of the book last built, in Chromium'
 	@echo 'make headline                            write the last run into the README'
 	@echo 'make install                             only make the virtual environment in $(VENV)'
 	@echo 'make clean                               remove _build (shipped weights stay)'
@@ -54,6 +55,9 @@ bench: $(READY)
 
 bench-book: $(READY)
 	$(BIN)/python -m bench.book
+
+bench-explorer: $(READY)
+	$(BIN)/python -m bench.explorer
 
 headline: $(READY)
 	$(BIN)/python -c "from genens import ledger, store; ledger.write_headline(store.home() / 'README.md')"

@@ -8,13 +8,14 @@ import itertools
 import json
 import shutil
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT
 from test_browser import SCREENSHOTS, WIDTHS, visit
 
-from genens import classifier, explorer, jacobian, metrics, search, store
+from genens import classifier, explorer, jacobian, metrics, plots_explorer, search, store
 from genens import codes as coding
 from genens.ensemble import Ensemble
 from genens.sample import Noise, sample
@@ -140,6 +141,26 @@ def test_generally_influential_images_are_those_in_two_lists(arrays, whole):
     top = np.argsort(-search.influence(jacobian.gram(jacobian.centred(J)), items.codes), axis=1, kind="stable")[:, :2]
     rows, counts = np.unique(top, return_counts=True)
     assert whole["ensembles"]["images"]["general"] == rows[counts > 1].tolist()
+
+
+def test_table_for_pages_without_javascript_names_the_top_images(arrays):
+    y, J, items, truth = arrays["images"]
+    gram = jacobian.gram(jacobian.centred(J))
+    lines = plots_explorer.top_table(gram, items, [7, 8, 9], 2).text.splitlines()
+    scores = search.influence(gram, items.codes)
+    for b, line in enumerate(lines[1:]):
+        row = int(np.argmax(scores[b]))
+        assert line.split("\t")[:3] == [str(b), str(7 + b), f"{row} (a {items.labels[row]}): {scores[b, row]:.3g}"]
+
+
+def test_picture_for_pages_without_javascript_has_a_column_a_sample(arrays):
+    y, J, items, truth = arrays["images"]
+    figure = plots_explorer.overview(y, J, items, truth, 2)
+    sheet = figure.axes[0].images[0].get_array()
+    assert sheet.shape[:2] == (4 * 30 - 2, 2 * 30 - 2)
+    top = items.thumbs[truth.rows[1, 0]] / 255
+    np.testing.assert_allclose(sheet[30:58, 30:58, 0], top, atol=1e-6)  # second row, second column
+    plt.close(figure)
 
 
 def test_arrays_of_other_members_are_refused(arrays):
@@ -355,7 +376,7 @@ def test_main_path_by_clicking(width, scheme, book, browser):
         assert "mixture of your own" in status.inner_text()
         page.locator(".gx-strip .gx-only").nth(1).click()
         assert page.locator(".gx-strip.gx-off").count() == 5
-        page.locator(".gx-strip input[role=switch]").nth(1).uncheck(force=True)
+        page.locator(".gx-strip input[role=switch]").nth(1).click(force=True)
         assert "One member has to stay" in status.inner_text()
         page.get_by_role("button", name="All members, equally").click()
         assert pixels(page, "approximate") == before

@@ -83,9 +83,18 @@
         }
         scores[x] = Math.sqrt(Math.max(square, 0));
       }
-      const order = Int32Array.from({ length: E.N }, (_, x) => x).sort((a, b) => scores[b] - scores[a] || a - b);
-      const rank = new Int32Array(E.N);
-      order.forEach((x, r) => { rank[x] = r && scores[x] === scores[order[r - 1]] ? rank[order[r - 1]] : r + 1; });
+      const sorted = Float64Array.from(scores).sort(), order = new Int32Array(E.N), rank = new Int32Array(E.N);
+      const placed = new Int32Array(E.N);  // of equal scores, how many have their place: the earlier row first
+      for (let x = 0; x < E.N; x++) {
+        let low = 0, high = E.N;  // sorted[high] is the first score above this one
+        while (low < high) {
+          const middle = (low + high) >> 1;
+          if (sorted[middle] > scores[x]) high = middle; else low = middle + 1;
+        }
+        const above = E.N - high;
+        rank[x] = above + 1;
+        order[above + placed[above]++] = x;
+      }
       E.cache.set(s, { scores, order, rank });
     }
     return E.cache.get(s);
@@ -439,7 +448,8 @@
     paint(ui.approximate, linear, grey);
     paint(ui.change, linear.map((value, p) => value - y[p]), signed);
     set(ui.approximateNote, whole ? "nobody sent home" : `predicted change ${number(moved)}`);
-    set(ui.changeNote, "predicted − sample");
+    const shown = Math.sqrt(linear.reduce((sum, value, p) => sum + (value - y[p]) ** 2, 0));
+    set(ui.changeNote, `predicted − sample, as clamped: ${number(shown)}`);
     drawTruth(v, linear, y, whole);
     ui.strips.forEach((strip, i) => {
       const holds = state.x >= 0 && E().codes[state.x * E().n + i] === 1;
@@ -492,7 +502,7 @@
 
   /* ------------------------------------------------------------------ two plots */
 
-  function axes(canvas, height, ends, labels) {  // a pen, and functions from data to pixels
+  function axes(canvas, height, ends, labels, log = false) {  // a pen, and functions from data to pixels
     const ratio = Math.min(3, window.devicePixelRatio || 1), width = canvas.clientWidth || 320;
     if (canvas.width !== Math.round(width * ratio)) { canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio); }
     canvas.style.height = `${height}px`;
@@ -500,16 +510,19 @@
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.font = `12px ${getComputedStyle(root).fontFamily}`;
-    const X = value => box.left + (box.right - box.left) * (value - ends.x[0]) / (ends.x[1] - ends.x[0]);
-    const Y = value => box.bottom - (box.bottom - box.top) * (value - ends.y[0]) / (ends.y[1] - ends.y[0]);
-    const frame = () => {
+    const share = (value, [low, high]) => log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+    const X = value => box.left + (box.right - box.left) * share(value, ends.x);
+    const Y = value => box.bottom - (box.bottom - box.top) * share(value, ends.y);
+    const marks = log ? decades : ticks;
+    const frame = (upright = true) => {
       pen.strokeStyle = tones.muted.text; pen.fillStyle = tones.muted.text; pen.lineWidth = 1;
       pen.beginPath(); pen.moveTo(box.left, box.top); pen.lineTo(box.left, box.bottom); pen.lineTo(box.right, box.bottom); pen.stroke();
       pen.textAlign = "center"; pen.textBaseline = "top";
-      for (const tick of ticks(ends.x, 6)) { pen.fillRect(X(tick), box.bottom, 1, 4); pen.fillText(String(tick), X(tick), box.bottom + 6); }
+      for (const tick of marks(ends.x, 6)) { pen.fillRect(X(tick), box.bottom, 1, 4); pen.fillText(String(tick), X(tick), box.bottom + 6); }
       pen.fillText(labels[0], (box.left + box.right) / 2, box.bottom + 22);
+      if (!upright) return;
       pen.textAlign = "right"; pen.textBaseline = "middle";
-      for (const tick of ticks(ends.y, 4)) { pen.fillRect(box.left - 4, Y(tick), 4, 1); pen.fillText(String(tick), box.left - 7, Y(tick)); }
+      for (const tick of marks(ends.y, 4)) { pen.fillRect(box.left - 4, Y(tick), 4, 1); pen.fillText(String(tick), box.left - 7, Y(tick)); }
       pen.save(); pen.translate(9, (box.top + box.bottom) / 2); pen.rotate(-Math.PI / 2); pen.textAlign = "center";
       pen.fillText(labels[1], 0, 0); pen.restore();
     };
@@ -520,6 +533,13 @@
     const rough = (high - low) / about, ten = 10 ** Math.floor(Math.log10(rough));
     const step = ten * [1, 2, 5, 10].find(m => m * ten >= rough), found = [];
     for (let k = Math.ceil(low / step); k * step <= high + 1e-9; k++) found.push(Number((k * step).toPrecision(6)));
+    return found;
+  }
+
+  function decades([low, high]) {
+    const found = [], leading = high / low > 1000 ? [1] : [1, 3];
+    for (let ten = 10 ** Math.floor(Math.log10(low)); ten <= high; ten *= 10)
+      for (const digit of leading) if (digit * ten >= low && digit * ten <= high) found.push(Number((digit * ten).toPrecision(3)));
     return found;
   }
 
@@ -544,36 +564,32 @@
       pen.fillRect(box.left, y - 5, X(scores[x]) - box.left, 10);
       pen.fillStyle = tones.ink.text; pen.textAlign = "left"; pen.textBaseline = "middle"; pen.fillText(String(e.labels[x]), X(scores[x]) + 5, y);
     });
-    frameOf(few, frame, pen, box);
+    frame(!few);  // bars of classes carry their own names
     const above = marked === null ? 0 : scores.reduce((sum, score) => sum + (score > marked * (1 + 1e-12)), 0);
     const words = `The scores of all ${many(e.N)} ${e.name === "images" ? "training images" : "classes"} on this sample run from ${number(scores[order[e.N - 1]])} to ${number(scores[order[0]])}.` +
       (band ? ` Grey: the middle 95\u00a0% of the codes that no ${e.name === "images" ? "image" : "class"} holds, ${number(band[0])} to ${number(band[1])}: what sending members home does by itself.` : "") +
-      (marked === null ? "" : ` Marked: ${number(marked)}, below ${many(above)} of them.`);
+      (marked === null ? "" : ` Marked: ${number(marked)}; ${above ? many(above) : "none"} of them ${above === 1 ? "lies" : "lie"} higher.`);
     set(ui.histogramKey, words);
     ui.histogram.setAttribute("aria-label", `Histogram. ${words}`);
-  }
-
-  function frameOf(few, frame, pen, box) {  // bars of classes carry their own names: no numbers on the upright axis
-    frame();
-    if (few) pen.clearRect(0, 0, box.left - 1, box.bottom + 1);
   }
 
   function drawScatter(v, moved) {
     const e = E(), alone = e.truth.alone, points = [];
     for (let s = 0; s < e.B; s++) e.truth.rows[s].forEach((x, k) => points.push([influenceOf(e, s, x), e.truth.moved[s][alone + k], s]));
     const k = regenerated(e, state.s, v), here = k >= 0 ? [moved, e.truth.moved[state.s][k]] : null;
-    const most = Math.max(...points.map(p => Math.max(p[0], p[1])), ...(here ?? [])) * 1.05 || 1;
-    const { pen, X, Y, frame } = axes(ui.scatter, 190, { x: [0, most], y: [0, most] }, ["predicted change", "true change"]);
-    pen.strokeStyle = tones.muted.text; pen.setLineDash([4, 4]); pen.beginPath(); pen.moveTo(X(0), Y(0)); pen.lineTo(X(most), Y(most)); pen.stroke(); pen.setLineDash([]);
-    const dot = (p, r, tone) => { pen.fillStyle = tone; pen.beginPath(); pen.arc(X(p[0]), Y(p[1]), r, 0, 7); pen.fill(); };
+    const seen = [...points.flatMap(p => [p[0], p[1]]), ...(here ?? [])].filter(value => value > 0);
+    const least = Math.min(...seen) / 1.25, most = Math.max(...seen) * 1.25, ends = { x: [least, most], y: [least, most] };
+    const { pen, X, Y, frame } = axes(ui.scatter, 190, ends, ["predicted change", "true change"], true);
+    pen.strokeStyle = tones.muted.text; pen.setLineDash([4, 4]); pen.beginPath(); pen.moveTo(X(least), Y(least)); pen.lineTo(X(most), Y(most)); pen.stroke(); pen.setLineDash([]);
+    const dot = (p, r, tone) => { if (!(p[0] > 0 && p[1] > 0)) return; pen.fillStyle = tone; pen.beginPath(); pen.arc(X(p[0]), Y(p[1]), r, 0, 7); pen.fill(); };
     pen.globalAlpha = 0.45;
     for (const p of points) if (p[2] !== state.s) dot(p, 2, tones.muted.text);
     pen.globalAlpha = 1;
     for (const p of points) if (p[2] === state.s) dot(p, 3.5, tones.stays.text);
-    if (here) { pen.strokeStyle = tones.goes.text; pen.lineWidth = 2.5; pen.beginPath(); pen.arc(X(here[0]), Y(here[1]), 7, 0, 7); pen.stroke(); }
+    if (here && here[0] > 0 && here[1] > 0) { pen.strokeStyle = tones.goes.text; pen.lineWidth = 2.5; pen.beginPath(); pen.arc(X(here[0]), Y(here[1]), 7, 0, 7); pen.stroke(); }
     frame();
     const missed = e.truth.missed[state.s].slice(alone), mean = missed.reduce((a, b) => a + b, 0) / missed.length;
-    const words = `Each dot is one ablation, drawn again: ${many(points.length)} of ${e.B} samples, blue those of this one. On the dashed line the predicted length is right; even there the image need not be: for this sample the two images lie ${number(mean)} apart on average.`;
+    const words = `Each dot is one ablation, drawn again: ${many(points.length)} in all, on logarithmic axes; blue those of this sample, grey those of the other ${e.B - 1}. On the dashed line the predicted length is right; even there the image need not be: for this sample the two images lie ${number(mean)} apart on average.`;
     set(ui.scatterKey, words);
     ui.scatter.setAttribute("aria-label", `Scatter plot of predicted against true change. ${words}`);
   }
@@ -651,7 +667,9 @@
     const again = () => { readTones(); draw(); };
     new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     let width = root.clientWidth;
-    addEventListener("resize", () => { if (root.clientWidth !== width) { width = root.clientWidth; draw(); } });
+    const below = () => root.style.setProperty("--gx-top", `${document.querySelector(".bd-header-article")?.offsetHeight ?? 0}px`);
+    below();
+    addEventListener("resize", () => { below(); if (root.clientWidth !== width) { width = root.clientWidth; draw(); } });
     addEventListener("hashchange", () => { if (location.hash !== written) { readAddress(); drawEnsemble(); } });
     window.genensExplorer = { state, ensembles, influence, counterfactual, change, ablated, regenerated, trueImage };
     root.dataset.ready = "yes";

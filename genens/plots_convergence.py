@@ -72,7 +72,7 @@ def digits(shares: Sequence[Interval], fits: Mapping[str, Fit | None]) -> Figure
     drawn = [name for name in ("stays", "changes") if fits[name] is not None]
     _ratios(right, fits, drawn)
     if drawn:
-        right.legend()
+        figure.legend(*right.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
 

@@ -20,7 +20,7 @@ ACTS = {
     "move a slider": "k => { const e = document.querySelectorAll('.gx-strip input[type=range]')[k % N]; "
     "e.value = (k * 35) % 100 + 1; e.dispatchEvent(new Event('input', { bubbles: true })); }",
     "unlearn a training image": "k => document.querySelectorAll('.gx-thumb')[(k * 7) % 20].click()",
-    "pick another sample, first visit": "k => document.querySelectorAll('.gx-choice')[(k + 1) % S].click()",
+    "pick another sample": "k => document.querySelectorAll('.gx-choice')[(k + 1) % S].click()",
     "filter by class": "k => { const e = document.querySelector('.gx-filters select'); e.value = k % 10; "
     "e.dispatchEvent(new Event('change')); }",
     "hide the generally influential": "k => document.querySelectorAll('.gx-option input')[0].click()",

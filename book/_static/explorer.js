@@ -293,7 +293,8 @@
     const tile = (name, title) => {
       ui[name] = picture(title);
       ui[name + "Note"] = make("span", { class: "gx-note" });
-      return make("figure", { class: `gx-tile gx-tile-${name}` }, ui[name], make("figcaption", {}, make("b", {}, title), ui[name + "Note"]));
+      return make("figure", { class: `gx-tile gx-tile-${name}` }, ui[name], make("figcaption", {}, make("b", {}, title),
+        ui[name + "Note"]));
     };
     ui.status = make("p", { class: "gx-status", role: "status", "aria-live": "polite" });
     ui.stage = make("div", { class: "gx-stage" }, make("div", { class: "gx-tiles" }, tile("sample", "Sample"),
@@ -302,7 +303,8 @@
     ui.reset = make("button", { type: "button", class: "gx-button", onclick: () => setWeights(new Array(E().n).fill(100)) },
       "All members, equally");
     ui.desk = make("section", { class: "gx-desk", "aria-labelledby": "gx-desk" },
-      make("div", { class: "gx-head" }, make("h3", { id: "gx-desk" }, "Who takes part"), ui.reset), ui.members, ui.deskKey = make("p", { class: "gx-key" }));
+      make("div", { class: "gx-head" }, make("h3", { id: "gx-desk" }, "Who takes part"), ui.reset), ui.members,
+        ui.deskKey = make("p", { class: "gx-key" }));
     buildSearch();
     ui.cards = make("div", { class: "gx-cards", role: "listbox", "aria-labelledby": "gx-cards" });
     arrows(ui.cards, false);
@@ -313,25 +315,32 @@
     ui.histogramKey = make("p", { class: "gx-key" });
     ui.scatterKey = make("p", { class: "gx-key" });
     ui.plots = make("div", { class: "gx-plots" },
-      make("section", { "aria-labelledby": "gx-land" }, make("h3", { id: "gx-land" }, "The landscape"), ui.histogram, ui.histogramKey),
-      make("section", { "aria-labelledby": "gx-lin" }, make("h3", { id: "gx-lin" }, "Where the line bends"), ui.scatter, ui.scatterKey));
+      make("section", { "aria-labelledby": "gx-land" }, make("h3", { id: "gx-land" }, "The landscape"), ui.histogram,
+        ui.histogramKey),
+      make("section", { "aria-labelledby": "gx-lin" }, make("h3", { id: "gx-lin" }, "Where the line bends"), ui.scatter,
+        ui.scatterKey));
     const main = make("div", { class: "gx-main" }, ui.stage, ui.desk, ui.search, ui.check, ui.plots);
     root.replaceChildren(ui.tabs, make("div", { class: "gx-body" },
-      make("div", { class: "gx-left" }, ui.galleryTitle = make("h3", { class: "gx-side" }, "Generated samples"), ui.gallery), main));
+      make("div", { class: "gx-left" }, ui.galleryTitle = make("h3", { class: "gx-side" }, "Generated samples"),
+        ui.gallery), main));
   }
 
   function buildSearch() {
-    ui.filter = make("select", { "aria-label": "Class of the images shown", onchange: event => filter("c", event.target.value) },
-      make("option", { value: "" }, "all digits"), ...[...Array(10).keys()].map(c => make("option", { value: c }, `only ${c}`)));
+    ui.filter = make("select", { "aria-label": "Class of the images shown", onchange: event => filter("c",
+      event.target.value) },
+      make("option", { value: "" }, "all digits"), ...[...Array(10).keys()].map(c => make("option", { value: c },
+        `only ${c}`)));
     const check = (name, id) => make("label", { class: "gx-option" },
-      ui[id] = make("input", { type: "checkbox", onchange: event => filter(name, event.target.checked) }), ui[id + "Text"] = make("span"));
+      ui[id] = make("input", { type: "checkbox", onchange: event => filter(name, event.target.checked) }),
+        ui[id + "Text"] = make("span"));
     ui.thumbs = make("div", { class: "gx-thumbs", role: "listbox", "aria-labelledby": "gx-search" });
     arrows(ui.thumbs, false);
     ui.more = make("button", { type: "button", class: "gx-button", onclick: () => { state.shown += PAGE; drawSearch(); } });
     ui.found = make("p", { class: "gx-key", role: "status", "aria-live": "polite" });
     ui.search = make("section", { class: "gx-search", "aria-labelledby": "gx-search" },
       make("h3", { id: "gx-search" }, "The most influential training images"),
-      make("div", { class: "gx-filters" }, make("label", { class: "gx-option" }, make("span", {}, "Show "), ui.filter), check("g", "general"), check("t", "stored")),
+      make("div", { class: "gx-filters" }, make("label", { class: "gx-option" }, make("span", {}, "Show "), ui.filter),
+        check("g", "general"), check("t", "stored")),
       ui.found, ui.thumbs, ui.more);
   }
 
@@ -348,14 +357,16 @@
         "aria-label": `Sample ${s}, reads as ${E().digit[s][0]}, ${percent(E().sure[s][0])} sure` }, canvas);
     }));
     ui.strips = [...Array(E().n).keys()].map(i => {
-      const strip = { light: make("span", { class: "gx-light", "aria-hidden": "true" }), share: make("span", { class: "gx-share" }) };
+      const strip = { light: make("span", { class: "gx-light", "aria-hidden": "true" }), share: make("span",
+        { class: "gx-share" }) };
       strip.on = make("input", { type: "checkbox", role: "switch", "aria-label": `Member ${i + 1} takes part`,
         onchange: event => member(i, event.target.checked ? 100 : 0) });
       strip.slider = make("input", { type: "range", min: 0, max: 100, step: 5, "aria-label": `Weight of member ${i + 1}`,
         "aria-orientation": "vertical", oninput: event => member(i, Number(event.target.value)) });
       strip.only = make("button", { type: "button", class: "gx-only", "aria-label": `Only member ${i + 1}`,
         onclick: () => setWeights(state.w.map((_, j) => (j === i ? 100 : 0))) }, "only");
-      strip.box = make("div", { class: "gx-strip" }, make("label", { class: "gx-name" }, strip.light, strip.on, make("span", { "aria-hidden": "true" }, String(i + 1))),
+      strip.box = make("div", { class: "gx-strip" }, make("label", { class: "gx-name" }, strip.light, strip.on,
+        make("span", { "aria-hidden": "true" }, String(i + 1))),
         strip.slider, strip.share, strip.only);
       return strip;
     });
@@ -385,9 +396,11 @@
       paint(images[1], counterfactual(E(), state.s, ablated(E(), x)), grey);
       paint(images[2], trueImage(E(), state.s, alone + k), grey);
       const moved = E().truth.moved[state.s][alone + k], now = E().digit[state.s][alone + k + 1];
-      return make("div", { class: "gx-card", role: "option", tabindex: k ? -1 : 0, "data-x": x, onclick: () => toggleItem(x), onkeydown: press,
+      return make("div", { class: "gx-card", role: "option", tabindex: k ? -1 : 0, "data-x": x,
+        onclick: () => toggleItem(x), onkeydown: press,
         "aria-label": `Without ${itemName(x)}: predicted change ${number(scores[x])}, true change ${number(moved)}, reads as ${now}` },
-        make("span", { class: "gx-trio" }, ...images), make("span", { class: "gx-numbers" }, `${number(scores[x])} → ${number(moved)}`,
+        make("span", { class: "gx-trio" }, ...images), make("span", { class: "gx-numbers" },
+          `${number(scores[x])} → ${number(moved)}`,
           make("small", {}, `reads as ${now}`)));
     }));
     drawSearch();
@@ -406,12 +419,14 @@
     const { scores, order, rank } = influence(E(), state.s), stored = new Set(E().truth.rows[state.s]), rows = [];
     let found = 0;
     for (const x of order) {
-      if ((state.c !== "" && E().labels[x] !== Number(state.c)) || (state.g && E().general.has(x)) || (state.t && !stored.has(x))) continue;
+      const other = state.c !== "" && E().labels[x] !== Number(state.c);
+      if (other || (state.g && E().general.has(x)) || (state.t && !stored.has(x))) continue;
       if (found++ < state.shown) rows.push(x);
     }
     while (ui.thumbs.children.length < rows.length) {
       ui.thumbs.append(make("div", { class: "gx-thumb", role: "option", tabindex: -1, onkeydown: press,
-        onclick: event => toggleItem(Number(event.currentTarget.dataset.x)) }, picture(""), make("span", { class: "gx-score" })));
+        onclick: event => toggleItem(Number(event.currentTarget.dataset.x)) }, picture(""), make("span",
+          { class: "gx-score" })));
     }
     [...ui.thumbs.children].forEach((thumb, k) => {
       thumb.hidden = k >= rows.length;
@@ -504,7 +519,8 @@
 
   function axes(canvas, height, ends, labels, log = false) {  // a pen, and functions from data to pixels
     const ratio = Math.min(3, window.devicePixelRatio || 1), width = canvas.clientWidth || 320;
-    if (canvas.width !== Math.round(width * ratio)) { canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio); }
+    const wide = Math.round(width * ratio);
+    if (canvas.width !== wide) Object.assign(canvas, { width: wide, height: Math.round(height * ratio) });
     canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d"), box = { left: 46, right: width - 8, top: 8, bottom: height - 38 };
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -516,13 +532,23 @@
     const marks = log ? decades : ticks;
     const frame = (upright = true) => {
       pen.strokeStyle = tones.muted.text; pen.fillStyle = tones.muted.text; pen.lineWidth = 1;
-      pen.beginPath(); pen.moveTo(box.left, box.top); pen.lineTo(box.left, box.bottom); pen.lineTo(box.right, box.bottom); pen.stroke();
+      pen.beginPath();
+      pen.moveTo(box.left, box.top);
+      pen.lineTo(box.left, box.bottom);
+      pen.lineTo(box.right, box.bottom);
+      pen.stroke();
       pen.textAlign = "center"; pen.textBaseline = "top";
-      for (const tick of marks(ends.x, 6)) { pen.fillRect(X(tick), box.bottom, 1, 4); pen.fillText(String(tick), X(tick), box.bottom + 6); }
+      for (const tick of marks(ends.x, 6)) {
+        pen.fillRect(X(tick), box.bottom, 1, 4);
+        pen.fillText(String(tick), X(tick), box.bottom + 6);
+      }
       pen.fillText(labels[0], (box.left + box.right) / 2, box.bottom + 22);
       if (!upright) return;
       pen.textAlign = "right"; pen.textBaseline = "middle";
-      for (const tick of marks(ends.y, 4)) { pen.fillRect(box.left - 4, Y(tick), 4, 1); pen.fillText(String(tick), box.left - 7, Y(tick)); }
+      for (const tick of marks(ends.y, 4)) {
+        pen.fillRect(box.left - 4, Y(tick), 4, 1);
+        pen.fillText(String(tick), box.left - 7, Y(tick));
+      }
       pen.save(); pen.translate(9, (box.top + box.bottom) / 2); pen.rotate(-Math.PI / 2); pen.textAlign = "center";
       pen.fillText(labels[1], 0, 0); pen.restore();
     };
@@ -538,8 +564,11 @@
 
   function decades([low, high]) {
     const found = [], leading = high / low > 1000 ? [1] : [1, 3];
-    for (let ten = 10 ** Math.floor(Math.log10(low)); ten <= high; ten *= 10)
-      for (const digit of leading) if (digit * ten >= low && digit * ten <= high) found.push(Number((digit * ten).toPrecision(3)));
+    for (let ten = 10 ** Math.floor(Math.log10(low)); ten <= high; ten *= 10) {
+      for (const value of leading.map(digit => digit * ten)) {
+        if (value >= low && value <= high) found.push(Number(value.toPrecision(3)));
+      }
+    }
     return found;
   }
 
@@ -547,54 +576,91 @@
     const e = E(), { scores, order } = influence(e, state.s), band = e.placebo && e.placebo[state.s];
     const most = Math.max(scores[order[0]], marked ?? 0, band ? band[1] : 0) * 1.04 || 1;
     const few = e.N <= 12, bins = Math.max(8, Math.min(60, Math.round(Math.sqrt(e.N)))), counts = new Array(bins).fill(0);
-    if (!few) for (const score of scores) counts[Math.min(bins - 1, Math.floor(score / most * bins))]++;
-    const ends = few ? { x: [0, most], y: [0, e.N] } : { x: [0, most], y: [0, Math.max(...counts) * 1.1] };
-    const { pen, X, Y, box, frame } = axes(ui.histogram, 190, ends, ["predicted change ‖J(v − u₀)‖", few ? "class" : "images"]);
-    if (band) { pen.fillStyle = tones.band.text; pen.fillRect(X(band[0]), box.top, X(band[1]) - X(band[0]), box.bottom - box.top); }
+    for (const score of scores) counts[Math.min(bins - 1, Math.floor(score / most * bins))]++;
+    const ends = { x: [0, most], y: [0, few ? e.N : Math.max(...counts) * 1.1] };
+    const names = ["predicted change ‖J(v − u₀)‖", "images"];
+    const { pen, X, Y, box, frame } = axes(ui.histogram, 190, ends, names);
+    if (band) {
+      pen.fillStyle = tones.band.text;
+      pen.fillRect(X(band[0]), box.top, X(band[1]) - X(band[0]), box.bottom - box.top);
+    }
     pen.fillStyle = tones.stays.text;
-    if (!few) counts.forEach((count, b) => { const left = X(b * most / bins); pen.fillRect(left + 0.5, Y(count), X((b + 1) * most / bins) - left - 1, box.bottom - Y(count)); });
+    if (!few) counts.forEach((count, b) => {
+      const left = X(b * most / bins), right = X((b + 1) * most / bins);
+      pen.fillRect(left + 0.5, Y(count), right - left - 1, box.bottom - Y(count));
+    });
     if (marked !== null) {
       pen.fillStyle = tones.goes.text;
       pen.fillRect(X(marked) - 1, box.top, 2.5, box.bottom - box.top);
-      pen.beginPath(); pen.moveTo(X(marked) - 5, box.top - 1); pen.lineTo(X(marked) + 5, box.top - 1); pen.lineTo(X(marked), box.top + 7); pen.fill();
+      pen.beginPath();
+      pen.moveTo(X(marked) - 5, box.top - 1);
+      pen.lineTo(X(marked) + 5, box.top - 1);
+      pen.lineTo(X(marked), box.top + 7);
+      pen.fill();
     }
     if (few) order.forEach((x, r) => {
       const y = Y(e.N - r - 0.5);
       pen.fillStyle = x === state.x ? tones.goes.text : tones.stays.text;
       pen.fillRect(box.left, y - 5, X(scores[x]) - box.left, 10);
-      pen.fillStyle = tones.ink.text; pen.textAlign = "left"; pen.textBaseline = "middle"; pen.fillText(String(e.labels[x]), X(scores[x]) + 5, y);
+      pen.fillStyle = tones.ink.text;
+      pen.textAlign = "left";
+      pen.textBaseline = "middle";
+      pen.fillText(String(e.labels[x]), X(scores[x]) + 5, y);
     });
     frame(!few);  // bars of classes carry their own names
     const above = marked === null ? 0 : scores.reduce((sum, score) => sum + (score > marked * (1 + 1e-12)), 0);
-    const words = `The scores of all ${many(e.N)} ${e.name === "images" ? "training images" : "classes"} on this sample run from ${number(scores[order[e.N - 1]])} to ${number(scores[order[0]])}.` +
-      (band ? ` Grey: the middle 95\u00a0% of the codes that no ${e.name === "images" ? "image" : "class"} holds, ${number(band[0])} to ${number(band[1])}: what sending members home does by itself.` : "") +
-      (marked === null ? "" : ` Marked: ${number(marked)}; ${above ? many(above) : "none"} of them ${above === 1 ? "lies" : "lie"} higher.`);
-    set(ui.histogramKey, words);
-    ui.histogram.setAttribute("aria-label", `Histogram. ${words}`);
+    const [all, one] = e.name === "images" ? ["training images", "image"] : ["classes", "class"];
+    const words = [`The scores of all ${many(e.N)} ${all} on this sample run from ${number(scores[order[e.N - 1]])} to ` +
+      `${number(scores[order[0]])}.`];
+    if (band) words.push(`Grey: the middle 95\u00a0% of the codes that no ${one} holds, ${number(band[0])} to ` +
+      `${number(band[1])}: what sending members home does by itself.`);
+    if (marked !== null) words.push(`Marked: ${number(marked)}; ${above ? many(above) : "none"} of them ` +
+      `${above === 1 ? "lies" : "lie"} higher.`);
+    set(ui.histogramKey, words.join(" "));
+    ui.histogram.setAttribute("aria-label", `${few ? "Bars" : "Histogram"}. ${words.join(" ")}`);
+  }
+
+  function stored(e) {  // predicted and true length of every regenerated ablation, and its sample; kept
+    return e.points ??= e.truth.rows.flatMap((rows, s) =>
+      rows.map((x, k) => [change(e, s, ablated(e, x)), e.truth.moved[s][e.truth.alone + k], s]));
   }
 
   function drawScatter(v, moved) {
-    const e = E(), alone = e.truth.alone, points = [];
-    for (let s = 0; s < e.B; s++) e.truth.rows[s].forEach((x, k) => points.push([influenceOf(e, s, x), e.truth.moved[s][alone + k], s]));
-    const k = regenerated(e, state.s, v), here = k >= 0 ? [moved, e.truth.moved[state.s][k]] : null;
-    const seen = [...points.flatMap(p => [p[0], p[1]]), ...(here ?? [])].filter(value => value > 0);
+    const e = E(), k = regenerated(e, state.s, v), here = k >= 0 ? [moved, e.truth.moved[state.s][k]] : null;
+    const positive = p => p !== null && p[0] > 0 && p[1] > 0, points = stored(e).filter(positive);
+    const seen = [...points, ...(positive(here) ? [here] : [])].flatMap(p => [p[0], p[1]]);
     const least = Math.min(...seen) / 1.25, most = Math.max(...seen) * 1.25, ends = { x: [least, most], y: [least, most] };
     const { pen, X, Y, frame } = axes(ui.scatter, 190, ends, ["predicted change", "true change"], true);
-    pen.strokeStyle = tones.muted.text; pen.setLineDash([4, 4]); pen.beginPath(); pen.moveTo(X(least), Y(least)); pen.lineTo(X(most), Y(most)); pen.stroke(); pen.setLineDash([]);
-    const dot = (p, r, tone) => { if (!(p[0] > 0 && p[1] > 0)) return; pen.fillStyle = tone; pen.beginPath(); pen.arc(X(p[0]), Y(p[1]), r, 0, 7); pen.fill(); };
-    pen.globalAlpha = 0.45;
-    for (const p of points) if (p[2] !== state.s) dot(p, 2, tones.muted.text);
-    pen.globalAlpha = 1;
-    for (const p of points) if (p[2] === state.s) dot(p, 3.5, tones.stays.text);
-    if (here && here[0] > 0 && here[1] > 0) { pen.strokeStyle = tones.goes.text; pen.lineWidth = 2.5; pen.beginPath(); pen.arc(X(here[0]), Y(here[1]), 7, 0, 7); pen.stroke(); }
+    const ring = (p, radius) => {
+      pen.beginPath();
+      pen.arc(X(p[0]), Y(p[1]), radius, 0, 7);
+    };
+    pen.strokeStyle = tones.muted.text;
+    pen.setLineDash([4, 4]);
+    pen.beginPath();
+    pen.moveTo(X(least), Y(least));
+    pen.lineTo(X(most), Y(most));
+    pen.stroke();
+    pen.setLineDash([]);
+    for (const mine of [false, true]) {
+      pen.fillStyle = mine ? tones.stays.text : tones.muted.text;
+      pen.globalAlpha = mine ? 1 : 0.45;
+      for (const p of points) if ((p[2] === state.s) === mine) { ring(p, mine ? 3.5 : 2); pen.fill(); }
+    }
+    if (positive(here)) {
+      pen.strokeStyle = tones.goes.text;
+      pen.lineWidth = 2.5;
+      ring(here, 7);
+      pen.stroke();
+    }
     frame();
-    const missed = e.truth.missed[state.s].slice(alone), mean = missed.reduce((a, b) => a + b, 0) / missed.length;
-    const words = `Each dot is one ablation, drawn again: ${many(points.length)} in all, on logarithmic axes; blue those of this sample, grey those of the other ${e.B - 1}. On the dashed line the predicted length is right; even there the image need not be: for this sample the two images lie ${number(mean)} apart on average.`;
+    const missed = e.truth.missed[state.s].slice(e.truth.alone), mean = missed.reduce((a, b) => a + b, 0) / missed.length;
+    const words = `Each dot is one ablation, drawn again: ${many(points.length)} in all, on logarithmic axes; blue those of ` +
+      `this sample, grey those of the other ${e.B - 1}. On the dashed line the predicted length is right; even there the ` +
+      `image need not be: for this sample the two images lie ${number(mean)} apart on average.`;
     set(ui.scatterKey, words);
     ui.scatter.setAttribute("aria-label", `Scatter plot of predicted against true change. ${words}`);
   }
-
-  const influenceOf = (e, s, x) => (e.rowScores ??= e.truth.rows.map((rows, b) => new Map(rows.map(r => [r, change(e, b, ablated(e, r))]))))[s].get(x);
 
   /* ------------------------------------------------------------------ what the reader does */
 
@@ -653,7 +719,8 @@
     data = window.GENENS_EXPLORER;
     if (!data) return fail("The explorer's data, explorer-data.js, is not beside this page: build the book again with make book.");
     if (data.version !== VERSION) return fail(`The explorer's data has version ${data.version}, this page reads ${VERSION}: build the book again with make book.`);
-    for (const [name, part] of Object.entries(data.ensembles)) ensembles[name] = opened(name, part, data.shape[0] * data.shape[1]);
+    for (const [name, part] of Object.entries(data.ensembles)) ensembles[name] = opened(name, part,
+      data.shape[0] * data.shape[1]);
     await Promise.all(Object.values(ensembles).map(async e => {
       e.sheet = await loaded(e.thumbs);
       e.truths = pixelsOf(await loaded(e.truth.sheet));
@@ -667,7 +734,8 @@
     const again = () => { readTones(); draw(); };
     new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     let width = root.clientWidth;
-    const below = () => root.style.setProperty("--gx-top", `${document.querySelector(".bd-header-article")?.offsetHeight ?? 0}px`);
+    const below = () => root.style.setProperty("--gx-top",
+      `${document.querySelector(".bd-header-article")?.offsetHeight ?? 0}px`);
     below();
     addEventListener("resize", () => { below(); if (root.clientWidth !== width) { width = root.clientWidth; draw(); } });
     addEventListener("hashchange", () => { if (location.hash !== written) { readAddress(); drawEnsemble(); } });

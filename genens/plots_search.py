@@ -73,9 +73,9 @@ def concentration(top: Top, influence: np.ndarray) -> Figure:
     for b, row in enumerate(ordered / middle):
         right.plot(np.arange(1, N + 1), row, color="C6", linewidth=0.7, label=f"a sample (n = {B})" if b == 0 else None)
     right.axhline(1, color=plt.rcParams["text.color"], linewidth=0.8, linestyle="--", label="its median image")
-    right.set(xscale="log", xlim=(1, N), ylim=(0, None), xlabel=f"place of the image (of {N:,})",
+    right.set(xscale="log", xlim=(1, N), ylim=(0, 1.35 * (ordered / middle).max()), xlabel=f"place of the image (of {N:,})",
               ylabel="influence / median influence")
-    right.legend(loc="lower left")
+    right.legend(loc="upper right")
     return figure
 
 

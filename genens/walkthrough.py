@@ -101,7 +101,7 @@ def load(folder: Path) -> Walkthrough:
 
 def terminal(run: Walkthrough) -> Page:
     """What the run said on the terminal."""
-    return Page(f"<pre>{html.escape(chr(10).join(run.said))}</pre>", "\n".join(run.said))
+    return Page(f'<pre style="white-space: pre-wrap">{html.escape(chr(10).join(run.said))}</pre>', "\n".join(run.said))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

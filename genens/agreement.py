@@ -264,6 +264,7 @@ def records(
                 id = f"f5{panel}-utest-{baseline}-{name}"
                 if id in book:
                     measured[id] = _p_value(book[id], found[method][f"{statistic}_test"], n_samples)
+                measured[f"f5{panel}-higher-{baseline}-{name}"] = {"value": found[method][f"{statistic}_effect"]}
         there = {id: record for id, record in measured.items() if id in book}
         result |= there if name == dataset else {id: {"value": _elsewhere(name, book)} for id in there}
     return result

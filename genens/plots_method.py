@@ -49,7 +49,7 @@ def tangent(where: np.ndarray, line: np.ndarray, share: np.ndarray, walk: np.nda
     ax.plot(*line.T, color=GOES, label="predicted: $y + sJ(u_{-x} - u_0)$", zorder=2)
     ax.plot(*line.T, "|", color=GOES, markersize=7, zorder=2)
     ax.plot(*where.T, color=STAYS, marker="o", markersize=5, label="true", zorder=3)
-    for k in {0, K - 1, int(np.abs(share).argmin())}:
+    for k in (0, K - 1):
         ax.annotate(f"s = {share[k]:g}".replace("-", "−"), where[k], xytext=(6, 6), textcoords="offset points", fontsize=8)
     ax.set(xlabel="along the prediction", ylabel="beside it", aspect="equal")
     ax.set_adjustable("datalim")

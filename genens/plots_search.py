@@ -183,7 +183,7 @@ def order_words(second: Reranked, seed: int) -> str:
     B, k = second.top.rows.shape
     first = metrics.proportion(round(second.same_first * B), B).percent()
     sentence = (f"{share(second.moved)} of the {B * k:,} entries changed places, and the first of a list stayed first "
-                f"in {first} of {B} lists.")
+                f"in {first} of {B} lists (in a random order, {share(1 - 1 / k)} and {share(1 / k)}).")
     defined = second.correlation[np.isfinite(second.correlation)]
     if not len(defined):
         return f"{sentence} In lists as short as these a rank correlation is not defined."
@@ -195,7 +195,8 @@ def order_words(second: Reranked, seed: int) -> str:
 def verdict_words(better: metrics.Interval) -> str:
     """Whether listed images move their samples further than random ones do, as far as the interval says."""
     if better.low > 0.5:
-        return "so the lists hold images that matter more than most."
+        return ("so the Jacobian finds the sets of members whose absence moves a sample most. Whether the image, and not the "
+                "rest of what those members saw, is the reason, this cannot tell.")
     if better.high < 0.5:
-        return "so the lists hold images that matter less than most, and the approximation misleads."
+        return "so the approximation misleads: what it lists moves samples less than most."
     return "which does not tell the lists from chance."

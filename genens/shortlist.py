@@ -16,6 +16,7 @@ from torch import Tensor
 from genens import codes as coding
 from genens import metrics, stats
 from genens.ensemble import Members
+from genens.jacobian import linear_counterfactual
 from genens.metrics import NotRun
 from genens.sample import Noise, sample
 from genens.schedule import schedule
@@ -122,6 +123,24 @@ def likeness(y: np.ndarray, images: np.ndarray, top: Top) -> Likeness:
     first, second = np.take_along_axis(apart, order[:, :2], 1).T
     in_list = (top.rows == nearest[:, None]).any(1)
     return Likeness(np.take_along_axis(place, top.rows, 1), nearest, in_list, in_list & (first < COPY * second))
+
+
+def cut_off(y: np.ndarray, J: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The predicted distance of each listed image's counterfactual when both images are clamped to [-1, 1]: (B, k).
+
+    y (B, C, H, W) before the clamp and J (B, n, C, H, W) as from `jacobian.draw`; rows (B, k) of the codes (N, n).
+    """
+    found = []
+    for b, row in enumerate(rows):
+        predicted = linear_counterfactual(y[b : b + 1], J[b : b + 1], coding.ablations(codes[row]))[:, 0]
+        found.append(metrics.euclidean(predicted, torch.as_tensor(y[b]).clamp(-1, 1)))
+    return np.stack([np.asarray(one) for one in found])
+
+
+def likeness_of_scores(influence: np.ndarray) -> float:
+    """The mean rank correlation, over all pairs of samples, of the influences (B, N) of the database on them; 0 for one."""
+    one, other = np.triu_indices(len(influence), 1)
+    return float(stats.spearman(influence[one], influence[other]).mean()) if len(one) else 0.0
 
 
 def beyond_chance(top: Top, N: int, seed: int, trials: int = 2000) -> stats.Interval:

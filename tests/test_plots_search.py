@@ -77,5 +77,5 @@ def test_sentences_say_what_came_out():
     assert "\u22120." in (words := plots_search.order_words(reversed_, 0)) and "67\u00a0% of the 6 entries" in words
     single = search.Top(TOP.rows[:, :1], TOP.influence[:, :1])
     assert "not defined" in plots_search.order_words(search.rerank(single, lambda rows: np.ones(rows.shape)), 0)
-    for low, high, word in ((0.6, 0.8, "more than most"), (0.2, 0.4, "misleads"), (0.4, 0.6, "chance")):
+    for low, high, word in ((0.6, 0.8, "moves a sample most"), (0.2, 0.4, "misleads"), (0.4, 0.6, "chance")):
         assert word in plots_search.verdict_words(metrics.Interval(0.5, low, high, 9))

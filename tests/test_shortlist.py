@@ -100,3 +100,22 @@ def test_lists_that_share_an_image_stand_out_from_random_ones_and_random_ones_do
     assert none.low < 0 <= none.high and none.value < 0
     # 4 lists of 10 out of 1000: an image is in two or more with probability 1 - .99^4 - 4 * .01 * .99^3
     assert none.value == pytest.approx(-1000 * (1 - 0.99**4 - 4 * 0.01 * 0.99**3), abs=0.05)
+
+
+def test_the_cut_off_prediction_is_the_distance_of_two_clamped_images():
+    J = np.asarray(jacobians())
+    rows = np.array([[2, 0]] * len(J))
+    y = np.random.default_rng(0).normal(0, 1.2, (len(J), *J.shape[2:]))
+    found = shortlist.cut_off(y, J, CODES, rows)
+    for b in range(len(J)):
+        for j, x in enumerate(rows[b]):
+            move = coding.ablated(CODES, int(x)) - coding.uniform(CODES.shape[1])
+            there = (y[b] + np.tensordot(move, J[b], 1)).clip(-1, 1)
+            assert found[b, j] == pytest.approx(np.linalg.norm(there - y[b].clip(-1, 1)), rel=1e-6)
+
+
+def test_scores_that_rank_images_alike_are_alike():
+    up = np.arange(5.0)
+    assert shortlist.likeness_of_scores(np.stack([up, up**3])) == pytest.approx(1)
+    assert shortlist.likeness_of_scores(np.stack([up, -up, up])) == pytest.approx(-1 / 3)
+    assert shortlist.likeness_of_scores(up[None]) == 0

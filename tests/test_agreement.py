@@ -148,7 +148,8 @@ def test_errors_along_a_polynomial_have_the_orders_of_their_series():
 def summary_of(log10_p, n_a):
     test = metrics.MannWhitney(1.0, log10_p, 0.9, n_a, n_a)
     middle = Interval(0.5, 0.4, 0.6, 48)
-    return {method: {"pearson": middle, "pearson_test": test, "spearman_test": test} for method in agreement.METHODS}
+    rest = {"pearson_test": test, "spearman_test": test, "pearson_effect": middle, "spearman_effect": middle}
+    return {method: {"pearson": middle, **rest} for method in agreement.METHODS}
 
 
 def test_claims_about_other_datasets_say_what_to_run_and_impossible_p_values_are_not_held_against_the_run():
@@ -156,6 +157,7 @@ def test_claims_about_other_datasets_say_what_to_run_and_impossible_p_values_are
     enough = agreement.records(book, "mnist", summary_of(-170.0, 2304), 48, 48, 16)
     assert enough["f5a-utest-last-step-mnist"] == {"value": -170.0, "n": 48}
     assert enough["f5a-pearson-positive-mnist"]["value"].low == 0.4 and enough["s3.3-samples-mnist"]["value"] == 48
+    assert enough["f5d-higher-individual-mnist"]["value"].high == 0.6  # the verdict goes by the size of the effect
     few = agreement.records(book, "mnist", summary_of(-15.0, 48), 48, 48, 16)
     assert "cannot give a p-value below 10^-17" in few["f5d-utest-individual-mnist"]["value"].reason
     for id, record in few.items():

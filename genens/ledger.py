@@ -306,7 +306,8 @@ def export(rows: list[dict[str, object]], profile: str) -> tuple[Path, Path]:
 
 HEADLINE = (
     "s3.1-influence-accuracy-euclidean", "s3.1-class-changed-predicted", "s3.1-class-changed-other",
-    "f2d-class-diminished", "t1-others-kept-celeba",
+    "f2d-class-diminished", "t1-others-kept-celeba", "f3a-below-worst-member-mnist", "f4a-distance-decreases",
+    "f5a-pearson-positive-mnist", "f5d-higher-individual-mnist", "s3.3-generally-influential",
 )
 
 

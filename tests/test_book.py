@@ -259,8 +259,9 @@ def test_an_interrupted_build_says_so_and_leaves_no_kernel(tiny):
     tiny.write(GLUE + wait)
     # Whoever starts the tests in the background has them ignore Ctrl-C, and their children with them: undo that.
     heeding = (
-        "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+        "import os, runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "sys.argv = sys.argv[1:]; sys.path.insert(0, os.path.dirname(sys.argv[0])); "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     command = [sys.executable, "-c", heeding, str(tiny.root / "book" / "build.py")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as build:

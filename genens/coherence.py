@@ -13,10 +13,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from genens import classifier, data, fid, store
+from genens import classifier, fid, store
 from genens.fid import Estimate
 from genens.metrics import NotRun
-from genens.recipe import Recipe
 from genens.stats import Interval
 
 CHUNK = 64  # samples whose features from Inception are kept as one artifact
@@ -28,16 +27,6 @@ def within(n_samples: int, **wanted: int) -> None:
         if number > n_samples:
             raise ValueError(f"expected {name} at most n_samples = {n_samples}, got {number}; "
                              f"draw more samples or ask for fewer")
-
-
-def training(manifest: Mapping) -> data.Dataset:
-    """The images that an ensemble was trained on, all splits together, from its manifest. Raises ValueError when the data
-    at hand are not those."""
-    images = Recipe(**manifest["recipe"]).images()
-    if images.digest != manifest["data"]:
-        raise ValueError(f"expected the images that the members were trained on (digest {manifest['data'][:12]}), got "
-                         f"{images.name} with digest {images.digest[:12]}; restore the data or train again")
-    return images
 
 
 @torch.no_grad()

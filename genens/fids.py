@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genens import codes, coherence, data, ensemble, fid, sample, store
+from genens import codes, coherence, data, ensemble, fid, recipe, sample, store
 from genens.metrics import NotRun
 
 CHUNK = 64  # samples drawn at a time
@@ -27,12 +27,12 @@ def measure(
 ) -> list[fid.Estimate] | NotRun:
     """The FIDs of the ensemble, of each member, and of training images drawn again; NotRun without Inception's weights.
 
-    Raises as `coherence.training` and `coherence.through_inception`; nothing is drawn before the weights are there.
+    Raises as `recipe.trained_on` and `coherence.through_inception`; nothing is drawn before the weights are there.
     """
     missing = fid.find_inception(inception)
     if isinstance(missing, NotRun):
         return missing
-    images = data.to_unit(coherence.training(members.manifest).images).numpy()
+    images = data.to_unit(recipe.trained_on(members.manifest).images).numpy()
     mixtures = np.vstack([codes.uniform(members.n), np.eye(members.n)])
     setting = dict(seed=seed, mixtures=mixtures.tolist(), steps=steps, sampler=sampler, variance=variance)
     inputs = {"ensemble": members.digest, "precision": precision}

@@ -25,7 +25,7 @@ import torch
 from genens import codes as coding
 from genens import data, pages, store
 from genens.ensemble import Ensemble
-from genens.recipe import Recipe
+from genens.recipe import Recipe, trained_on
 from genens.train import Trainer, train_ensemble
 
 SMALLEST = 24  # images: with fewer, a list of ten would hold most of them
@@ -126,12 +126,7 @@ def database(members: Ensemble) -> data.Dataset:
 
     Raises ValueError when what is there now is not what they were trained on, or images share a code.
     """
-    manifest = members.manifest
-    images = Recipe(**manifest["recipe"]).images()
-    if images.digest != manifest["data"]:
-        raise ValueError(f"expected the {manifest['images']:,} images that the members were trained on (digest "
-                         f"{manifest['data'][:12]}), got {len(images):,} others ({images.digest[:12]}): restore them, or "
-                         "train again")
+    images = trained_on(members.manifest)
     if len(np.unique(members.codes, axis=0)) < len(images):
         raise ValueError("expected an ensemble with a code for every image; these members have a code for every class, "
                          "which is chapter 2's subject: give other weights")

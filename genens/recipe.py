@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,3 +70,14 @@ class Recipe:
 def recipes(profile: str) -> dict[str, Recipe]:
     """The ensembles of a profile, by name, from its `train` section."""
     return {name: Recipe(**entry) for name, entry in profiles.load(profile).get("train", {}).items()}
+
+
+def trained_on(manifest: Mapping) -> data.Dataset:
+    """The images that an ensemble was trained on, all splits together, from its manifest. Raises ValueError when the data
+    at hand are not those."""
+    images = Recipe(**manifest["recipe"]).images()
+    if images.digest != manifest["data"]:
+        raise ValueError(f"expected the {manifest['images']:,} images that the members were trained on (digest "
+                         f"{manifest['data'][:12]}), got {len(images):,} others ({images.digest[:12]}): restore them, or "
+                         "train again")
+    return images

@@ -8,7 +8,7 @@ import torch
 from test_fid import state
 
 from genens import classifier, coherence, fid, metrics, stats
-from genens.recipe import Recipe
+from genens.recipe import Recipe, trained_on
 
 
 def normal(n, F=3, seed=0, shift=0.0):
@@ -62,10 +62,10 @@ def test_asking_for_more_than_there_is_says_so():
 def test_training_images_are_those_of_the_manifest_or_an_error():
     recipe = Recipe("mnist", steps=1, n=6, h=3, limit=20)
     images = recipe.images()
-    manifest = {"recipe": asdict(recipe), "data": images.digest}
-    assert coherence.training(manifest).digest == images.digest
-    with pytest.raises(ValueError, match="the images that the members were trained on"):
-        coherence.training(manifest | {"data": "0" * 64})
+    manifest = {"recipe": asdict(recipe), "data": images.digest, "images": 20}
+    assert trained_on(manifest).digest == images.digest
+    with pytest.raises(ValueError, match="the 20 images that the members were trained on"):
+        trained_on(manifest | {"data": "0" * 64})
 
 
 def test_inception_end_to_end_on_random_weights(tmp_path, monkeypatch):

@@ -111,6 +111,15 @@ def test_page_has_no_serious_accessibility_violation(name, width, scheme, book, 
         assert not found, "\n".join(found)
 
 
+def test_without_javascript_each_picture_is_shown_once(book, browser):
+    context = browser.new_context(java_script_enabled=False, color_scheme="dark")
+    page = context.new_page()
+    page.goto((book.html / "book" / "00_method.html").as_uri())
+    for light, dark in zip(page.locator(".only-light").all(), page.locator(".only-dark").all(), strict=True):
+        assert light.is_visible() and not dark.is_visible()
+    context.close()
+
+
 def test_index_leads_to_the_first_page(book, browser):
     with visit(browser, (book.html / "index.html").as_uri(), 1280, "light") as seen:
         seen.page.wait_for_url("**/intro.html")

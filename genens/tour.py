@@ -8,15 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genens import approximate
 from genens import codes as coding
+from genens.counterfactuals import dual
 from genens.ensemble import Members
 from genens.sample import Noise, sample
 from genens.schedule import schedule
 
 FRAMES = 6  # of the film, the start and the end among them
 STOPS = 9  # mixtures on the way
-REACH = 0.05  # share of the way over which the slope is taken
 
 
 def follow(
@@ -26,9 +25,8 @@ def follow(
 
     "film": the image after `taken` steps, (2, FRAMES, C, H, W), u_0 first; "share": the s of the mixtures
     u_0 + s (v - u_0), (STOPS,), from -1 where that is still a mixture and from 0 otherwise, to 1; "walk": the
-    true images there and y + s J (v - u_0), (2, STOPS, C, H, W), where J (v - u_0), one direction of a Jacobian
-    of n columns, is a central difference; "where" and "line": both in the plane of `plane`, (STOPS, 2). Images
-    before the clamp, float32. Raises ValueError when v is no mixture.
+    true images there and y + s J (v - u_0), (2, STOPS, C, H, W); "where" and "line": both in the plane of `plane`,
+    (STOPS, 2). Images before the clamp, float32. Raises ValueError when v is no mixture.
     """
     taken, v, whole = schedule(steps, sampler, variance), np.asarray(mixture), coding.uniform(members.n)
     noise = Noise(seed, [index], members.shape, steps)
@@ -41,8 +39,7 @@ def follow(
     share = np.linspace(-1.0 if (2 * whole >= v).all() else 0.0, 1.0, STOPS)
     mixtures = whole + share[:, None] * (v - whole)
     true = image(mixtures)
-    slope = approximate.curvature(members, noise, taken, (v - whole)[None], REACH, block=3)[0][:, 0]
-    y = film[0, -1]
+    y, slope = film[0, -1], dual(members, noise, taken, v - whole)  # one direction of J, not its n columns
     predicted = y + torch.from_numpy(share).to(y).view(-1, 1, 1, 1) * slope
     where, line = plane(true - y, predicted - y)
     return {"film": film.numpy(), "taken": stops, "share": share, "walk": torch.stack([true, predicted]).numpy(),

@@ -45,6 +45,8 @@ CANDIDATES = {
     "O: M, attention in the middle only": dict(
         unet=A | dict(skip=True, attention=[]), weight="v", batch=64, ema=0.9975, lr=4e-3),
 }
+CANDIDATES["P: O, logit-normal times"] = CANDIDATES["O: M, attention in the middle only"] | dict(times=(-0.5, 0.8))
+CANDIDATES["Q: P, Muon"] = CANDIDATES["P: O, logit-normal times"] | dict(optimizer="muon", lr=5e-3)
 
 
 def held_out(model: UNet, images: torch.Tensor, trainer: Trainer) -> float:

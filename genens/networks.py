@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from genens import pages, store
@@ -13,7 +14,7 @@ from genens.unet import UNetConfig
 
 Row = Mapping[str, object]
 NUMBERS = ("parameters", "steps", "seconds", "held_out", "fid", "confident", "forward_64_ms")
-SETTINGS = ("batch", "lr", "ema", "weight")
+SETTINGS = ("batch", "lr", "ema", "weight", "optimizer", "times")
 
 
 def candidates(file: Path | None = None) -> list[Row]:
@@ -59,8 +60,8 @@ def shipped(rows: Sequence[Row], profile: str = "laptop", name: str = "mnist16")
     """
     recipe = recipes(profile)[name]
     for row in rows:
-        same = all(row[key] == getattr(recipe, key) for key in SETTINGS)
-        if same and UNetConfig(**row["unet"]) == UNetConfig(**recipe.unet):
+        made = replace(recipe, unet=row["unet"], **{key: row[key] for key in SETTINGS})
+        if UNetConfig(**made.unet) == UNetConfig(**recipe.unet) and replace(made, unet=recipe.unet) == recipe:
             return row
     raise ValueError(f"expected a candidate with the network and settings of {profile}'s {name}, got none: "
                      "add it to bench/networks.py and measure it")

@@ -17,9 +17,12 @@ class Recipe:
 
     dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of
     Section 3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise.
-    optimizer "adamw" or "adam"; schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged
-    weights that are kept; `clip` the largest gradient norm; precision of the forward pass; weight "simple" or "v" of
-    the loss (see `loss`); `flip` mirrors images at random; `replace` draws minibatches with replacement.
+    optimizer "adamw" or "adam", or "muon" (Jordan et al. 2024), which takes the inner 3x3 convolutions and leaves the
+    rest to AdamW; schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged weights that
+    are kept; `clip` the largest gradient norm; precision of the forward pass; weight "simple" or "v" of the loss (see
+    `loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal
+    variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn; `flip` mirrors
+    images at random; `replace` draws minibatches with replacement.
     """
 
     dataset: str
@@ -40,17 +43,21 @@ class Recipe:
     clip: float = 1.0
     precision: str = "bfloat16"
     weight: str = "simple"
+    times: tuple[float, ...] = ()
     flip: bool = False
     replace: bool = False
     unet: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
-        known = {"optimizer": ("adamw", "adam"), "schedule": ("one-cycle", "constant"),
+        object.__setattr__(self, "times", tuple(self.times))
+        known = {"optimizer": ("adamw", "adam", "muon"), "schedule": ("one-cycle", "constant"),
                  "precision": ("bfloat16", "float32"), "weight": ("simple", "v")}
         for name, allowed in known.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} as one of {', '.join(allowed)}; got {getattr(self, name)!r}")
+        if self.times and (len(self.times) != 2 or self.times[1] <= 0):
+            raise ValueError(f"expected times as nothing, or a mean and a positive deviation; got {list(self.times)}")
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import multiprocessing
 import os
 import shutil
@@ -26,7 +25,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from genens import classifier, data, ensemble, store
@@ -64,6 +63,16 @@ def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int
             yield rows[first % N: first % N + size]
 
 
+def training_times(size: int, T: int, logit: Sequence[float], draw: torch.Generator) -> Tensor:
+    """The times of a minibatch, int64 (size,) in 0..T-1: drawn uniformly, or with logit = (m, s) logit-normal (see
+    `Recipe`), one from each of `size` parts of equal probability (the low-discrepancy sampler of Kingma et al. 2021)."""
+    if not logit:
+        return torch.randint(T, (size,), generator=draw)
+    quantile = (torch.rand(1, generator=draw, dtype=torch.float64) + torch.arange(size)) / size
+    share = torch.sigmoid(logit[0] + logit[1] * torch.special.ndtri(quantile))
+    return (T * share).long().clamp(max=T - 1)
+
+
 def loss(
     model: UNet, x: Tensor, t: Tensor, noise: Tensor, bars: Tensor, precision: str = "float32", weight: str = "simple"
 ) -> Tensor:
@@ -77,41 +86,59 @@ def loss(
 
 
 class Trainer:
-    """One member in training: weights, their average, and the optimiser's two moments; all of it goes to disk."""
+    """One member in training: weights, their average, and the optimisers' moments; all of it goes to disk."""
 
     def __init__(self, images: Tensor, recipe: Recipe, member: int, device: str = "cpu"):
         self.images, self.recipe, self.member, self.device, self.step = images, recipe, member, device, 0
         self.config = UNetConfig(**recipe.unet)
         self.model = build(self.config, recipe.seed * 1000 + member).to(device)
         self.average = [p.detach().clone() for p in self.model.parameters()]
-        maker = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
-        self.optimizer = maker(self.model.parameters(), lr=recipe.lr, fused=True)
-        for p in self.model.parameters():  # made now, so that a checkpoint has one shape from the first step on
-            self.optimizer.state[p] = {"step": torch.tensor(0.0, device=device), "exp_avg": torch.zeros_like(p),
-                                       "exp_avg_sq": torch.zeros_like(p)}
+        self._make_optimizers()
         self.bars = torch.from_numpy(alpha_bars(self.config.T)).float().to(device)
         self.rows = batches(len(images), recipe.batch, recipe.replace, recipe.seed, member)
         self.losses: list[float] = []
+
+    def _make_optimizers(self) -> None:
+        """Muon takes the 3x3 convolutions between head and tail, as matrices (Jordan et al. 2024), AdamW the rest."""
+        named = dict(self.model.named_parameters())
+        inner = [name for name, p in named.items() if p.shape[2:] == (3, 3) and not name.startswith(("head.", "tail."))]
+        self.matrices = {name: nn.Parameter(named[name].detach().flatten(1))  # the same memory, with a shape Muon takes
+                         for name in inner if self.recipe.optimizer == "muon"}
+        others = {name: p for name, p in named.items() if name not in self.matrices}
+        maker = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
+        self.optimizers = [maker(others.values(), lr=self.recipe.lr, fused=True)]
+        if self.matrices:
+            self.optimizers.append(torch.optim.Muon(self.matrices.values(), lr=self.recipe.lr, weight_decay=0.01,
+                                                    adjust_lr_fn="match_rms_adamw"))
+        self.moments = {name: {"step": torch.tensor(0.0, device=self.device), "exp_avg": torch.zeros_like(p),
+                               "exp_avg_sq": torch.zeros_like(p)} for name, p in others.items()}
+        self.moments |= {name: {"momentum_buffer": torch.zeros_like(p)} for name, p in self.matrices.items()}
+        for name, moments in self.moments.items():  # made now, so that a checkpoint has one shape from the first step on
+            self.optimizers[name in self.matrices].state[(others | self.matrices)[name]] = moments
 
     def advance(self) -> float:
         """One step of Algorithm 1; returns the loss."""
         recipe, draw = self.recipe, generator(self.recipe.seed, self.member, 2, self.step)
         x = data.to_unit(self.images[next(self.rows)])
-        t = torch.randint(self.config.T, (len(x),), generator=draw)
+        t = training_times(len(x), self.config.T, recipe.times, draw)
         noise = torch.randn(x.shape, generator=draw)
         if recipe.flip:
             x = torch.where(torch.rand((len(x), 1, 1, 1), generator=draw) < 0.5, x.flip(-1), x)
         x, t, noise = (value.to(self.device) for value in (x, t, noise))
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, recipe)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(self.step, recipe)
         with torch.random.fork_rng(enabled=self.config.dropout > 0):
             if self.config.dropout > 0:  # dropout has no generator argument: seed the global one, then put it back
                 torch.manual_seed(draw.initial_seed())
             value = loss(self.model, x, t, noise, self.bars, recipe.precision, recipe.weight)
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
-        self.optimizer.step()
+        for name, matrix in self.matrices.items():
+            matrix.grad = self.model.get_parameter(name).grad.flatten(1)
+        for optimizer in self.optimizers:
+            optimizer.step()
         # Early on the average would be of the starting weights: its memory grows with the number of steps.
         decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
@@ -126,9 +153,8 @@ class Trainer:
     def _tensors(self) -> dict[str, Tensor]:
         found = {}
         for (name, p), average in zip(self.model.named_parameters(), self.average, strict=True):
-            moments = self.optimizer.state[p]
-            found |= {f"weight.{name}": p.detach(), f"average.{name}": average, f"count.{name}": moments["step"],
-                      f"first.{name}": moments["exp_avg"], f"second.{name}": moments["exp_avg_sq"]}
+            found |= {f"weight.{name}": p.detach(), f"average.{name}": average}
+            found |= {f"{moment}.{name}": value for moment, value in self.moments[name].items()}
         return found
 
     def save(self, path: Path, wall: float, cpu: float) -> None:
@@ -269,7 +295,7 @@ def _is_there(folder: Path, recipe: Recipe | None) -> bool:
     """Whether a folder holds what this recipe makes; the classifier has none and only needs to be there."""
     if not (folder / "manifest.json").is_file():
         return False
-    return recipe is None or store.read_folder(folder)["recipe"] == json.loads(json.dumps(asdict(recipe)))
+    return recipe is None or Recipe(**store.read_folder(folder)["recipe"]) == recipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

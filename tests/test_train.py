@@ -13,6 +13,7 @@ import torch
 
 from genens import data, ensemble, train
 from genens.schedule import alpha_bars
+from genens.seeds import generator
 from genens.train import Recipe, Trainer, batches, learning_rate, loss, train_ensemble, train_member
 from genens.unet import UNetConfig, build
 
@@ -54,7 +55,8 @@ def test_a_member_is_a_function_of_seed_and_member():
     assert not equal(first, train_member(images(), dataclasses.replace(PLAIN, seed=1), 1))
 
 
-@pytest.mark.parametrize("change", [{}, {"replace": True, "flip": True}, {"unet": TINY | {"dropout": 0.3}}])
+@pytest.mark.parametrize("change", [{}, {"replace": True, "flip": True}, {"unet": TINY | {"dropout": 0.3}},
+                                    {"optimizer": "muon"}])
 def test_a_stopped_run_ends_with_the_same_weights(tmp_path, change):
     recipe = dataclasses.replace(PLAIN, **change)
     whole = train_member(images(), recipe, 0)
@@ -80,6 +82,33 @@ def test_epochs_see_every_image_equally_often():
     assert torch.equal(rows.bincount(), torch.full((10,), 6))
     later = batches(10, 4, False, 0, 0, start=9)
     assert torch.equal(next(later), rows[36:40])
+
+
+def test_muon_turns_the_inner_convolutions_in_all_directions_alike():
+    """Its step is the gradient made orthogonal: all singular values alike, of a size that suits AdamW's rate."""
+    trainer = Trainer(images(), dataclasses.replace(PLAIN, optimizer="muon", schedule="constant"), 0)
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer.advance()
+    after = dict(trainer.model.named_parameters())
+    inner = {f"{block}.conv{i}.weight" for block in ("down.0", "middle.0", "middle.1", "up.0", "up.1") for i in (1, 2)}
+    assert {name for name in after if name in trainer.matrices} == inner
+    matrix = (after["up.1.conv2.weight"] - before["up.1.conv2.weight"]).detach().flatten(1)  # the first to get a gradient
+    values = torch.linalg.svdvals(matrix) / (PLAIN.lr * 0.2 * max(matrix.shape) ** 0.5)
+    assert 0.4 < values.min() and values.max() < 1.4
+    assert (after["tail.bias"] - before["tail.bias"]).abs().max() <= 1.01 * PLAIN.lr  # AdamW
+
+
+def test_times_are_uniform_or_logit_normal():
+    drawn = train.training_times(20000, 1000, (), generator(0)).double()
+    assert drawn.min() == 0 and drawn.max() == 999 and abs(drawn.mean() - 499.5) < 10
+    draws = [train.training_times(64, 1000, (-0.8, 0.5), generator(seed)) for seed in range(300)]
+    share = (torch.stack(draws).double() + 0.5) / 1000  # the middle of the interval that was rounded down to this time
+    z = torch.log(share / (1 - share))
+    assert abs(z.mean() + 0.8) < 0.01 and abs(z.std() - 0.5) < 0.01
+    below = (share < share.median()).sum(dim=1)
+    assert ((below - 32).abs() <= 1).all()  # every minibatch is spread alike
+    assert (torch.stack(draws)[0] != torch.stack(draws)[1]).any()
+    assert train.training_times(20, 1000, (40.0, 1.0), generator(0)).max() == 999  # never one past the last
 
 
 def test_one_cycle_climbs_and_falls_to_zero():
@@ -143,7 +172,8 @@ def test_kill_minus_nine_and_start_again(tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.parametrize("wrong", [{"optimizer": "sgd"}, {"precision": "int8"}, {"steps": 0}])
+@pytest.mark.parametrize("wrong", [{"optimizer": "sgd"}, {"precision": "int8"}, {"steps": 0}, {"times": (0.5,)},
+                                   {"times": (0.0, -1.0)}])
 def test_impossible_recipes_are_refused(wrong):
     with pytest.raises(ValueError, match="^expected"):
         dataclasses.replace(PLAIN, **wrong)

@@ -74,13 +74,16 @@ def side_by_side(device: torch.device) -> Iterator[Callable[..., Iterable]]:
 def mixed(
     members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLOCK, run: Callable[..., Iterable] = map
 ) -> Tensor:
-    """The noise every mixture predicts in its own images: x and result (V, B, C, H, W), mixture (V, B, n).
+    """The noise every mixture predicts: x (V, B, C, H, W), its own images, or (1, B, C, H, W), the same for all; mixture
+    (V, B, n); result (V, B, C, H, W).
 
     (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which
     it gives weight. Forward passes have `block` images, the last one filled up with copies of its first: one
     shape for all, so that an image's result is the same whatever else is computed with it.
     """
     weighed = [mixture[..., i] != 0 for i in range(members.n)]
+    if len(x) == 1:
+        weighed = [rows.any(0, keepdim=True) for rows in weighed]
     parts = []
     for i in range(members.n):
         images = x[weighed[i]]
@@ -89,11 +92,12 @@ def mixed(
     predicted: list[list[Tensor]] = [[] for _ in range(members.n)]
     for (i, _), result in zip(parts, run(lambda job: members(job[1], t, [job[0]])[0], parts), strict=True):
         predicted[i].append(result)
-    total = torch.zeros_like(x)
+    total = x.new_zeros(*mixture.shape[:2], *x.shape[2:])
     for i, rows in enumerate(weighed):
         if predicted[i]:
-            weight = mixture[..., i][rows].to(x.dtype).view(-1, 1, 1, 1)
-            total[rows] += weight * torch.cat(predicted[i])[: len(weight)]
+            f = torch.zeros_like(x)
+            f[rows] = torch.cat(predicted[i])[: rows.sum()]
+            total += mixture[..., i].to(x.dtype).view(*mixture.shape[:2], 1, 1, 1) * f
     return total
 
 
@@ -136,7 +140,8 @@ def sample(
     x = start.expand(len(mixture), *start.shape).clone()
     with side_by_side(x.device) as run:
         for k in range(len(steps) if stop is None else stop):
-            x = steps.a[k] * x + steps.b[k] * mixed(members, x, steps.t[k], mixture, block, run)
+            seen = x if k else x[:1]  # all mixtures start from the same images, which are looked at once
+            x = steps.a[k] * x + steps.b[k] * mixed(members, seen, steps.t[k], mixture, block, run)
             if steps.c[k]:
                 x += steps.c[k] * draw(k + 1)
     return x.clamp(-1, 1) if clamp else x

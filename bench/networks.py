@@ -30,6 +30,7 @@ from genens.unet import UNet, parameter_count
 
 BASE = dict(dataset="mnist", n=16, h=8, steps=1000)
 A = dict(width=16, multipliers=[2, 3], blocks=1)
+NARROW = dict(unet=A | dict(skip=True, attention=[]), weight="v", batch=64, ema=0.9975, lr=4e-3)
 CANDIDATES = {
     "A: patch 2, 32-48": dict(unet=A),
     "B: patch 4, 64": dict(unet=dict(width=16, multipliers=[4], attention=[0], blocks=1, patch=4)),
@@ -42,11 +43,10 @@ CANDIDATES = {
     "L: I, batch 32, lr 3e-3": dict(unet=A | dict(skip=True), weight="v", batch=32, ema=0.998, lr=3e-3),
     "M: I, twice the rate": dict(unet=A | dict(skip=True), weight="v", batch=64, ema=0.9975, lr=4e-3),
     "N: M, lr 7e-3": dict(unet=A | dict(skip=True), weight="v", batch=64, ema=0.9975, lr=7e-3),
-    "O: M, attention in the middle only": dict(
-        unet=A | dict(skip=True, attention=[]), weight="v", batch=64, ema=0.9975, lr=4e-3),
+    "O: M, attention in the middle only": NARROW,
+    "P: O, logit-normal times": NARROW | dict(times=(-0.5, 0.8)),
+    "Q: P, Muon": NARROW | dict(times=(-0.5, 0.8), optimizer="muon", lr=5e-3),
 }
-CANDIDATES["P: O, logit-normal times"] = CANDIDATES["O: M, attention in the middle only"] | dict(times=(-0.5, 0.8))
-CANDIDATES["Q: P, Muon"] = CANDIDATES["P: O, logit-normal times"] | dict(optimizer="muon", lr=5e-3)
 
 
 def held_out(model: UNet, images: torch.Tensor, trainer: Trainer) -> float:

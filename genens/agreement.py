@@ -119,15 +119,21 @@ def median(values: np.ndarray, axis: int) -> np.ndarray:
 
 def summary(found: Mapping[str, np.ndarray], seed: int) -> dict[str, dict]:
     """For every method {"pearson", "spearman": median with interval; "gain": how much higher the Jacobian's Pearson
-    correlation is on average, pair by pair; "pearson_test", "spearman_test": Mann-Whitney that the Jacobian's are
-    greater, "pearson_effect", "spearman_effect": P(the Jacobian's exceeds), with interval}."""
-    result = {}
+    correlation is on average, pair by pair; "wins": in what share of the pairs it is higher; "length": of the change
+    as a multiple of the true one's, where there is one, median with the middle nine tenths of the pairs;
+    "pearson_test", "spearman_test": Mann-Whitney that the Jacobian's are greater; "pearson_effect",
+    "spearman_effect": P(the Jacobian's exceeds), with interval}."""
+    result, moved = {}, found["true.size"] > 0
     for method in METHODS:
         result[method] = {
             name: metrics.bootstrap(found[f"{method}.{name}"], median, seed=seed) for name in ("pearson", "spearman")
         }
         gained = (found["jacobian.pearson"] - found[f"{method}.pearson"]).mean(axis=1)
         result[method]["gain"] = metrics.bootstrap(gained, seed=seed)
+        wins = (found["jacobian.pearson"] > found[f"{method}.pearson"]).mean(axis=1)
+        result[method]["wins"] = metrics.bootstrap(wins, seed=seed)
+        low, middle, high = np.quantile(found[f"{method}.size"][moved] / found["true.size"][moved], [0.05, 0.5, 0.95])
+        result[method]["length"] = Interval(middle, low, high, int(moved.sum()), level=0.9)
         for name in ("pearson", "spearman"):
             ours, theirs = found[f"jacobian.{name}"], found[f"{method}.{name}"]
             result[method][f"{name}_test"] = metrics.mann_whitney(ours, theirs, "greater")

@@ -60,8 +60,8 @@ def shipped(rows: Sequence[Row], profile: str = "laptop", name: str = "mnist16")
     """
     recipe = recipes(profile)[name]
     for row in rows:
-        made = replace(recipe, unet=row["unet"], **{key: row[key] for key in SETTINGS})
-        if UNetConfig(**made.unet) == UNetConfig(**recipe.unet) and replace(made, unet=recipe.unet) == recipe:
+        same = replace(recipe, **{key: row[key] for key in SETTINGS}) == recipe
+        if same and UNetConfig(**row["unet"]) == UNetConfig(**recipe.unet):
             return row
     raise ValueError(f"expected a candidate with the network and settings of {profile}'s {name}, got none: "
                      "add it to bench/networks.py and measure it")

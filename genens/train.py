@@ -100,21 +100,22 @@ class Trainer:
 
     def _make_optimizers(self) -> None:
         """Muon takes the 3x3 convolutions between head and tail, as matrices (Jordan et al. 2024), AdamW the rest."""
-        named = dict(self.model.named_parameters())
-        inner = [name for name, p in named.items() if p.shape[2:] == (3, 3) and not name.startswith(("head.", "tail."))]
-        self.matrices = {name: nn.Parameter(named[name].detach().flatten(1))  # the same memory, with a shape Muon takes
-                         for name in inner if self.recipe.optimizer == "muon"}
-        others = {name: p for name, p in named.items() if name not in self.matrices}
-        maker = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
-        self.optimizers = [maker(others.values(), lr=self.recipe.lr, fused=True)]
+        self.matrices: dict[str, nn.Parameter] = {}
+        rate, others = self.recipe.lr, dict(self.model.named_parameters())
+        if self.recipe.optimizer == "muon":
+            inner = [name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(("head.", "tail."))]
+            self.matrices = {name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner}  # the same memory
+        adam = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
+        self.optimizers = [adam(others.values(), lr=rate, fused=True)]
         if self.matrices:
-            self.optimizers.append(torch.optim.Muon(self.matrices.values(), lr=self.recipe.lr, weight_decay=0.01,
-                                                    adjust_lr_fn="match_rms_adamw"))
+            muon = torch.optim.Muon(self.matrices.values(), rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+            self.optimizers.append(muon)
+        # Their states are made now, so that a checkpoint has one shape from the first step on.
         self.moments = {name: {"step": torch.tensor(0.0, device=self.device), "exp_avg": torch.zeros_like(p),
                                "exp_avg_sq": torch.zeros_like(p)} for name, p in others.items()}
         self.moments |= {name: {"momentum_buffer": torch.zeros_like(p)} for name, p in self.matrices.items()}
-        for name, moments in self.moments.items():  # made now, so that a checkpoint has one shape from the first step on
-            self.optimizers[name in self.matrices].state[(others | self.matrices)[name]] = moments
+        self.optimizers[0].state.update({p: self.moments[name] for name, p in others.items()})
+        self.optimizers[-1].state.update({p: self.moments[name] for name, p in self.matrices.items()})
 
     def advance(self) -> float:
         """One step of Algorithm 1; returns the loss."""

@@ -65,6 +65,13 @@ def test_a_sample_that_is_linear_in_the_weights_is_predicted_perfectly():
     summary = agreement.summary(found, seed=0)
     assert summary["jacobian"]["pearson"].value == pytest.approx(1) and summary["last_step"]["gain"].low > 0
     assert summary["last_step"]["pearson_effect"].value > 0.95 > summary["jacobian"]["pearson_effect"].value
+    length = summary["jacobian"]["length"]
+    assert (length.low, length.value, length.high) == pytest.approx((1, 1, 1), abs=1e-6)
+    assert summary["last_step"]["wins"].value == 1 and summary["jacobian"]["wins"].value == 0  # none is above itself
+    found["jacobian.size"] = found["jacobian.size"] * 2
+    found["true.size"][0, 0] = 0  # a pair without a true change has no multiple of it
+    length = agreement.summary(found, seed=0)["jacobian"]["length"]
+    assert (length.low, length.value, length.high) == pytest.approx((2, 2, 2), abs=1e-6)
 
 
 def test_a_change_that_is_the_same_everywhere_correlates_with_nothing():

@@ -1,6 +1,5 @@
 """What is shipped is what the laptop profile says, and small enough for git."""
 
-
 import numpy as np
 import pytest
 

@@ -119,7 +119,7 @@ def median(values: np.ndarray, axis: int) -> np.ndarray:
 
 def summary(found: Mapping[str, np.ndarray], seed: int) -> dict[str, dict]:
     """For every method {"pearson", "spearman": median with interval; "gain": how much higher the Jacobian's Pearson
-    correlation is on average, pair by pair; "wins": in what share of the pairs it is higher; "length": of the change
+    correlation is on average, pair by pair; "wins": in how many pairs it is higher; "length": of the change
     as a multiple of the true one's, where there is one, median with the middle nine tenths of the pairs;
     "pearson_test", "spearman_test": Mann-Whitney that the Jacobian's are greater; "pearson_effect",
     "spearman_effect": P(the Jacobian's exceeds), with interval}."""
@@ -130,8 +130,7 @@ def summary(found: Mapping[str, np.ndarray], seed: int) -> dict[str, dict]:
         }
         gained = (found["jacobian.pearson"] - found[f"{method}.pearson"]).mean(axis=1)
         result[method]["gain"] = metrics.bootstrap(gained, seed=seed)
-        wins = (found["jacobian.pearson"] > found[f"{method}.pearson"]).mean(axis=1)
-        result[method]["wins"] = metrics.bootstrap(wins, seed=seed)
+        result[method]["wins"] = int((found["jacobian.pearson"] > found[f"{method}.pearson"]).sum())
         low, middle, high = np.quantile(found[f"{method}.size"][moved] / found["true.size"][moved], [0.05, 0.5, 0.95])
         result[method]["length"] = Interval(middle, low, high, int(moved.sum()), level=0.9)
         for name in ("pearson", "spearman"):

@@ -67,7 +67,7 @@ def test_a_sample_that_is_linear_in_the_weights_is_predicted_perfectly():
     assert summary["last_step"]["pearson_effect"].value > 0.95 > summary["jacobian"]["pearson_effect"].value
     length = summary["jacobian"]["length"]
     assert (length.low, length.value, length.high) == pytest.approx((1, 1, 1), abs=1e-6)
-    assert summary["last_step"]["wins"].value == 1 and summary["jacobian"]["wins"].value == 0  # none is above itself
+    assert summary["last_step"]["wins"] == found["true.size"].size and summary["jacobian"]["wins"] == 0  # none above itself
     found["jacobian.size"] = found["jacobian.size"] * 2
     found["true.size"][0, 0] = 0  # a pair without a true change has no multiple of it
     length = agreement.summary(found, seed=0)["jacobian"]["length"]

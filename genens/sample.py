@@ -82,11 +82,11 @@ def mixed(
     shape for all, so that an image's result is the same whatever else is computed with it.
     """
     weighed = [mixture[..., i] != 0 for i in range(members.n)]
-    if len(x) == 1:
-        weighed = [rows.any(0, keepdim=True) for rows in weighed]
+    shared = len(x) == 1
+    asked = [rows.any(0, keepdim=True) if shared else rows for rows in weighed]
     parts = []
     for i in range(members.n):
-        images = x[weighed[i]]
+        images = x[asked[i]]
         filled = torch.cat([images, images[:1].expand(-len(images) % block, -1, -1, -1)])
         parts += [(i, part) for part in filled.split(block) if len(part)]
     predicted: list[list[Tensor]] = [[] for _ in range(members.n)]
@@ -95,9 +95,10 @@ def mixed(
     total = x.new_zeros(*mixture.shape[:2], *x.shape[2:])
     for i, rows in enumerate(weighed):
         if predicted[i]:
-            f = torch.zeros_like(x)
-            f[rows] = torch.cat(predicted[i])[: rows.sum()]
-            total += mixture[..., i].to(x.dtype).view(*mixture.shape[:2], 1, 1, 1) * f
+            f = torch.cat(predicted[i])[: asked[i].sum()]
+            if shared:  # from the images that were looked at to the mixtures that look
+                f = torch.zeros_like(x).masked_scatter_(asked[i].view(*asked[i].shape, 1, 1, 1), f).expand_as(total)[rows]
+            total[rows] += mixture[..., i][rows].to(x.dtype).view(-1, 1, 1, 1) * f
     return total
 
 

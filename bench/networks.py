@@ -46,6 +46,7 @@ CANDIDATES = {
     "O: M, attention in the middle only": NARROW,
     "P: O, logit-normal times": NARROW | dict(times=(-0.5, 0.8)),
     "Q: P, Muon": NARROW | dict(times=(-0.5, 0.8), optimizer="muon", lr=5e-3),
+    "R: Q, narrower times, lr 7e-3": NARROW | dict(times=(-0.65, 0.35, 0.25), optimizer="muon", lr=7e-3),
 }
 
 

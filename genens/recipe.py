@@ -21,8 +21,9 @@ class Recipe:
     rest to AdamW; schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged weights that
     are kept; `clip` the largest gradient norm; precision of the forward pass; weight "simple" or "v" of the loss (see
     `loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal
-    variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn; `flip` mirrors
-    images at random; `replace` draws minibatches with replacement.
+    variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m, s, share)
+    with a share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace` draws
+    minibatches with replacement.
     """
 
     dataset: str
@@ -56,8 +57,9 @@ class Recipe:
         for name, allowed in known.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} as one of {', '.join(allowed)}; got {getattr(self, name)!r}")
-        if self.times and (len(self.times) != 2 or self.times[1] <= 0):
-            raise ValueError(f"expected times as nothing, or a mean and a positive deviation; got {list(self.times)}")
+        if self.times and not (len(self.times) in (2, 3) and self.times[1] > 0 and 0 <= sum(self.times[2:]) < 1):
+            raise ValueError("expected times as nothing, a mean and a positive deviation, or these and a share below 1; "
+                             f"got {list(self.times)}")
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
 

@@ -64,13 +64,17 @@ def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int
 
 
 def training_times(size: int, T: int, logit: Sequence[float], draw: torch.Generator) -> Tensor:
-    """The times of a minibatch, int64 (size,) in 0..T-1: drawn uniformly, or with logit = (m, s) logit-normal (see
-    `Recipe`), one from each of `size` parts of equal probability (the low-discrepancy sampler of Kingma et al. 2021)."""
+    """The times of a minibatch, int64 (size,) in 0..T-1: drawn uniformly, or with logit = (m, s) or (m, s, share) a
+    share of them uniformly and the others logit-normal (see `Recipe`), of either kind one from each of equally probable
+    parts (the low-discrepancy sampler of Kingma et al. 2021)."""
     if not logit:
         return torch.randint(T, (size,), generator=draw)
-    quantile = (torch.rand(1, generator=draw, dtype=torch.float64) + torch.arange(size)) / size
-    share = torch.sigmoid(logit[0] + logit[1] * torch.special.ndtri(quantile))
-    return (T * share).long().clamp(max=T - 1)
+    m, s, share = (*logit, 0.0)[:3]
+    spread = round(share * size)
+    uniform, quantile = ((torch.rand(1, generator=draw, dtype=torch.float64) + torch.arange(k)) / k
+                         for k in (spread, size - spread))
+    normal = torch.sigmoid(m + s * torch.special.ndtri(quantile))
+    return (T * torch.cat([uniform, normal])).long().clamp(max=T - 1)
 
 
 def loss(

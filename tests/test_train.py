@@ -111,6 +111,14 @@ def test_times_are_uniform_or_logit_normal():
     assert train.training_times(20, 1000, (40.0, 1.0), generator(0)).max() == 999  # never one past the last
 
 
+def test_a_share_of_the_times_is_uniform():
+    draws = torch.stack([train.training_times(64, 1000, (-0.8, 0.05, 0.25), generator(seed)) for seed in range(300)])
+    far = ((draws < 260) | (draws > 365)).sum(dim=1)  # four deviations of the narrow part and more
+    assert ((far - 16 * 0.895).abs() <= 2).all()  # a quarter of every minibatch, less what falls into the narrow part
+    high = draws[draws > 365].double()
+    assert abs(high.mean() - 682.5) < 10 and high.max() > 990
+
+
 def test_one_cycle_climbs_and_falls_to_zero():
     rates = [learning_rate(step, dataclasses.replace(PLAIN, steps=200)) for step in range(200)]
     assert max(rates) == pytest.approx(PLAIN.lr) and np.argmax(rates) in (19, 20)
@@ -173,7 +181,7 @@ def test_kill_minus_nine_and_start_again(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"optimizer": "sgd"}, {"precision": "int8"}, {"steps": 0}, {"times": (0.5,)},
-                                   {"times": (0.0, -1.0)}])
+                                   {"times": (0.0, -1.0)}, {"times": (0.0, 1.0, 1.0)}, {"times": (0.0, 1.0, 0.2, 0.1)}])
 def test_impossible_recipes_are_refused(wrong):
     with pytest.raises(ValueError, match="^expected"):
         dataclasses.replace(PLAIN, **wrong)

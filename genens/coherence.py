@@ -22,8 +22,10 @@ CHUNK = 64  # samples whose features from Inception are kept as one artifact
 
 
 def within(n_samples: int, **wanted: int) -> None:
-    """Raises ValueError when one of `wanted`, a number of samples to show or use, is more than are drawn."""
+    """Raises ValueError when one of `wanted`, a number of samples to show or use, is none or more than are drawn."""
     for name, number in wanted.items():
+        if number < 1:
+            raise ValueError(f"expected {name} at least 1, got {number}")
         if number > n_samples:
             raise ValueError(f"expected {name} at most n_samples = {n_samples}, got {number}; "
                              f"draw more samples or ask for fewer")

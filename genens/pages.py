@@ -161,11 +161,11 @@ def _table_row(row: Row) -> str:
         ]
         if text
     )
-    here = f'<a href="{row["link"]}">{_text(row["here"])}</a>' if row["here"] else "–"
+    here = f'<a href="{row["link"]}">{_text(row["here"])}</a>' if row["here"] else "not run"
     details = [
         f"n = {row['n']:,}" if row["n"] else "",
         _text(row["run_note"]),
-        "" if row["here"] or row["kind"] == "setting" else _what_to_run(row),
+        "" if row["here"] else _what_to_run(row),
     ]
     here += "".join(f'<span class="ge-small">{text}</span>' for text in details if text)
     rule = f'<span class="ge-small">Reproduced if {_text(row["rule"])}</span>'

@@ -57,6 +57,8 @@ def test_asking_for_more_than_there_is_says_so():
     coherence.within(5, n_sheet=5)
     with pytest.raises(ValueError, match="n_sheet at most n_samples = 5, got 6; draw more samples or ask for fewer"):
         coherence.within(5, n_plane=1, n_sheet=6)
+    with pytest.raises(ValueError, match="^expected n_sheet at least 1, got 0$"):
+        coherence.within(5, n_sheet=0)
 
 
 def test_training_images_are_those_of_the_manifest_or_an_error():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import html
 import json
 import re
 from dataclasses import dataclass
@@ -388,6 +389,16 @@ def test_the_table_shows_every_claim_with_its_values_verdict_and_rule() -> None:
     assert "not written yet" in words, "a claim whose chapter does not exist says so"
     written = pages.table([row | {"written": True} for row in rows]).html
     assert "To run: <code>make book PROFILE=paper</code>" in written, "a claim that was not run says what to run"
+
+
+def test_every_line_that_was_not_run_says_so_and_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "home", lambda: Path(ledger.__file__).parents[1])
+    rows = [ledger._row(claim, None) | {"written": True} for claim in claims.load().values()]
+    assert {row["kind"] for row in rows} >= {"setting"}, "settings too"
+    cells = re.findall(r'data-label="This run">(.*?)</td>', pages.table(rows).html)
+    assert len(cells) == len(rows)
+    for row, cell in zip(sorted(rows, key=lambda row: [r["section"] for r in rows].index(row["section"])), cells, strict=True):
+        assert cell.startswith("not run") and f"To run: <code>{html.escape(row['command'])}</code>" in cell
 
 
 def test_the_summary_counts_each_chapter_in_words_as_well_as_colour() -> None:

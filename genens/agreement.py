@@ -254,7 +254,7 @@ def records(
     """What Section 3.3, Appendix B.3 and Figure 5 claim of every dataset: {claim id: the arguments of `Run.claim`}.
 
     found as from `summary`, of an ensemble of n members trained on `dataset`; what concerns another dataset, or a p-value
-    that so few samples could not reach however far apart the distributions, is NotRun and says what to run.
+    that so few samples could not reach however far apart the distributions, is NotRun; the claim has the command to run.
     """
     result = {}
     for name, (pixels, sizes) in FIGURES.items():
@@ -271,7 +271,8 @@ def records(
                     measured[id] = _p_value(book[id], found[method][f"{statistic}_test"], n_samples)
                 measured[f"f5{panel}-higher-{baseline}-{name}"] = {"value": found[method][f"{statistic}_effect"]}
         there = {id: record for id, record in measured.items() if id in book}
-        result |= there if name == dataset else {id: {"value": _elsewhere(name, book)} for id in there}
+        elsewhere = {"value": NotRun(f"this profile has no {TITLES[name]} ensemble")}
+        result |= there if name == dataset else dict.fromkeys(there, elsewhere)
     return result
 
 
@@ -279,11 +280,5 @@ def _p_value(claim: Claim, test: metrics.MannWhitney, n_samples: int) -> dict:
     least = least_log10_p(test.n_a)
     if least > claim.value:
         return {"value": NotRun(f"{n_samples} samples cannot give a p-value below 10^{least:.0f}, however far apart "
-                                f"the two; here it is 10^{test.log10_p:.1f}. {claim.command} draws enough")}
+                                f"the two; here it is 10^{test.log10_p:.1f}")}
     return {"value": test.log10_p, "n": n_samples}
-
-
-def _elsewhere(name: str, book: Mapping[str, Claim]) -> NotRun:
-    samples, V = (int(book[f"s3.3-{what}-{name}"].value) for what in ("samples", "counterfactuals"))
-    return NotRun(f"this profile has no {TITLES[name]} ensemble; with one in PATH: papermill book/05_jacobian.ipynb "
-                  f"out.ipynb -p weights PATH -p n_samples {samples} -p n_counterfactuals {V}")

@@ -172,7 +172,7 @@ def _table_row(row: Row) -> str:
     ruled = "" if row["kind"] == "setting" else rule
     return (
         f'<tr id="{row["id"]}" class="{_CLASSES[row["verdict"]]}"><td>{_text(row["statement"])}{about}</td>'
-        f'<td data-label="Paper">{_text(row["paper"])}</td><td data-label="This run">{here}</td>'
+        f'<td data-label="Paper"><span>{_text(row["paper"])}</span></td><td data-label="This run">{here}</td>'
         f'<td data-label="Verdict">{_badge(row)}{ruled}</td></tr>'
     )
 

@@ -170,7 +170,11 @@ def test_claims_about_other_datasets_say_what_to_run_and_impossible_p_values_are
     for id, record in few.items():
         assert book[id].chapter == "05_jacobian"
         if not id.endswith("mnist"):
-            assert isinstance(record["value"], NotRun) and "papermill book/05_jacobian.ipynb" in record["value"].reason
+            assert isinstance(record["value"], NotRun) and "ensemble" in record["value"].reason
+            command = book[id].command  # which the scorecard shows: with the paper's numbers, and a training before
+            samples, V = (book[f"s3.3-{what}-{book[id].dataset}"].value for what in ("samples", "counterfactuals"))
+            assert "papermill book/05_jacobian.ipynb" in command and "genens.train" in command
+            assert command.endswith(f"-p n_samples {samples} -p n_counterfactuals {V}")
     ours = {id for id, claim in book.items() if claim.chapter == "05_jacobian"}
     assert ours - few.keys() == {"s2.4-second-order", "s2.4-forward-passes", "b3-pytorch"}  # recorded by name
     elsewhere = agreement.records(book, "cifar10", summary_of(-170.0, 8192), 128, 64, 20)

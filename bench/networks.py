@@ -62,7 +62,7 @@ def held_out(model: UNet, images: torch.Tensor, trainer: Trainer) -> float:
 
 def judge(model: UNet, samples: int = 256) -> dict[str, float]:
     """Digit-feature FID of samples against all of MNIST's test split, and the share the classifier is sure of."""
-    member = Ensemble([model], np.ones((1, 1), bool), (1, 28, 28), precision="bfloat16")
+    member = Ensemble([model], np.ones((1, 1), bool), (1, 28, 28), engine="openvino")
     y = draw(range(samples), 0, [[1.0]], 25, "ancestral", "posterior", member)["y"][:, 0]
     digits = classifier.load()
     real = classifier.features(digits, data.to_unit(data.load("mnist").images))

@@ -105,7 +105,7 @@ def compare(
         true = np.asarray(truth[b] - original[b], dtype=np.float64)
         parts.setdefault("true.size", []).append(np.linalg.norm(true.reshape(V, -1), axis=1))
         for method, there in images(y[one], J[one], mixtures, last[one], singles[one], original[one]).items():
-            # The Jacobian's own image is its origin: in bfloat16 it may differ from `original` in the last digits.
+            # The Jacobian's own image is its origin: it may differ from `original` in the last digits.
             origin = np.clip(y[b], -1, 1) if method in ("jacobian", "of_clamped") else original[b]
             for name, value in agree(true, there[:, 0].numpy() - origin).items():
                 parts.setdefault(f"{method}.{name}", []).append(value)
@@ -179,6 +179,23 @@ def _against(draw: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: n
     changes = linear - np.clip(draw["y"], -1, 1)
     found = [agree(truth[b] - original[b], changes[:, b]) for b in range(len(original))]
     return {name: np.array([one[name].mean() for one in found]) for name in ("pearson", "spearman")}
+
+
+def tangents(
+    differences: Mapping, forward: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: np.ndarray, seed: int
+) -> dict[str, object]:
+    """What it changes to take tangents as differences: both as from `counterfactuals.timed`, of the first samples of truth
+    (B, V, ...) and original (B, ...). {"error": ||J_d - J_f|| / ||J_f||, centred, median over samples with interval; "pearson":
+    by how much the mean correlation with the true counterfactuals changes, with interval; "seconds": the ratio}."""
+    R = len(forward["y"])
+    one, other = (jacobian.centred(draw["jacobian"]).double().flatten(1) for draw in (differences, forward))
+    error = ((one - other).norm(dim=1) / other.norm(dim=1)).numpy()
+    pearson = [_against(draw, truth[:R], original[:R], mixtures)["pearson"] for draw in (differences, forward)]
+    return {
+        "error": metrics.bootstrap(error, median, seed=seed),
+        "pearson": metrics.bootstrap(pearson[0] - pearson[1], seed=seed),
+        "seconds": float(np.mean(differences["seconds"]) / np.mean(forward["seconds"])),
+    }
 
 
 def fewest(rows: Sequence[Mapping], tolerance: float) -> int:

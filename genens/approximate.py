@@ -14,13 +14,13 @@ from torch import Tensor
 
 from genens import codes as coding
 from genens.ensemble import Members
-from genens.sample import BLOCK, Noise, drawing, sample
+from genens.sample import Noise, drawing, sample
 from genens.schedule import Schedule
 
 
 @torch.no_grad()
 def last_step(
-    members: Members, noise: Noise | Tensor, mixtures: np.ndarray, steps: Schedule, block: int = BLOCK
+    members: Members, noise: Noise | Tensor, mixtures: np.ndarray, steps: Schedule
 ) -> Tensor:
     """The image of u_0, but with the mixture v in the final denoising step: (V, B, C, H, W) in [-1, 1].
 
@@ -31,10 +31,8 @@ def last_step(
     if mixtures.ndim != 2 or mixtures.shape[1] != members.n:
         raise ValueError(f"expected mixtures of shape (V, {members.n}), got {mixtures.shape}")
     last = len(steps) - 1
-    x = sample(members, noise, coding.uniform(members.n)[None], steps, block, stop=last, clamp=False)[0]
-    missing = -len(x) % block
-    parts = torch.cat([x, x[:1].expand(missing, -1, -1, -1)]).split(block)
-    F = torch.cat([members(part, steps.t[last]) for part in parts], dim=1)[:, : len(x)]
+    x = sample(members, noise, coding.uniform(members.n)[None], steps, stop=last, clamp=False)[0]
+    F = members(x, steps.t[last])
     eps = torch.einsum("vn,nbchw->vbchw", torch.from_numpy(mixtures).to(F), F)
     y = steps.a[last] * x + steps.b[last] * eps
     if steps.c[last]:
@@ -42,9 +40,9 @@ def last_step(
     return y.clamp(-1, 1)
 
 
-def individual(members: Members, noise: Noise | Tensor, steps: Schedule, block: int = BLOCK) -> Tensor:
+def individual(members: Members, noise: Noise | Tensor, steps: Schedule) -> Tensor:
     """The sample of every member on its own, from the same noise: (n, B, C, H, W) in [-1, 1]."""
-    return sample(members, noise, np.eye(members.n), steps, block)
+    return sample(members, noise, np.eye(members.n), steps)
 
 
 def individual_models(y: Tensor, singles: Tensor, mixtures: np.ndarray) -> Tensor:
@@ -99,7 +97,6 @@ def curvature(
     steps: Schedule,
     directions: np.ndarray,
     reach: float = 0.1,
-    block: int = BLOCK,
 ) -> tuple[Tensor, Tensor]:
     """The first and second derivative of y(u_0 + s d) by s at 0, for every direction d: two (V, B, C, H, W).
 
@@ -119,6 +116,6 @@ def curvature(
         )
     here = coding.uniform(members.n)[None]
     walked = np.concatenate([here, here + reach * directions, here - reach * directions])
-    y = sample(members, noise, walked, steps, block, clamp=False)
+    y = sample(members, noise, walked, steps, clamp=False)
     ahead, behind = y[1:].chunk(2)
     return (ahead - behind) / (2 * reach), (ahead - 2 * y[0] + behind) / reach**2

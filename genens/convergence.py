@@ -19,7 +19,7 @@ from torch import Tensor
 from genens import stats
 from genens.ensemble import Members
 from genens.metrics import euclidean
-from genens.sample import BLOCK, Noise, sample
+from genens.sample import Noise, sample
 from genens.schedule import schedule
 from genens.seeds import generator
 
@@ -56,18 +56,33 @@ def draw(
     sampler: str,
     variance: str,
     members: Members,
-    block: int = BLOCK,
     device: str = "cpu",
 ) -> dict[str, Tensor | np.ndarray]:
-    """What the chapter stores: {"y": (B, n, C, H, W) with y_1 .. y_n in [-1, 1], "order": int64 (B, n)}.
+    """What the chapter stores: {"y": (B, n - 2, C, H, W) with y_2 .. y_{n-1} in [-1, 1], "order": int64 (B, n)}.
 
-    It takes n (n + 1) / 2 passes a step for each sample.
+    The ends, y_1 and y_n, are samples of single members and of the whole ensemble, which are drawn for other purposes too:
+    `grown` adds them. It takes about n^2 / 2 passes a step for each sample. Raises ValueError for fewer than 3 members.
     """
+    if members.n < 3:
+        raise ValueError(f"expected an ensemble of at least 3 members to grow, got {members.n}")
     order = orders(order_seed, indices, members.n)
     noise = Noise(seed, indices, members.shape, steps)
     exogenous = noise if device == "cpu" else noise.tensor().to(device)
-    y = sample(members, exogenous, nested(order), schedule(steps, sampler, variance), block)
+    y = sample(members, exogenous, nested(order, range(2, members.n)), schedule(steps, sampler, variance))
     return {"y": y.transpose(0, 1), "order": order}
+
+
+def grown(alone: np.ndarray, between: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """y_1 .. y_n of every sample, (B, n, C, H, W).
+
+    alone (B, 1 + n, C, H, W): the whole ensemble's sample and each member's, as from `sample.draw`; between (B, n - 2,
+    C, H, W) and order (B, n) as from `draw`. Raises ValueError when they are not of the same samples and members.
+    """
+    B, n = order.shape
+    if alone.shape[:2] != (B, 1 + n) or between.shape[:2] != (B, n - 2):
+        raise ValueError(f"expected {1 + n} and {n - 2} images of each of {B} samples; got {alone.shape[:2]} and "
+                         f"{between.shape[:2]}")
+    return np.concatenate([alone[np.arange(B), 1 + order[:, 0]][:, None], between, alone[:, :1]], axis=1)
 
 
 # ---------------------------------------------------------------- distances

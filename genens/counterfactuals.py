@@ -18,7 +18,7 @@ from torch.func import jvp
 from genens import approximate, jacobian
 from genens import codes as coding
 from genens.ensemble import Ensemble, Members
-from genens.sample import BLOCK, Noise, drawing, sample
+from genens.sample import Noise, drawing, sample
 from genens.schedule import Schedule, schedule
 from genens.seeds import generator
 from genens.unet import UNetConfig, build
@@ -43,17 +43,17 @@ def chosen(N: int, n_counterfactuals: int, seed: int) -> np.ndarray:
 
 def last_step(
     indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str, variance: str,
-    members: Members, block: int = BLOCK,
+    members: Members,
 ) -> dict[str, Tensor]:
     """The baseline `approximate.last_step`, to be stored: {"y": (B, V, C, H, W)}."""
     noise = Noise(seed, indices, members.shape, steps)
-    y = approximate.last_step(members, noise, np.asarray(mixtures), schedule(steps, sampler, variance), block)
+    y = approximate.last_step(members, noise, np.asarray(mixtures), schedule(steps, sampler, variance))
     return {"y": y.transpose(0, 1).contiguous()}
 
 
 def timed(
-    indices: Sequence[int], seed: int, steps: int, sampler: str, variance: str, per_step: int, members: Members,
-    block: int = jacobian.BLOCK,
+    indices: Sequence[int], seed: int, steps: int, sampler: str, variance: str, per_step: int, tangents: str,
+    members: Members,
 ) -> dict[str, object]:
     """`jacobian.draw`, and what it took: also {"seconds": (B,)}, processor seconds a sample, the same for all.
 
@@ -61,14 +61,14 @@ def timed(
     """
     jacobian.prepare()
     began = time.process_time()
-    found = jacobian.draw(indices, seed, steps, sampler, variance, members, per_step, block=block)
+    found = jacobian.draw(indices, seed, steps, sampler, variance, members, per_step, tangents=tangents)
     each = (time.process_time() - began) / len(indices)
     return {**found, "seconds": np.full(len(indices), each)}
 
 
 def walk(
     indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], shares: Sequence[float], reach: float,
-    steps: int, sampler: str, variance: str, members: Members, block: int = BLOCK,
+    steps: int, sampler: str, variance: str, members: Members,
 ) -> dict[str, Tensor]:
     """The way from u_0 to every mixture, before the clamp, and the first two terms of its Taylor series at u_0.
 
@@ -81,12 +81,11 @@ def walk(
     if shares.ndim != 1 or not ((shares >= 0) & (shares <= 1)).all():
         raise ValueError(f"expected shares of the way, between 0 and 1; got {shares.tolist()}")
     taken, noise = schedule(steps, sampler, variance), Noise(seed, indices, members.shape, steps)
-    block = min(block, mixtures.shape[0] * len(shares) * len(noise))  # a larger one would be filled up with copies
     here = coding.uniform(members.n)
     directions = mixtures - here
     on_the_way = (here + shares[:, None] * directions[:, None]).reshape(-1, members.n)
-    walked = sample(members, noise, np.vstack([here, on_the_way]), taken, block, clamp=False)
-    second = approximate.curvature(members, noise, taken, directions, reach, block)[1]
+    walked = sample(members, noise, np.vstack([here, on_the_way]), taken, clamp=False)
+    second = approximate.curvature(members, noise, taken, directions, reach)[1]
     first = torch.stack([dual(members, noise, taken, direction) for direction in directions])
     return {
         "start": walked[0],
@@ -104,7 +103,7 @@ def trajectory(members: Members, noise: Noise | Tensor, steps: Schedule, weights
     draw = drawing(noise, steps)
     x = draw(0)
     for k in range(len(steps)):
-        eps = sum(w * members(x, steps.t[k], [i])[0] for i, w in enumerate(weights))
+        eps = sum(w * members.plain(x, steps.t[k], i) for i, w in enumerate(weights))
         x = steps.a[k] * x + steps.b[k] * eps
         if steps.c[k]:
             x = x + steps.c[k] * draw(k + 1)

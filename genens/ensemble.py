@@ -7,6 +7,7 @@ A trained ensemble is a folder, `weights/<name>/`: one float16 safetensors file 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,10 +18,26 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from genens import codes as coding
-from genens import store
+from genens import engines, store
 from genens.unet import UNet, UNetConfig
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 numbers in hardware (AVX512-BF16 or AMX; on ARM, BF16), and PyTorch uses it."""
+    able = torch.cpu.get_capabilities()
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported() and any(
+        able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16"))
+
+
+def check_precision(precision: str, device: str = "cpu") -> None:
+    """ValueError for an unknown precision, and for bfloat16 on a CPU that would emulate it."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"expected precision as one of {', '.join(PRECISIONS)}; got {precision!r}")
+    if precision == "bfloat16" and device == "cpu" and not has_bfloat16():
+        raise ValueError("expected a CPU with bfloat16 instructions for precision bfloat16; this one emulates them, which "
+                         "was measured to take 16 times as long as float32 (11 times in training): take float32")
 
 
 class Members(Protocol):
@@ -28,20 +45,29 @@ class Members(Protocol):
 
     n: int
     shape: tuple[int, int, int]  # of one image: (C, H, W)
-    digest: str
+    digest: str  # of all that decides what they predict
 
     def __call__(self, x: Tensor, t: int, which: Sequence[int] | None = None) -> Tensor:
-        """The noise predicted in x (B, C, H, W) at time t by the members `which` (all by default): (n, B, C, H, W)."""
+        """The noise predicted in x (B, C, H, W) at time t by the members `which` (all by default): (n, B, C, H, W).
+
+        What is predicted in an image does not depend on the other images.
+        """
+        ...
+
+    def plain(self, x: Tensor, t: int, i: int) -> Tensor:
+        """The same by member i, as a function that torch can differentiate, in no particular blocks: (B, C, H, W)."""
         ...
 
 
 class Ensemble:
-    """Trained members. `precision` is what they compute in (see PRECISIONS); x keeps its own type."""
+    """Trained members. `precision` is what they compute in (see PRECISIONS), `engine` by what (see `engines`); x keeps its
+    own type."""
 
     def __init__(
         self, models: Sequence[UNet], codes: np.ndarray, shape: Sequence[int], digest: str = "",
-        precision: str = "float32", manifest: dict | None = None,
+        precision: str = "float32", manifest: dict | None = None, engine: str = "eager",
     ):
+        engines.check(engine, precision)
         if len(models) != codes.shape[1]:
             raise ValueError(f"expected one model a column of the codes; got {len(models)} and {codes.shape[1]}")
         self.models = [model.eval().requires_grad_(False) for model in models]
@@ -49,15 +75,21 @@ class Ensemble:
             weight.data = weight.to(PRECISIONS[precision])
         self.n, self.shape, self.codes, self.digest = len(models), tuple(shape), codes, digest
         self.manifest = manifest or {}
+        make = engines.Compiled if engine == "openvino" else lambda model, shape: partial(engines.eager, model)
+        self._passes = [make(model, self.shape) for model in self.models]
 
     def __call__(self, x: Tensor, t: int, which: Sequence[int] | None = None) -> Tensor:
         """See `Members`."""
-        times = torch.full((len(x),), int(t), device=x.device)
-        members = range(self.n) if which is None else which
-        return torch.stack([self.models[i](x, times) for i in members])
+        return torch.stack([self._passes[i](x, t) for i in (range(self.n) if which is None else which)])
+
+    def plain(self, x: Tensor, t: int, i: int) -> Tensor:
+        """See `Members`: PyTorch's pass, whatever the engine."""
+        return engines.plain(self.models[i], x, t)
 
     def to(self, device: str | torch.device) -> Ensemble:
-        """The members moved to a device."""
+        """The members moved to a device. Raises ValueError for engine openvino, which is for CPUs."""
+        if torch.device(device).type != "cpu" and any(isinstance(one, engines.Compiled) for one in self._passes):
+            raise ValueError(f"expected device cpu with engine openvino, got {device}: set engine to eager")
         for model in self.models:
             model.to(device)
         return self
@@ -81,12 +113,15 @@ def save(folder: str | Path, states: Sequence[dict[str, Tensor]], codes: np.ndar
     store.write_folder(folder, files, {**manifest, "n": len(states), "codes": coding.digest(codes)})
 
 
-def load(folder: str | Path, precision: str = "float32") -> Ensemble:
-    """The ensemble in a folder written by `save`.
+def load(folder: str | Path, precision: str = "float32", engine: str = "eager", device: str = "cpu") -> Ensemble:
+    """The ensemble in a folder written by `save`; its digest is of the files, the precision and the engine.
 
+    Raises ValueError for a precision or an engine that this machine does not have (nothing else is taken instead).
     Raises FileNotFoundError when a file is missing; ValueError when one is truncated or edited, when the codes are
     not those the members were trained with, or when a weight is not a number.
     """
+    check_precision(precision, device)
+    engines.check(engine, precision)
     folder = Path(folder)
     manifest = store.read_folder(folder)
     codes = from_bytes((folder / "codes.safetensors").read_bytes())["codes"].numpy()
@@ -102,5 +137,6 @@ def load(folder: str | Path, precision: str = "float32") -> Ensemble:
             raise ValueError(f"expected finite weights, got NaN or infinity in {bad[0]} of member {i} in {folder}")
         models.append(UNet(config))
         models[-1].load_state_dict({name: value.float() for name, value in state.items()})
-    digest = store.digest({name: entry["sha256"] for name, entry in manifest["files"].items()})
-    return Ensemble(models, codes, manifest["shape"], digest, precision, manifest)
+    files = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+    digest = store.digest({"files": files, "precision": precision, "engine": engine})
+    return Ensemble(models, codes, manifest["shape"], digest, precision, manifest, engine).to(device)

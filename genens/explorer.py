@@ -26,7 +26,7 @@ from torch import Tensor
 from genens import classifier, data, jacobian, metrics, search, store
 from genens import codes as coding
 from genens.ensemble import Members
-from genens.sample import BLOCK, Noise, sample
+from genens.sample import Noise, sample
 from genens.schedule import schedule
 
 VERSION = 1
@@ -59,7 +59,7 @@ def choose(gram: np.ndarray, codes: np.ndarray, top: int, others: int, seed: int
 
 def regenerate(
     indices: Sequence[int], seed: int, steps: int, sampler: str, variance: str, rows: np.ndarray, codes: np.ndarray,
-    members: Members, block: int = BLOCK,
+    members: Members,
 ) -> dict[str, Tensor]:
     """{"y": (B, K, C, H, W)}: the samples `indices` drawn again without item rows[index, k], for every k.
 
@@ -68,7 +68,7 @@ def regenerate(
     mine = np.asarray(rows)[list(indices)]
     mixtures = coding.ablations(codes[mine.T.ravel()]).reshape(*mine.T.shape, members.n)
     noise = Noise(seed, indices, members.shape, steps)
-    return {"y": sample(members, noise, mixtures, schedule(steps, sampler, variance), block).transpose(0, 1)}
+    return {"y": sample(members, noise, mixtures, schedule(steps, sampler, variance)).transpose(0, 1)}
 
 
 def placebo(gram: np.ndarray, codes: np.ndarray, share: float = 0.95) -> list[list[float]] | None:

@@ -23,7 +23,7 @@ CHUNK = 64  # samples drawn at a time
 
 def measure(
     members: ensemble.Ensemble, inception: Path | None, n_samples: int, steps: int, seed: int, n_boot: int,
-    sampler: str = "ancestral", variance: str = "posterior", precision: str = "bfloat16", layer: str = "fc",
+    sampler: str = "ancestral", variance: str = "posterior", layer: str = "fc",
 ) -> list[fid.Estimate] | NotRun:
     """The FIDs of the ensemble, of each member, and of training images drawn again; NotRun without Inception's weights.
 
@@ -35,8 +35,7 @@ def measure(
     images = data.to_unit(recipe.trained_on(members.manifest).images).numpy()
     mixtures = np.vstack([codes.uniform(members.n), np.eye(members.n)])
     setting = dict(seed=seed, mixtures=mixtures.tolist(), steps=steps, sampler=sampler, variance=variance)
-    inputs = {"ensemble": members.digest, "precision": precision}
-    y = store.chunked("samples", sample.draw, n_samples, CHUNK, setting, inputs, {"members": members})["y"]
+    y = store.chunked("samples", sample.draw, n_samples, CHUNK, setting, {"ensemble": members.digest}, {"members": members})["y"]
     features, reference = coherence.through_inception(y, images, inception, layer)
     return coherence.unpack(coherence.estimates(features, reference, seed, n_boot))
 
@@ -51,12 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n-boot", type=int, default=20)
-    parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--engine", default="openvino")
     given = parser.parse_args(arguments)
     try:
-        members = ensemble.load(ensemble.locate(given.weights, given.profile), given.precision)
-        found = measure(members, given.inception, given.samples, given.steps, given.seed, given.n_boot,
-                        precision=given.precision)
+        members = ensemble.load(ensemble.locate(given.weights, given.profile), given.precision, given.engine)
+        found = measure(members, given.inception, given.samples, given.steps, given.seed, given.n_boot)
         if isinstance(found, NotRun):
             raise ValueError(f"not run: {found.reason}")
     except (ValueError, OSError) as problem:

@@ -6,7 +6,8 @@ A denoising step x' = a x + b sum_i v_i f_i(x) + c z carries the derivative J = 
 
 F the n predictions and D = sum_i v_i df_i/dx the mixture's input Jacobian (paper, Section 2.4 and Appendix
 B.3). D J takes n x n tangent passes a step; taken from k of the members in turn (`per_step=k`), it takes k x
-n.
+n. A tangent pass is one of forward-mode differentiation (`tangents="forward"`, exact, by PyTorch), or the difference
+of two ordinary passes (`tangents="differences"`, which any engine computes).
 
 The image y and its J are those of the last step, before the clamp to [-1, 1]: `linear_counterfactual` clamps
 the prediction instead, which brings it no further from any clamped image. `of_clamped` gives the Jacobian of
@@ -26,11 +27,14 @@ from torch.autograd import forward_ad
 from torch.func import jvp, vmap
 
 from genens import codes as coding
+from genens.engines import filled
 from genens.ensemble import Members
-from genens.sample import Noise, drawing, side_by_side
+from genens.sample import Noise, drawing, predictions, side_by_side
 from genens.schedule import Schedule, schedule
 
-BLOCK = 8  # samples a forward pass, with n tangents each
+BLOCK = 8  # samples at a time, with n tangents each
+TANGENTS = ("forward", "differences")
+STEP = 3e-4  # of the differences: how far they move the image, root mean square over its pixels
 
 
 @functools.cache
@@ -45,9 +49,28 @@ def push(members: Members, x: Tensor, t: int, i: int, tangents: Tensor) -> tuple
     """f_i(x) (B, C, H, W), and its input Jacobian times every one of the tangents (n, B, C, H, W)."""
 
     def along(tangent: Tensor) -> tuple[Tensor, Tensor]:
-        return jvp(lambda image: members(image, t, [i])[0], (x,), (tangent,))
+        return jvp(lambda image: members.plain(image, t, i), (x,), (tangent,))
 
     return vmap(along, out_dims=(None, 0))(tangents)
+
+
+def difference_images(x: Tensor, J: Tensor) -> tuple[Tensor, Tensor]:
+    """The images whose predictions give D J, (n + 2, B, C, H, W), x itself first; and the steps taken, (n + 1, B, 1, 1, 1).
+
+    The columns' mean is one direction of its own and taken off the others: it is most of their length, and no change of
+    mixture sees it. Each direction is scaled to STEP a pixel, so that its error is in proportion to its own length.
+    """
+    mean = J.mean(0, keepdim=True)
+    directions = torch.cat([J - mean, mean])
+    length = directions.square().mean((2, 3, 4), keepdim=True).sqrt()
+    h = STEP / length.clamp(min=torch.finfo(x.dtype).tiny)
+    return torch.cat([x[None], x + h * directions]), h
+
+
+def differences(predicted: Tensor, h: Tensor) -> Tensor:
+    """D J (n, B, C, H, W), from what one member predicts in `difference_images`."""
+    along = (predicted[1:] - predicted[0]) / h
+    return along[:-1] + along[-1:]
 
 
 def turn(step: int, members: Sequence[int], per_step: int, first: int = 0) -> list[int]:
@@ -62,27 +85,30 @@ def jacobian(
     mixture: np.ndarray | None = None,
     per_step: int | None = None,
     first: int = 0,
-    block: int = BLOCK,
+    tangents: str = "forward",
 ) -> tuple[Tensor, Tensor]:
     """y (B, C, H, W), before the clamp, and dy/dv at a mixture (n,), by default u_0: (B, n, C, H, W).
 
     per_step: how many members' input Jacobians stand for the mixture's at each step, going round from member
     `first` and weighted in proportion: n (the default) is exact, 0 leaves the term out. Members without
-    weight are passed over. Samples go `block` at a time, the last block filled up, so that a sample's result
-    does not depend on the others. Members may compute in bfloat16 (`Ensemble`'s precision); x and J stay in
-    the noise's type, and autocast, under which tangents and weights get different types, is not for this.
-    Raises ValueError for a single member, a per_step outside 0..n, and noise or a mixture of another shape.
+    weight are passed over. tangents: "forward", or "differences", which is right to about a thousandth in float32.
+    A sample's result does not depend on the others. Members may compute in bfloat16 (`Ensemble`'s precision); x
+    and J stay in the noise's type, and autocast, under which tangents and weights get different types, is not for this.
+    Raises ValueError for a single member, a per_step outside 0..n, unknown tangents, and noise or a mixture of another
+    shape.
     """
     weights = _weights(members.n, mixture)
     alive = [i for i in range(members.n) if weights[i]]
     per_step = members.n if per_step is None else per_step
     if not 0 <= per_step <= members.n:
         raise ValueError(f"expected per_step in 0..{members.n}, members used a step; got {per_step}")
+    if tangents not in TANGENTS:
+        raise ValueError(f"expected tangents as one of {', '.join(TANGENTS)}; got {tangents!r}")
     turns = [turn(k, alive, min(per_step, len(alive)), first) for k in range(len(steps))]
     drawing(noise, steps)
     prepare()
-    starts = range(0, len(noise), block)
-    parts = [_block(members, noise[b : b + block], steps, weights, turns, block) for b in starts]
+    starts = range(0, len(noise), BLOCK)
+    parts = [_block(members, noise[b : b + BLOCK], steps, weights, turns, tangents) for b in starts]
     y, J = (torch.cat(side) for side in zip(*parts, strict=True))
     return y, J
 
@@ -107,38 +133,39 @@ def _block(
     steps: Schedule,
     weights: list[float],
     turns: list[list[int]],
-    block: int,
+    tangents: str,
 ) -> tuple[Tensor, Tensor]:
-    """`jacobian` of at most `block` samples."""
-    draw = drawing(noise, steps)
-
-    def filled(step: int) -> Tensor:
-        drawn = draw(step)
-        return torch.cat([drawn, drawn[:1].expand(block - len(drawn), -1, -1, -1)])
-
-    x = filled(0)
+    """`jacobian` of at most BLOCK samples. In forward mode there are always BLOCK: one shape, so that a sample's result
+    does not depend on how many there are."""
+    draw, size = drawing(noise, steps), BLOCK if tangents == "forward" else 1
+    x = filled(draw(0), size)
     J = x.new_zeros(members.n, *x.shape)
     for k in range(len(steps)):
         using = turns[k] if k else []  # J is 0 before the first step
-        F, DJ = _predictions(members, x, steps.t[k], J, weights, using)
+        F, DJ = _predictions(members, x, steps.t[k], J, weights, using, tangents)
         J = steps.a[k] * J + steps.b[k] * (F + DJ)
         x = steps.a[k] * x + steps.b[k] * sum(w * f for w, f in zip(weights, F, strict=True))
         if steps.c[k]:
-            x += steps.c[k] * filled(k + 1)
+            x += steps.c[k] * filled(draw(k + 1), size)
     return x[: len(noise)], J.transpose(0, 1)[: len(noise)]
 
 
 def _predictions(
-    members: Members, x: Tensor, t: int, J: Tensor, weights: list[float], using: list[int]
+    members: Members, x: Tensor, t: int, J: Tensor, weights: list[float], using: list[int], tangents: str
 ) -> tuple[Tensor, Tensor]:
     """F, every member's prediction, and D J with D from the members `using`: both (n, B, C, H, W)."""
     F, DJ, share = torch.zeros_like(J), torch.zeros_like(J), sum(weights[i] for i in using)
-    others = [i for i in range(members.n) if i not in using]
+    differs, h = difference_images(x, J) if using and tangents == "differences" else (x[None], None)
+    asked = {i: differs if i in using else x[None] for i in range(members.n) if i not in using or h is not None}
     with side_by_side(x.device) as run:
-        for i, predicted in zip(others, run(lambda i: members(x, t, [i])[0], others), strict=True):
-            F[i] = predicted
-    for i in using:  # one after the other, on all cores: torch counts its forward-mode levels for all threads at once
-        F[i], moved = push(members, x, t, i, J)
+        seen = predictions(members, {i: images.flatten(0, 1) for i, images in asked.items()}, t, run)
+    for i, predicted in seen.items():
+        F[i] = predicted[: len(x)]
+    for i in using:
+        if h is None:  # one after the other, on all cores: torch counts its forward-mode levels for all threads at once
+            F[i], moved = push(members, x, t, i, J)
+        else:
+            moved = differences(seen[i].unflatten(0, differs.shape[:2]), h)
         DJ += weights[i] / share * moved
     return F, DJ
 
@@ -196,12 +223,12 @@ def draw(
     members: Members,
     per_step: int | None = None,
     first: int = 0,
-    block: int = BLOCK,
+    tangents: str = "forward",
     device: str = "cpu",
 ) -> dict[str, Tensor]:
     """What is stored, at u_0, float32: {"y": (B, C, H, W) before the clamp, "jacobian": (B, n, C, H, W)}."""
     taken = schedule(steps, sampler, variance)
     noise = Noise(seed, indices, members.shape, steps)
     exogenous = noise if device == "cpu" else noise.tensor().to(device)
-    y, J = jacobian(members, exogenous, taken, None, per_step, first, block)
+    y, J = jacobian(members, exogenous, taken, None, per_step, first, tangents)
     return {"y": y, "jacobian": J.contiguous()}

@@ -54,6 +54,10 @@ class _Closed(ABC):
         bar = self._bars[int(t)]
         return ((x.double() - bar**0.5 * self.denoised(x, t, which)) / (1 - bar) ** 0.5).to(x.dtype)
 
+    def plain(self, x: Tensor, t: int, i: int) -> Tensor:
+        """See `ensemble.Members`."""
+        return self(x, t, [i])[0]
+
     @abstractmethod
     def _mean(self, x: Tensor, t: int, i: int) -> Tensor:
         """The image member i predicts, float64 (B, D)."""

@@ -8,7 +8,7 @@ The same noise under the ablated mixture u_-x is the counterfactual sample in wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from genens.ensemble import Members
 from genens.schedule import Schedule, schedule
 from genens.seeds import generator
 
-BLOCK = 64  # images a forward pass: enough for the cores, few enough for their caches
+PART = 32  # images that a core takes at a time
 
 
 @dataclass(frozen=True)
@@ -71,34 +71,34 @@ def side_by_side(device: torch.device) -> Iterator[Callable[..., Iterable]]:
         torch.set_num_threads(threads)
 
 
-def mixed(
-    members: Members, x: Tensor, t: int, mixture: Tensor, block: int = BLOCK, run: Callable[..., Iterable] = map
-) -> Tensor:
+def predictions(
+    members: Members, images: Mapping[int, Tensor], t: int, run: Callable[..., Iterable] = map
+) -> dict[int, Tensor]:
+    """What member i predicts in images[i] (B_i, C, H, W), for all those asked; `run` as from `side_by_side`."""
+    parts = [(i, part) for i, x in images.items() for part in x.split(PART)]
+    found: dict[int, list[Tensor]] = {i: [] for i in images}
+    for (i, _), result in zip(parts, run(lambda job: members(job[1], t, [job[0]])[0], parts), strict=True):
+        found[i].append(result)
+    return {i: torch.cat(results) for i, results in found.items()}
+
+
+def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, run: Callable[..., Iterable] = map) -> Tensor:
     """The noise every mixture predicts: x (V, B, C, H, W), its own images, or (1, B, C, H, W), the same for all; mixture
     (V, B, n); result (V, B, C, H, W).
 
     (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which
-    it gives weight. Forward passes have `block` images, the last one filled up with copies of its first: one
-    shape for all, so that an image's result is the same whatever else is computed with it.
+    it gives weight.
     """
     weighed = [mixture[..., i] != 0 for i in range(members.n)]
     shared = len(x) == 1
-    asked = [rows.any(0, keepdim=True) if shared else rows for rows in weighed]
-    parts = []
-    for i in range(members.n):
-        images = x[asked[i]]
-        filled = torch.cat([images, images[:1].expand(-len(images) % block, -1, -1, -1)])
-        parts += [(i, part) for part in filled.split(block) if len(part)]
-    predicted: list[list[Tensor]] = [[] for _ in range(members.n)]
-    for (i, _), result in zip(parts, run(lambda job: members(job[1], t, [job[0]])[0], parts), strict=True):
-        predicted[i].append(result)
+    asked = {i: rows.any(0, keepdim=True) if shared else rows for i, rows in enumerate(weighed) if rows.any()}
+    predicted = predictions(members, {i: x[rows] for i, rows in asked.items()}, t, run)
     total = x.new_zeros(*mixture.shape[:2], *x.shape[2:])
-    for i, rows in enumerate(weighed):
-        if predicted[i]:
-            f = torch.cat(predicted[i])[: asked[i].sum()]
-            if shared:  # from the images that were looked at to the mixtures that look
-                f = torch.zeros_like(x).masked_scatter_(asked[i].view(*asked[i].shape, 1, 1, 1), f).expand_as(total)[rows]
-            total[rows] += mixture[..., i][rows].to(x.dtype).view(-1, 1, 1, 1) * f
+    for i, f in predicted.items():
+        rows = weighed[i]
+        if shared:  # from the images that were looked at to the mixtures that look
+            f = torch.zeros_like(x).masked_scatter_(asked[i].view(*asked[i].shape, 1, 1, 1), f).expand_as(total)[rows]
+        total[rows] += mixture[..., i][rows].to(x.dtype).view(-1, 1, 1, 1) * f
     return total
 
 
@@ -125,7 +125,7 @@ def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
 @torch.no_grad()
 def sample(
     members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule,
-    block: int = BLOCK, stop: int | None = None, clamp: bool = True,
+    stop: int | None = None, clamp: bool = True,
 ) -> Tensor:
     """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Ho et al., Alg. 2).
 
@@ -142,7 +142,7 @@ def sample(
     with side_by_side(x.device) as run:
         for k in range(len(steps) if stop is None else stop):
             seen = x if k else x[:1]  # all mixtures start from the same images, which are looked at once
-            x = steps.a[k] * x + steps.b[k] * mixed(members, seen, steps.t[k], mixture, block, run)
+            x = steps.a[k] * x + steps.b[k] * mixed(members, seen, steps.t[k], mixture, run)
             if steps.c[k]:
                 x += steps.c[k] * draw(k + 1)
     return x.clamp(-1, 1) if clamp else x
@@ -150,10 +150,10 @@ def sample(
 
 def draw(
     indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str,
-    variance: str, members: Members, block: int = BLOCK, device: str = "cpu",
+    variance: str, members: Members, device: str = "cpu",
 ) -> dict[str, Tensor]:
     """What the chapters store: {"y": (B, V, C, H, W)}, the samples `indices` under every mixture, float32."""
     taken = schedule(steps, sampler, variance)
     noise = Noise(seed, indices, members.shape, steps)
     exogenous = noise if device == "cpu" else noise.tensor().to(device)
-    return {"y": sample(members, exogenous, np.asarray(mixtures), taken, block).transpose(0, 1)}
+    return {"y": sample(members, exogenous, np.asarray(mixtures), taken).transpose(0, 1)}

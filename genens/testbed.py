@@ -80,7 +80,7 @@ def bias_and_spread(
 
 
 def influence(
-    indices: Sequence[int], N: int, n: int, h: int, steps: int, seed: int, images: Tensor, block: int = 64
+    indices: Sequence[int], N: int, n: int, h: int, steps: int, seed: int, images: Tensor
 ) -> dict[str, Tensor]:
     """For the samples `indices`: how far ablating each of N images moves the sample of the encoded ensemble, and how far
     leaving it out moves the sample of the optimal denoiser of them all; Euclidean distances, both (B, N).
@@ -93,10 +93,10 @@ def influence(
     taken, members = schedule(steps, "ddim"), optimal.Members(images[:N], coding.constant_weight(N, n, h, seed))
     noise = Noise(seed, indices, members.shape, steps)
     mixtures = np.concatenate([coding.uniform(n)[None], coding.ablations(members.codes)])
-    y = sample(members, noise, mixtures, taken, block)
+    y = sample(members, noise, mixtures, taken)
     alone = left_out(optimal.LeaveOneOut(images[:N]), noise, taken)
     distances = [(found[1:] - found[:1]).flatten(2).norm(dim=2).T for found in (y, alone)]
-    _, J = jacobian.jacobian(members, noise.tensor().double(), taken, block=len(indices))
+    _, J = jacobian.jacobian(members, noise.tensor().double(), taken)
     found = torch.from_numpy(search.influence(jacobian.gram(J), members.codes))
     return {"ablation": distances[0], "search": found, "left_out": distances[1], "y": y[0], "y_all": alone[0]}
 
@@ -113,7 +113,7 @@ def left_out(denoiser: optimal.LeaveOneOut, noise: Noise, taken: Schedule, floor
         x = taken.a[k] * x + taken.b[k] * denoiser(x, taken.t[k], [0])[0]
     seen = [0, *(weight > floor).nonzero().flatten().add(1).tolist()]
     rows = np.eye(denoiser.n)[seen]
-    y = sample(denoiser, noise, rows, taken, block=len(noise))
+    y = sample(denoiser, noise, rows, taken)
     return y[:1].repeat(denoiser.n, 1, 1, 1, 1).index_copy(0, torch.tensor(seen), y)
 
 

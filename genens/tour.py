@@ -32,7 +32,7 @@ def follow(
     noise = Noise(seed, [index], members.shape, steps)
 
     def image(mixtures: np.ndarray, stop: int | None = None) -> Tensor:
-        return sample(members, noise, mixtures, taken, block=len(mixtures), stop=stop, clamp=False)[:, 0]
+        return sample(members, noise, mixtures, taken, stop=stop, clamp=False)[:, 0]
 
     stops = np.linspace(0, steps, FRAMES).round().astype(int)
     film = torch.stack([image(np.stack([whole, v]), int(stop)) for stop in stops], dim=1)

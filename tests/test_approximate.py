@@ -19,7 +19,7 @@ MIXTURES = coding.ablations(CODES)
 def test_the_last_step_baseline_drops_the_ablated_members_in_the_last_step_alone():
     members = Posterior()
     noise = exogenous(members, 3)
-    found = approximate.last_step(members, noise, MIXTURES, STEPS, block=2)
+    found = approximate.last_step(members, noise, MIXTURES, STEPS)
     for v, weights in enumerate(MIXTURES):
         x = noise[:, 0]
         for k in range(5):
@@ -80,7 +80,7 @@ def test_curvature_is_the_second_derivative_along_every_direction():
     members = Posterior()
     directions = np.stack([np.eye(4)[0] - 1 / 4, (np.eye(4)[1] - np.eye(4)[2]) / 4])
     noise, (zero, one) = exogenous(members, 3), torch.tensor([0.0, 1.0], dtype=torch.float64)
-    found = approximate.curvature(members, noise, STEPS, directions, reach=1e-3, block=2)
+    found = approximate.curvature(members, noise, STEPS, directions, reach=1e-3)
     prepare()
     for v, d in enumerate(torch.from_numpy(directions)):
 

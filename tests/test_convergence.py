@@ -10,7 +10,7 @@ from test_jacobian import STEPS, Posterior, exogenous
 from genens import codes as coding
 from genens import convergence, stats
 from genens.jacobian import gram, jacobian
-from genens.sample import Noise, sample
+from genens.sample import Noise, draw, sample
 from genens.schedule import schedule
 
 
@@ -44,16 +44,19 @@ def test_nested_mixtures_add_a_member_at_a_time():
 
 def test_what_is_stored_is_each_samples_own_growing_ensemble():
     members = Posterior()
-    found = convergence.draw(range(3), 5, 9, 5, "ancestral", "posterior", members, block=4)
-    y, order = found["y"], found["order"]
+    found = convergence.draw(range(3), 5, 9, 5, "ancestral", "posterior", members)
+    ends = np.vstack([coding.uniform(4), np.eye(4)]).tolist()
+    alone = draw(range(3), 5, ends, 5, "ancestral", "posterior", members)["y"].numpy()
+    order = found["order"]
+    y = torch.from_numpy(convergence.grown(alone, found["y"].numpy(), order))
     assert y.shape == (3, 4, 1, 2, 2)
     for b in range(3):
         for k in range(1, 5):
             weights = np.isin(np.arange(4), order[b, :k]) / k
-            alone = sample(members, Noise(5, [b], members.shape, 5), weights[None], schedule(5), block=4)
+            alone = sample(members, Noise(5, [b], members.shape, 5), weights[None], schedule(5))
             assert torch.equal(alone[0, 0], y[b, k - 1])
     whole = sample(
-        members, Noise(5, range(3), members.shape, 5), coding.uniform(4)[None], schedule(5), block=4
+        members, Noise(5, range(3), members.shape, 5), coding.uniform(4)[None], schedule(5)
     )
     assert torch.equal(y[:, -1], whole[0])  # all members in any order are the ensemble, to the last bit
 

@@ -70,8 +70,8 @@ def test_what_is_stored_is_the_baseline_and_the_jacobian_and_the_time_it_took():
     stored = counterfactuals.last_step(range(3), mixtures=MIXTURES.tolist(), members=members, **DRAWN)["y"]
     noise = Noise(5, range(3), members.shape, 5)
     torch.testing.assert_close(stored.transpose(0, 1), approximate.last_step(members, noise, MIXTURES, STEPS))
-    timed = counterfactuals.timed(range(3), per_step=2, members=members, **DRAWN)
-    direct = jacobian.draw(range(3), per_step=2, members=members, **DRAWN)
+    timed = counterfactuals.timed(range(3), per_step=2, tangents="forward", members=members, **DRAWN)
+    direct = jacobian.draw(range(3), per_step=2, tangents="forward", members=members, **DRAWN)
     assert all(torch.equal(timed[name], direct[name]) for name in direct)
     assert timed["seconds"].shape == (3,) and (timed["seconds"] > 0).all()
 

@@ -86,11 +86,11 @@ def test_regenerated_images_are_those_drawn_one_by_one():
     models = [build(UNetConfig(width=8, multipliers=(1,), attention=(), blocks=1, skip=True), i) for i in range(3)]
     members = Ensemble(models, codes, (1, 8, 8))
     rows = np.array([[0, 1], [2, 0], [1, 2]])
-    found = explorer.regenerate(range(1, 3), 5, 4, "ancestral", "posterior", rows, codes, members, block=2)["y"]
+    found = explorer.regenerate(range(1, 3), 5, 4, "ancestral", "posterior", rows, codes, members)["y"]
     for b, index in enumerate((1, 2)):
         noise = Noise(5, [index], members.shape, 4)
         for k in range(2):
-            alone = sample(members, noise, coding.ablated(codes, rows[index, k])[None], schedule(4), block=1)[0, 0]
+            alone = sample(members, noise, coding.ablated(codes, rows[index, k])[None], schedule(4))[0, 0]
             torch.testing.assert_close(found[b, k], alone, atol=1e-5, rtol=0)
 
 

@@ -43,6 +43,9 @@ class Posterior:
             found.append((x - bar**0.5 * mean) / (1 - bar) ** 0.5)
         return torch.stack(found)
 
+    def plain(self, x, t, i):
+        return self(x, t, [i])[0]
+
 
 def ensemble(precision="float64", side=8, attention=()):
     models = []
@@ -127,7 +130,7 @@ def test_members_without_weight_lend_no_input_jacobian():
     pushed, push = [], jac.push
     try:
         jac.push = lambda members, x, t, i, J: pushed.append(i) or push(members, x, t, i, J)
-        jac.jacobian(members, Noise(0, [0], members.shape, 5), STEPS, TILTED, block=1)
+        jac.jacobian(members, Noise(0, [0], members.shape, 5), STEPS, TILTED)
     finally:
         jac.push = push
     assert sorted(set(pushed)) == [0, 2] and len(pushed) == 2 * 4  # none in the first step, where J is 0
@@ -136,7 +139,7 @@ def test_members_without_weight_lend_no_input_jacobian():
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision):
     members = ensemble(precision)
-    arguments = dict(seed=3, steps=3, sampler="ancestral", variance="beta", members=members, block=4)
+    arguments = dict(seed=3, steps=3, sampler="ancestral", variance="beta", members=members)
     together = jac.draw(range(6), **arguments)
     alone = jac.draw([5], **arguments)
     assert together["jacobian"].shape == (6, 3, 1, 8, 8) and together["jacobian"].dtype == torch.float32
@@ -147,7 +150,7 @@ def test_jacobians_are_stored_in_chunks_and_read_back(tmp_path, monkeypatch):
     monkeypatch.setenv("GENENS_STORE", str(tmp_path))
     members = ensemble("float32")
     params = dict(seed=3, steps=3, sampler="ddim", variance="beta", per_step=1)
-    uncounted = dict(members=members, block=2)
+    uncounted = dict(members=members)
     stored = store.chunked("jacobian", jac.draw, 3, 2, params, {"members": "of this test"}, uncounted, progress=False)
     direct = jac.draw(range(3), **params, **uncounted)
     for name in ("y", "jacobian"):
@@ -162,7 +165,7 @@ def test_several_cores_give_the_same_jacobian_and_stay_as_many():
     try:
         for cores in (1, 3):
             torch.set_num_threads(cores)
-            found.append(jac.jacobian(members, noise, STEPS, per_step=2, block=2))
+            found.append(jac.jacobian(members, noise, STEPS, per_step=2))
             assert torch.get_num_threads() == cores
     finally:
         torch.set_num_threads(threads)

@@ -127,7 +127,7 @@ def test_left_out_samples_are_those_of_generating_every_counterfactual():
     images, steps = some_images(30, (1, 6, 6)), schedule.schedule(8, "ddim")
     denoiser = optimal.LeaveOneOut(images)
     noise = sample.Noise(3, range(3), denoiser.shape, len(steps))
-    every = sample.sample(denoiser, noise, np.eye(31), steps, block=3)
+    every = sample.sample(denoiser, noise, np.eye(31), steps)
     assert torch.allclose(testbed.left_out(denoiser, noise, steps), every, atol=1e-5)
 
 

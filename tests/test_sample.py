@@ -36,7 +36,7 @@ def algorithm_2(members, noise, weights, S):
 def test_mixtures_equal_algorithm_2_in_float64():
     members = ensemble("float64")
     noise = Noise(5, range(3), members.shape, 6).tensor().double()
-    y = sample(members, noise, MIXTURES, schedule(6), block=2)
+    y = sample(members, noise, MIXTURES, schedule(6))
     for row, weights in zip(y, MIXTURES, strict=True):
         torch.testing.assert_close(row, algorithm_2(members, noise, weights, 6), rtol=1e-10, atol=1e-10)
 
@@ -54,7 +54,7 @@ def test_noise_is_a_function_of_seed_and_index():
 def test_a_sample_does_not_depend_on_what_it_is_computed_with(precision):
     members = ensemble(precision)
     arguments = dict(seed=3, mixtures=MIXTURES.tolist(), steps=4, sampler="ancestral", variance="beta",
-                     members=members, block=16)
+                     members=members)
     together = draw(range(12), **arguments)["y"]
     shuffled = draw([11, 4, 0], **arguments)["y"]
     alone = draw([4], **arguments | dict(mixtures=MIXTURES[1:2].tolist()))["y"]
@@ -72,7 +72,7 @@ def test_members_without_weight_are_not_evaluated():
             return super().__call__(x, t, which)
 
     watched = Watched(members.models, CODES, members.shape)
-    sample(watched, Noise(0, [0], watched.shape, 2), MIXTURES[1:2], schedule(2), block=1)
+    sample(watched, Noise(0, [0], watched.shape, 2), MIXTURES[1:2], schedule(2))
     assert set(seen) == {1, 2}
 
 
@@ -103,7 +103,7 @@ OWN = ORDERS / ORDERS.sum(-1, keepdims=True)  # (2, 3, 3): two mixtures of its o
 def test_each_sample_may_have_mixtures_of_its_own():
     members = ensemble("float64")
     noise = Noise(5, range(3), members.shape, 4).tensor().double()
-    y = sample(members, noise, OWN, schedule(4), block=2)
+    y = sample(members, noise, OWN, schedule(4))
     assert y.shape == (2, 3, 1, 28, 28)
     for v in range(2):
         for b in range(3):
@@ -116,15 +116,15 @@ def test_own_mixtures_change_no_bit_of_a_sample_and_evaluate_no_member_without_w
 
     class Watched(Ensemble):
         def __call__(self, x, t, which=None):
-            seen.append((which[0], len(x)))
+            seen.append(len(x))
             return super().__call__(x, t, which)
 
     watched = Watched(members.models, CODES, members.shape)
-    y = sample(watched, Noise(3, range(3), watched.shape, 2), OWN, schedule(2), block=1)
-    # A pass for every weight that is not 0; but the mixtures start from the same images, which a member sees once.
-    assert len(seen) == (ORDERS > 0).any(axis=0).sum() + (ORDERS > 0).sum()
+    y = sample(watched, Noise(3, range(3), watched.shape, 2), OWN, schedule(2))
+    # An image for every weight that is not 0; but the mixtures start from the same images, which a member sees once.
+    assert sum(seen) == (ORDERS > 0).any(axis=0).sum() + (ORDERS > 0).sum()
     for b in range(3):
-        alone = sample(members, Noise(3, [b], members.shape, 2), OWN[:, b], schedule(2), block=1)
+        alone = sample(members, Noise(3, [b], members.shape, 2), OWN[:, b], schedule(2))
         assert torch.equal(alone[:, 0], y[:, b])
 
 

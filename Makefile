@@ -13,7 +13,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 export MALLOC_TOP_PAD_ := 67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf train test bench bench-book bench-explorer headline clean distclean profile
+.PHONY: help install book pdf train test trained bench bench-book bench-explorer headline clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
@@ -25,7 +25,8 @@ help:
 	@echo 'make bench-explorer                      time the explorer of the book last built, in Chromium'
 	@echo 'make headline                            write the last run into the README'
 	@echo 'make install                             only make the virtual environment in $(VENV)'
-	@echo 'make clean                               remove _build (shipped weights stay)'
+	@echo 'make trained                             list what was trained on this machine; NAME=... deletes one'
+	@echo 'make clean                               remove _build (weights, shipped or trained here, stay)'
 	@echo 'make distclean                           remove $(VENV) as well'
 
 # A wrong profile is refused before anything is installed.
@@ -54,7 +55,10 @@ train: profile $(READY)
 	$(BIN)/python -m genens.train --profile $(PROFILE)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+trained: $(READY)
+	@$(BIN)/python -m genens.train $(if $(NAME),--delete $(NAME),--list)
 
 bench: $(READY)
 	$(BIN)/python -m bench

@@ -9,6 +9,9 @@ What lands where, below --out (_build unless told otherwise):
     html/index.html       the book; a build that fails leaves the previous one as it was
     store/                the artifacts that the chapters compute (unless GENENS_STORE names another place)
 
+Ensembles that are trained on the way lie in `trained/` beside _build, which `make clean` leaves alone (or in --out's own
+`trained/`, or where GENENS_TRAINED says).
+
 A chapter runs again when its notebook, its parameters, a module of genens, a weights manifest, the claims or
 a library has changed; what it computes is kept in the store, so running it again is cheap.
 """
@@ -20,6 +23,7 @@ import ast
 import functools
 import hashlib
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -27,6 +31,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,6 +43,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 SCORECARD = "scorecard"
+DEFAULT = "laptop"
 FROM_SCRATCH = "smoke"  # the laptop's weights come with the clone, the paper's take days: a chapter says if they lack
 LIBRARIES = ("matplotlib", "numpy", "scipy", "torch", "torchvision")
 RENDERERS = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme", "sphinx-proof", "sphinxcontrib-bibtex")
@@ -135,7 +141,7 @@ def files_below(folder: Path) -> list[Path]:
 
 def code_digest(profile: str) -> str:
     """Changes with anything but the notebook and its parameters that a chapter's output can depend on."""
-    trained = Path(os.environ["GENENS_STORE"]) / "weights" / profile
+    trained = Path(os.environ["GENENS_TRAINED"]) / profile
     manifests = (ROOT / "weights").glob("*/manifest.json")
     here = digest_of([*files_below(ROOT / "genens"), *BOOK.glob("claims.yml"), *manifests], ROOT)
     there = digest_of(trained.glob("*/manifest.json"), trained)
@@ -226,28 +232,104 @@ def tidy(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
+def timed(notebook: Path, copy: Path, given: dict[str, Any]) -> float:
+    """Runs one chapter and returns its seconds; until its stamp is written it does not count as up to date."""
+    say(f"{notebook.stem:<24} running")
+    copy.with_suffix(".json").unlink(missing_ok=True)
+    start = time.perf_counter()
+    execute(notebook, copy, given)
+    return time.perf_counter() - start
+
+
 def execute_chapters(profile: str, folder: Path) -> None:
     """Brings <folder>/executed up to date, chapter by chapter in reading order; prints the time each took."""
     settings, code = load_profile(profile), code_digest(profile)
     notebooks = [path for path in map(source_of, toc_pages()) if path.suffix == ".ipynb"]
     # All parameters are checked before the first chapter runs.
-    chapters = [(path, parameters_of(path, profile, settings)) for path in notebooks]
+    given = {path: parameters_of(path, profile, settings) for path in notebooks}
+    copies = {path: folder / "executed" / path.name for path in notebooks}
     (folder / "executed").mkdir(parents=True, exist_ok=True)
-    for notebook, given in chapters:
-        copy = folder / "executed" / notebook.name
-        key = chapter_key(notebook, given, code, profile)
-        if up_to_date(copy, key, profile):
-            say(f"{notebook.stem:<24} up to date")
-            continue
-        say(f"{notebook.stem:<24} running")
-        start = time.perf_counter()
-        copy.with_suffix(".json").unlink(missing_ok=True)
-        execute(notebook, copy, given)
-        seconds = time.perf_counter() - start
-        records = [path.name for path in ledger_folder(profile).glob(f"{notebook.stem}.json")]
-        stamp = {"key": key, "records": records, "seconds": round(seconds, 1)}
-        copy.with_suffix(".json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-        say(f"{notebook.stem:<24} executed in {seconds:.1f} s")
+    # The scorecard comes last: it reads what the others record.
+    others = [path for path in notebooks if path.stem != SCORECARD]
+    stale = [path for path in others if not up_to_date(copies[path], chapter_key(path, given[path], code, profile), profile)]
+    for path in others:
+        if path not in stale:
+            say(f"{path.stem:<24} up to date")
+    if stale:
+        say_machine(profile, [path.stem for path in stale])
+    before, began = artifacts(), time.perf_counter()
+
+    def note(path: Path, seconds: float) -> None:
+        records = [record.name for record in ledger_folder(profile).glob(f"{path.stem}.json")]
+        stamp = {"key": chapter_key(path, given[path], code, profile), "records": records, "seconds": round(seconds, 1)}
+        copies[path].with_suffix(".json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+        say(f"{path.stem:<24} executed in {seconds:.1f} s")
+        spent[path.stem] = seconds
+
+    spent: dict[str, float] = {}
+    if profile == FROM_SCRATCH and stale:  # its chapters are mostly the start of a kernel and figures, one core's work each
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork")) as pool:
+            jobs = {path: pool.submit(timed, path, copies[path], given[path]) for path in stale}
+            for path, job in jobs.items():
+                try:
+                    note(path, job.result())
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)
+                    raise
+    else:
+        for path in stale:
+            note(path, timed(path, copies[path], given[path]))
+    for path in (path for path in notebooks if path.stem == SCORECARD):
+        if up_to_date(copies[path], chapter_key(path, given[path], code, profile), profile):
+            say(f"{path.stem:<24} up to date")
+        else:
+            note(path, timed(path, copies[path], given[path]))
+    if stale:
+        say_spent(spent, before, time.perf_counter() - began)
+
+
+# ---------------------------------------------------------------- what it takes
+
+
+# Kinds of artifacts whose computation is forward passes, or passes and tangents; the others read what these drew.
+SAMPLING = ("samples", "nested", "counterfactuals", "short-list", "last-step", "path", "method-tour")
+TANGENTS = ("jacobian", "jacobian-timed")
+BENCHMARK = ROOT / "bench" / "book.json"  # seconds of every chapter of the laptop book, as `make bench-book` measured them
+
+
+def artifacts() -> set[Path]:
+    """The results in the store."""
+    return set(Path(os.environ["GENENS_STORE"]).glob("*/meta.json"))
+
+
+def say_machine(profile: str, chapters: list[str]) -> None:
+    """Says what machine was found and, for the laptop book, how long these chapters may take on it."""
+    done = subprocess.run([sys.executable, "-m", "genens.machine"], cwd=ROOT, capture_output=True, text=True, check=False)
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:  # no machine to run chapters on; they will say why
+        return
+    say(f"{'machine':<24} {found['cores']} cores, {found['instructions']}; engine {found['engine']}, float32: "
+        f"{found['pass_ms']:.0f} ms for 64 digits")
+    if profile == DEFAULT and BENCHMARK.is_file():
+        known = json.loads(BENCHMARK.read_text(encoding="utf-8"))
+        there = sum(seconds for chapter, seconds in known["chapters"].items() if chapter in chapters)
+        minutes = there * found["pass_ms"] / known["pass_ms"] / 60
+        say(f"{'expected':<24} about {minutes:.0f} minutes, as busy as it is now")
+
+
+def say_spent(chapters: dict[str, float], before: set[Path], total: float) -> None:
+    """Says where the time went: by chapter, and by kind as the new artifacts tell."""
+    kinds = dict.fromkeys(("sampling", "tangents", "reading"), 0.0)
+    for meta in artifacts() - before:
+        found = json.loads(meta.read_text(encoding="utf-8"))
+        name = "sampling" if found["kind"] in SAMPLING else "tangents" if found["kind"] in TANGENTS else "reading"
+        kinds[name] += found["seconds"]
+    kinds["starting, drawing"] = max(0.0, sum(chapters.values()) - sum(kinds.values()))
+    say(f"{'chapters':<24} " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in chapters.items()))
+    say(f"{'kinds':<24} " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in kinds.items())
+        + f"; {total:.0f} s by the clock")
 
 
 # ---------------------------------------------------------------- rendering
@@ -319,7 +401,10 @@ def publish(html: Path, profile: str, out: Path) -> Path:
 def build(profile: str, out: Path) -> Path:
     """Executes, renders and publishes the book under a profile; returns the path of its index.html."""
     load_profile(profile)
-    os.environ["GENENS_STORE"] = str(Path(os.environ.get("GENENS_STORE") or out / "store").resolve())
+    given = os.environ.get("GENENS_STORE")
+    beside = given or (ROOT if out == ROOT / "_build" else out)
+    os.environ["GENENS_TRAINED"] = str(Path(os.environ.get("GENENS_TRAINED") or Path(beside, "trained")).resolve())
+    os.environ["GENENS_STORE"] = str(Path(given or out / "store").resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's notice in every kernel's log
     folder = out / profile
     if profile == FROM_SCRATCH:
@@ -331,7 +416,7 @@ def build(profile: str, out: Path) -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser("book/build.py", description="Execute the chapters and render the book.")
-    parser.add_argument("--profile", default="laptop", help=f"{', '.join(profiles())} (default: laptop)")
+    parser.add_argument("--profile", default=DEFAULT, help=f"{', '.join(profiles())} (default: laptop)")
     parser.add_argument("--out", type=Path, default=ROOT / "_build", help="folder for everything built")
     options = parser.parse_args(arguments)
     start = time.perf_counter()

@@ -46,6 +46,8 @@ def check_parameters(given: Mapping[str, object], n: int) -> None:
     if outside or n not in given["per_steps"] or 0 not in given["per_steps"]:
         raise ValueError(f"expected per_step and per_steps in 0..{n}, members used a step, and 0 and {n} among per_steps; "
                          f"got {given['per_step']} and {given['per_steps']}")
+    if given["tangents"] not in jacobian.TANGENTS:
+        raise ValueError(f"expected tangents as one of {', '.join(jacobian.TANGENTS)}; got {given['tangents']!r}")
     if not given["shares"] or given["shares"][-1] != 1 or not all(0 < share <= 1 for share in given["shares"]):
         raise ValueError(f"expected shares of the way between 0 and 1 that end with 1; got {given['shares']}")
 
@@ -185,8 +187,8 @@ def tangents(
     differences: Mapping, forward: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: np.ndarray, seed: int
 ) -> dict[str, object]:
     """What it changes to take tangents as differences: both as from `counterfactuals.timed`, of the first samples of truth
-    (B, V, ...) and original (B, ...). {"error": ||J_d - J_f|| / ||J_f||, centred, median over samples with interval; "pearson":
-    by how much the mean correlation with the true counterfactuals changes, with interval; "seconds": the ratio}."""
+    (B, V, ...) and original (B, ...). {"error": ||J_d - J_f|| / ||J_f||, centred, median over samples with interval;
+    "pearson": by how much the mean correlation with the true counterfactuals changes, with interval; "seconds": the ratio}."""
     R = len(forward["y"])
     one, other = (jacobian.centred(draw["jacobian"]).double().flatten(1) for draw in (differences, forward))
     error = ((one - other).norm(dim=1) / other.norm(dim=1)).numpy()

@@ -33,6 +33,7 @@ COMPARISONS = (
 )
 DATASETS = ("any", "mnist", "mnist-classes", "cifar10", "celeba")
 KINDS = ("result", "setting")
+SHARES = {"share": 0, "difference of shares": -1}  # units shown in per cent, and the least that each can be
 _UNSAID = ("probability", "order", "correlation", "rank correlation", "FID")  # units that the statement tells
 
 
@@ -114,8 +115,8 @@ def _value_problem(value: object, comparison: str, tolerance: object, unit: str)
         return "" if ordered else f"'between' needs two numbers, the smaller first, got {value!r:.60}"
     if not (_is_number(value) or (_is_list(value) and comparison in ("equal", "within"))):
         return f"expected a number as value under '{comparison}', got {value!r:.60}"
-    if unit == "share" and not 0 <= value <= 1:
-        return f"expected a share between 0 and 1, got {value!r}"
+    if unit in SHARES and not SHARES[unit] <= value <= 1:
+        return f"expected a {unit} between {SHARES[unit]} and 1, got {value!r}"
     return ""
 
 
@@ -154,8 +155,8 @@ def measured(claim: Claim, value: object, low: object = None, high: object = Non
     }.get(wanted, _is_list(value) and _is_list(claim.value) and len(value) == len(claim.value))
     if not suits:
         raise ValueError(f"claim {claim.id}: expected {wanted}, got {value!r:.80}")
-    if claim.unit == "share" and not 0 <= value <= 1:
-        raise ValueError(f"claim {claim.id}: expected a share between 0 and 1, got {value!r}")
+    if claim.unit in SHARES and not SHARES[claim.unit] <= value <= 1:
+        raise ValueError(f"claim {claim.id}: expected a {claim.unit} between {SHARES[claim.unit]} and 1, got {value!r}")
     if claim.unit == "log10p" and value > 1e-9:
         raise ValueError(
             f"claim {claim.id}: expected the base-10 logarithm of a p-value, at most 0, got {value!r}"
@@ -251,8 +252,8 @@ def show(claim: Claim, value: Value | None, low: float | None = None, high: floa
         return value
     if claim.unit == "log10p":
         return _power(value)
-    form = _percent if claim.unit == "share" else _number
-    unit = " %" if claim.unit == "share" else f" {claim.unit}" if claim.unit not in ("", *_UNSAID) else ""
+    form = _percent if claim.unit in SHARES else _number
+    unit = " %" if claim.unit in SHARES else f" {claim.unit}" if claim.unit not in ("", *_UNSAID) else ""
     if isinstance(value, list):
         if len(value) > 8:  # the chapter shows them all; the table only their range
             return f"{len(value)} numbers, {form(min(value))} to {form(max(value))}{unit}"
@@ -269,7 +270,7 @@ def _number(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return np.format_float_positional(100 * value, precision=1, trim="-")
+    return np.format_float_positional(100 * value, precision=1, trim="-").replace("-", "−")
 
 
 def _power(exponent: float) -> str:

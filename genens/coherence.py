@@ -99,6 +99,11 @@ def unpack(found: Mapping[str, np.ndarray]) -> list[Estimate]:
     return result
 
 
+def largest(found: Sequence[Estimate]) -> int:
+    """The member with the largest FID, of what `unpack` gives: the ensemble, its members, training images."""
+    return int(np.argmax([member.value for member in found[1:-1]]))
+
+
 def worse(ensemble: Estimate, members: Sequence[Estimate]) -> int:
     """How many members have a larger FID than the ensemble."""
     return sum(member.value > ensemble.value for member in members)

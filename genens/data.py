@@ -15,8 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from torchvision import datasets as tv
-from torchvision.transforms import functional as tvf
 from tqdm import tqdm
 
 MNIST = Path(__file__).parent / "assets" / "mnist"
@@ -126,6 +124,8 @@ def _idx(name: str) -> torch.Tensor:
 
 
 def _cifar10(root: Path, size: int | None) -> Dataset:
+    from torchvision import datasets as tv  # seconds to import, and MNIST does without
+
     halves = [_torchvision(partial(tv.CIFAR10, root, train=train), "cifar-10-batches-py", root)
               for train in (True, False)]
     images = torch.from_numpy(np.concatenate([half.data for half in halves])).permute(0, 3, 1, 2).contiguous()
@@ -134,6 +134,8 @@ def _cifar10(root: Path, size: int | None) -> Dataset:
 
 
 def _celeba(root: Path, size: int | None) -> Dataset:
+    from torchvision import datasets as tv
+
     whole = _torchvision(lambda: tv.CelebA(root, split="all", target_type=[]), "celeba", root)
     files = [Path(whole.root, whole.base_folder, "img_align_celeba", name) for name in whole.filename]
     images = _read(files, size or CELEBA_SIZE)
@@ -246,6 +248,8 @@ def _opaque(image: Image.Image, file: Path) -> Image.Image:
 
 
 def _squared(image: Image.Image, size: int) -> Image.Image:
+    from torchvision.transforms import functional as tvf
+
     square = image if image.width == image.height else tvf.center_crop(image, min(image.size))
     return square if square.width == size else tvf.resize(square, [size, size])
 
@@ -254,4 +258,6 @@ def _resized(images: torch.Tensor, size: int | None) -> torch.Tensor:
     """The same crop and resize for images already in memory."""
     if size is None or images.shape[-2:] == (size, size):
         return images
+    from torchvision.transforms import functional as tvf
+
     return torch.stack([tvf.pil_to_tensor(_squared(tvf.to_pil_image(image), size)) for image in images])

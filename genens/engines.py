@@ -75,7 +75,7 @@ class Compiled:
     def __init__(self, model: UNet, shape: tuple[int, int, int]):
         _openvino()  # what is missing is said before hours of work, not in the middle
         self.config, self.shape, self.cores = model.config, shape, torch.get_num_threads()
-        self.weights = [value.numpy() for value in model.parameters()]
+        self.weights = [value.detach().numpy() for value in model.parameters()]
         self._free: dict[int, list] = {BLOCK: [], REST: []}  # requests that no pass is using; pop and append are atomic
 
     def _request(self, size: int):

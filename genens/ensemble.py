@@ -96,13 +96,13 @@ class Ensemble:
 
 
 def locate(name: str, profile: str) -> Path:
-    """The folder of a named ensemble: the shipped one for the laptop profile, under the store for the others.
+    """The folder of a named ensemble: the shipped one for the laptop profile, `store.trained` for the others.
 
     A name with a path separator is taken as a path.
     """
     if "/" in name:
         return Path(name).expanduser()
-    return store.home() / "weights" / name if profile == "laptop" else store.root() / "weights" / profile / name
+    return store.home() / "weights" / name if profile == "laptop" else store.trained() / profile / name
 
 
 def save(folder: str | Path, states: Sequence[dict[str, Tensor]], codes: np.ndarray, manifest: dict) -> None:

@@ -17,8 +17,6 @@ from pickle import UnpicklingError  # what torch.load raises for a damaged file;
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models import Inception3
-from torchvision.transforms.v2 import functional as transforms
 
 from genens.metrics import NotRun, fid, find_weights
 from genens.stats import Interval, finite
@@ -52,6 +50,8 @@ def inception(path: str | Path | None = None, layer: str = "fc") -> nn.Module | 
     file = find_inception(path)
     if isinstance(file, NotRun):
         return file
+    from torchvision.models import Inception3  # seconds to import, and rarely needed
+
     with torch.device("meta"):  # no numbers are drawn for weights that are replaced at once
         network = Inception3(
             transform_input=True, init_weights=False
@@ -81,6 +81,8 @@ def inception_features(network: nn.Module, y: object, batch: int = 32) -> Tensor
         raise ValueError(f"expected float images (B, 1 or 3, H, W), got {y.dtype} {tuple(y.shape)}")
     if not y.isfinite().all():
         raise ValueError("expected finite images, got NaN or infinity; check the weights and the samples")
+    from torchvision.transforms.v2 import functional as transforms
+
     parts = []
     for part in y.split(batch):
         colour = (part.float().expand(-1, 3, -1, -1) + 1) / 2

@@ -35,7 +35,8 @@ def measure(
     images = data.to_unit(recipe.trained_on(members.manifest).images).numpy()
     mixtures = np.vstack([codes.uniform(members.n), np.eye(members.n)])
     setting = dict(seed=seed, mixtures=mixtures.tolist(), steps=steps, sampler=sampler, variance=variance)
-    y = store.chunked("samples", sample.draw, n_samples, CHUNK, setting, {"ensemble": members.digest}, {"members": members})["y"]
+    inputs = {"ensemble": members.digest}
+    y = store.chunked("samples", sample.draw, n_samples, CHUNK, setting, inputs, {"members": members})["y"]
     features, reference = coherence.through_inception(y, images, inception, layer)
     return coherence.unpack(coherence.estimates(features, reference, seed, n_boot))
 

@@ -32,7 +32,7 @@ from genens.ensemble import Members
 from genens.sample import Noise, drawing, predictions, side_by_side
 from genens.schedule import Schedule, schedule
 
-BLOCK = 8  # samples at a time, with n tangents each
+BLOCK = {"forward": 8, "differences": 16}  # samples at a time, with n tangents each
 TANGENTS = ("forward", "differences")
 STEP = 3e-4  # of the differences: how far they move the image, root mean square over its pixels
 
@@ -107,8 +107,8 @@ def jacobian(
     turns = [turn(k, alive, min(per_step, len(alive)), first) for k in range(len(steps))]
     drawing(noise, steps)
     prepare()
-    starts = range(0, len(noise), BLOCK)
-    parts = [_block(members, noise[b : b + BLOCK], steps, weights, turns, tangents) for b in starts]
+    size = BLOCK[tangents]
+    parts = [_block(members, noise[b : b + size], steps, weights, turns, tangents) for b in range(0, len(noise), size)]
     y, J = (torch.cat(side) for side in zip(*parts, strict=True))
     return y, J
 
@@ -135,9 +135,9 @@ def _block(
     turns: list[list[int]],
     tangents: str,
 ) -> tuple[Tensor, Tensor]:
-    """`jacobian` of at most BLOCK samples. In forward mode there are always BLOCK: one shape, so that a sample's result
+    """`jacobian` of at most BLOCK samples. In forward mode there are always as many: one shape, so that a sample's result
     does not depend on how many there are."""
-    draw, size = drawing(noise, steps), BLOCK if tangents == "forward" else 1
+    draw, size = drawing(noise, steps), BLOCK["forward"] if tangents == "forward" else 1
     x = filled(draw(0), size)
     J = x.new_zeros(members.n, *x.shape)
     for k in range(len(steps)):

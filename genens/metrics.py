@@ -15,9 +15,7 @@ from pickle import UnpicklingError  # what torch.load raises for a damaged file;
 
 import numpy as np
 import torch
-import torchmetrics.functional.image.lpips as tm_lpips
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 from genens import classifier
 from genens.stats import Interval, MannWhitney, bootstrap, finite, mann_whitney, pearson, proportion, spearman
@@ -154,6 +152,8 @@ def _vgg_or_linear(key: str, vgg: dict[str, Tensor], linear: dict[str, Tensor]) 
 @functools.lru_cache(maxsize=1)
 def _vgg_lpips(file: Path, changed: int) -> nn.Module:
     """torchmetrics' LPIPS network on the VGG16 weights in `file`; a new time `changed` reads it again."""
+    import torchmetrics.functional.image.lpips as tm_lpips
+
     with torch.device("meta"):  # torchvision would draw 138 million random weights first
         network = tm_lpips._NoTrainLpips(pretrained=False, net="vgg", pnet_rand=True)
     network.scaling_layer = tm_lpips.ScalingLayer()  # its constants are in no file
@@ -195,6 +195,8 @@ def fid(features_a: object, features_b: object) -> float:
                          f"{tuple(a.shape)} and {tuple(b.shape)}")
     if not (a.isfinite().all() and b.isfinite().all()):
         raise ValueError("expected finite features, got NaN or infinity; check the weights and the samples")
+    from torchmetrics.image.fid import FrechetInceptionDistance  # seconds to import, and not needed by every chapter
+
     metric = FrechetInceptionDistance(feature=_Given(a.shape[1])).to(a.device)
     metric.update(a, real=True)
     metric.update(b.to(a.device), real=False)

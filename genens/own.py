@@ -4,36 +4,33 @@
     members = ensemble.load(folder)
 
 The network and its training are those of the laptop's MNIST members (`bench/networks.py`), for as many colours as the
-images have. One ensemble is kept in the store for each set of images and settings, wherever the folder lies.
+images have. One ensemble is kept, where `store.trained` says, for each set of images and settings, wherever the folder lies.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from math import ceil, comb
+from math import comb
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-import torch
 
 from genens import codes as coding
 from genens import data, pages, store
 from genens.ensemble import Ensemble
 from genens.recipe import Recipe, trained_on
-from genens.train import Trainer, train_ensemble
+from genens.train import expected_seconds, train_ensemble
 
 SMALLEST = 24  # images: with fewer, a list of ten would hold most of them
 FEWEST = 8  # members
 UNET = {"width": 16, "multipliers": [2, 3], "attention": [], "blocks": 1, "skip": True}
 TRAINING = {"batch": 32, "lr": 0.003, "ema": 0.998, "weight": "v"}
 STRIDE = 4  # the network halves an image twice
-TRIED = 6  # training steps that the estimate of the time is taken from
 
 
 def members_for(N: int) -> int:
@@ -67,23 +64,7 @@ def recipe(spec: str, side: int, n: int | None, steps: int, seed: int = 0) -> tu
 def home(made: Recipe, images: data.Dataset) -> Path:
     """Where the ensemble of a recipe is kept: a name made of the recipe and the images, not of where they lie."""
     settings = {name: value for name, value in asdict(made).items() if name != "dataset"}
-    return store.root() / "weights" / f"own-{store.digest({**settings, 'images': images.digest})[:12]}"
-
-
-def seconds(made: Recipe, images: data.Dataset, workers: int) -> float:
-    """How long training will take with so many members side by side, by timing a few steps of one."""
-    split = coding.splits(made.codes(images))[0]
-    threads, trainer = torch.get_num_threads(), Trainer(images.images[split], made, 0)
-    torch.set_num_threads(1)  # as each of the workers has
-    try:
-        trainer.advance()  # the first one sets things up
-        began = time.perf_counter()
-        for _ in range(TRIED):
-            trainer.advance()
-        each = (time.perf_counter() - began) / TRIED
-    finally:
-        torch.set_num_threads(threads)
-    return each * made.steps * ceil(made.n / workers)
+    return store.trained() / f"own-{store.digest({**settings, 'images': images.digest})[:12]}"
 
 
 def trained(
@@ -102,12 +83,11 @@ def trained(
         if (folder / "manifest.json").is_file():
             print(f"{len(images):,} images; their {made.n} members were trained before, in {folder.name}", file=out)
             return folder
-        runs = store.root() / "runs"
-        resumed = any(path.is_dir() and path.name.startswith(folder.name) for path in runs.glob("*"))
+        resumed = any(store.trained().glob(f"checkpoints/{folder.name}*"))
         print(f"{len(images):,} images of {side} x {side} pixels: training {made.n} members, {steps:,} steps each, "
               f"{min(workers, made.n)} at a time.", file=out)
-        print(f"This takes about {pages.duration(seconds(made, images, min(workers, made.n)))} on this machine as busy as "
-              f"it is now{', less what an earlier run has done' if resumed else ''}. Stop it at any moment: the same "
+        print(f"This takes about {pages.duration(expected_seconds(made, images, min(workers, made.n)))} on this machine, as "
+              f"busy as it is now{', less what an earlier run has done' if resumed else ''}. Stop it at any moment: the same "
               "command goes on.", file=out)
         train_ensemble(made, folder, workers=workers)
     return folder

@@ -24,7 +24,7 @@ COMMON = {
     "steps": ("denoising steps, out of the schedule's 1000", "in proportion"),
     "sampler": ("ancestral or ddim", "none"),
     "variance": ("of the noise that ancestral steps add: posterior, beta or alpha_beta", "none"),
-    "precision": ("of the members' forward passes: float32, or bfloat16 with engine eager, where the CPU has instructions for it",
+    "precision": ("of the members' forward passes: float32, or bfloat16 with engine eager, where the CPU has it",
                   "bfloat16 about halves it on such a CPU, and is refused on others"),
     "engine": ("of the members' forward passes: openvino, or eager, plain PyTorch", "eager takes a fifth to a half longer"),
     "tangents": ("of the Jacobian: differences of two forward passes, or forward, PyTorch's exact ones",

@@ -38,7 +38,7 @@ from genens.source import provenance
 __all__ = [  # what other modules call by the name store.X, wherever it is defined
     "Arrays", "arrays_to_bytes", "atomic_write", "chunked", "closure_digest", "compute", "digest", "home",
     "load_arrays", "provenance", "read_folder", "root", "save_arrays", "sha256", "sha256_file",
-    "source_digest", "where", "write_folder",
+    "source_digest", "trained", "where", "write_folder",
 ]  # fmt: skip
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -51,6 +51,12 @@ def home() -> Path:
 def root() -> Path:
     """Where artifacts lie: the environment's GENENS_STORE, or `_build/store` in the repository."""
     return Path(os.environ.get("GENENS_STORE") or home() / "_build" / "store")
+
+
+def trained() -> Path:
+    """Where trained ensembles lie that are not shipped, days of work, out of the reach of `make clean`: the environment's
+    GENENS_TRAINED, or `trained` in GENENS_STORE if that is set, or else in the repository."""
+    return Path(os.environ.get("GENENS_TRAINED") or Path(os.environ.get("GENENS_STORE") or home()) / "trained")
 
 
 def source_digest() -> str:
@@ -147,8 +153,9 @@ def chunked(
     inputs: Mapping[str, str] | None = None,
     uncounted: Mapping[str, object] | None = None,
     progress: bool = True,
+    start: int = 0,
 ) -> Arrays:
-    """`function(indices=range(a, b), **params, **uncounted)` over 0..n in chunks, joined along axis 0.
+    """`function(indices=range(a, b), **params, **uncounted)` over start..n in chunks, joined along axis 0.
 
     Each chunk is an artifact, so that a stopped run goes on where it was and a larger n only adds chunks.
     Every array that `function` returns must have one row for each index. Progress goes to stderr.
@@ -156,6 +163,8 @@ def chunked(
     for name, value in (("n", n), ("chunk", chunk)):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
             raise ValueError(f"expected {name} as a whole number of at least 1, got {value!r}")
+    if not 0 <= start < n or start % chunk:
+        raise ValueError(f"expected start as a multiple of the chunk, {chunk}, below n = {n}; got {start!r}")
 
     def identity(start: int, stop: int) -> dict:
         return _identity(kind, function, {**params, "indices": [start, stop]}, inputs)
@@ -172,7 +181,7 @@ def chunked(
             stop - start,
         )
 
-    spans = [(start, min(start + chunk, int(n))) for start in range(0, int(n), chunk)]
+    spans = [(start, min(start + chunk, int(n))) for start in range(start, int(n), chunk)]
     new = {
         span
         for span in spans

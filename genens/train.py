@@ -2,6 +2,8 @@
 
     python -m genens.train --profile laptop            # every ensemble of the profile, into weights/
     python -m genens.train --profile paper --only cifar20 --members 0-4 --device cuda
+    python -m genens.train --list                      # what was trained on this machine, and what of it is unfinished
+    python -m genens.train --delete paper/cifar20      # one of these
 
 Every draw (batch, times, noise, dropout) is a function of (seed, member, step), so a run that is stopped and started
 again continues from its last checkpoint and ends with the weights of one that was not.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import multiprocessing
 import os
 import shutil
@@ -204,6 +207,26 @@ def train_member(
     return trainer.state()
 
 
+TRIED = 6  # training steps that an estimate of the time is taken from
+
+
+def expected_seconds(recipe: Recipe, images: data.Dataset, workers: int) -> float:
+    """How long training on a CPU takes with so many members side by side, from a few steps of one member."""
+    split = coding.splits(recipe.codes(images))[0]
+    threads, trainer = torch.get_num_threads(), Trainer(images.images[split], recipe, 0)
+    torch.set_num_threads(1)  # as each of the workers has
+    try:
+        trainer.advance()  # the first one sets things up
+        began = time.perf_counter()
+        for _ in range(TRIED):
+            trainer.advance()
+        each = (time.perf_counter() - began) / TRIED
+    finally:
+        torch.set_num_threads(threads)
+    n = recipe.n or len(recipe.classes)
+    return each * recipe.steps * math.ceil(n / workers)
+
+
 # ---------------------------------------------------------------- all members, side by side
 
 
@@ -241,13 +264,15 @@ def train_ensemble(
 ) -> bool:
     """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
 
-    Checkpoints lie under the store, in a folder named by the recipe, and go once the ensemble is written. Several
-    machines that share the store can each train some `members`.
+    Checkpoints lie beside trained ensembles (`store.trained`), in a folder named by the recipe, and go once the ensemble
+    is written. Several machines that share the store can each train some `members`. Raises ValueError for a
+    recipe's precision that this machine has no hardware for.
     """
+    ensemble.check_precision(recipe.precision, torch.device(device).type)
     images = recipe.images()
     codes = recipe.codes(images)
     n = codes.shape[1]
-    runs = store.root() / "runs" / f"{folder.name}-{store.digest(asdict(recipe))[:16]}"
+    runs = store.trained() / "checkpoints" / f"{folder.name}-{store.digest(asdict(recipe))[:16]}"
     paths = [runs / f"member_{i:02d}.safetensors" for i in range(n)]
     todo = [i for i in (range(n) if members is None else members) if _done(paths[i])[0] < recipe.steps]
     context = multiprocessing.get_context("spawn")
@@ -291,6 +316,43 @@ def train_ensemble(
     return True
 
 
+def trained() -> dict[str, Path]:
+    """What was trained on this machine beside the shipped ensembles: {name: folder}, checkpoints of unfinished ones too."""
+    found = sorted(path.parent for path in store.trained().rglob("manifest.json"))
+    unfinished = sorted(path for path in store.trained().glob("checkpoints/*") if path.is_dir())
+    return {path.relative_to(store.trained()).as_posix(): path for path in [*found, *unfinished]}
+
+
+def _list() -> None:
+    print(f"in {store.trained()}:")
+    for name, path in trained().items():
+        files = [file for file in path.rglob("*") if file.is_file()]
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(file.stat().st_mtime for file in files))) if files else "-"
+        print(f"{name:<44} {megabytes:8.1f} MB   {when}{'   unfinished' if name.startswith('checkpoints/') else ''}")
+
+
+def _delete(name: str) -> None:
+    """One trained ensemble, by name. ValueError for a name that is not in the list."""
+    if name not in (known := trained()):
+        raise ValueError(f"expected the name of a trained ensemble to delete, one of {', '.join(known) or '(none)'}; got "
+                         f"{name!r}")
+    shutil.rmtree(known[name])
+    print(f"deleted {known[name]}")
+
+
+def _announce(name: str, recipe: Recipe, device: str, workers: int | None) -> None:
+    """What will be trained, in which precision, and about how long it takes here."""
+    n = recipe.n or len(recipe.classes)
+    side = min(workers or os.cpu_count() or 1, n)
+    print(f"{name}: {n} members, {recipe.steps:,} steps of {recipe.batch} images each, in {recipe.precision}, {side} at a "
+          "time", file=sys.stderr)
+    if device == "cpu":
+        hours, minutes = divmod(round(expected_seconds(recipe, recipe.images(), side) / 60), 60)
+        print(f"{name}: about {f'{hours} h ' if hours else ''}{minutes} min on this machine as busy as it is now, less what "
+              "an earlier run has done; stop it at any moment, the same command goes on", file=sys.stderr)
+
+
 def _members(text: str) -> list[int]:
     first, _, last = text.partition("-")
     return list(range(int(first), int(last or first) + 1))
@@ -312,8 +374,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, help="members trained side by side (default: one a core)")
     parser.add_argument("--missing", action="store_true", help="leave out ensembles that are there already")
+    parser.add_argument("--list", action="store_true", help="list what was trained on this machine, and train nothing")
+    parser.add_argument("--delete", metavar="NAME", help="delete one of these, and train nothing")
     given = parser.parse_args(arguments)
     try:
+        if given.list or given.delete:
+            _delete(given.delete) if given.delete else _list()
+            return 0
         wanted: dict[str, Recipe | None] = {"digits": None, **recipes(given.profile)}
         if given.only and given.only not in wanted:
             raise ValueError(f"expected one of profile {given.profile}'s {', '.join(wanted)}; got {given.only}")
@@ -323,7 +390,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             if recipe is None:  # the classifier that judges samples: seconds to minutes
                 classifier.build(folder, profile=given.profile)
-            elif not train_ensemble(recipe, folder, given.members, given.device, given.workers):
+                continue
+            ensemble.check_precision(recipe.precision, torch.device(given.device).type)
+            _announce(name, recipe, given.device, given.workers)
+            if not train_ensemble(recipe, folder, given.members, given.device, given.workers):
                 print(f"genens.train: {name} waits for its other members", file=sys.stderr)
     except (ValueError, OSError) as error:
         print(f"genens.train: {error}", file=sys.stderr)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import nbformat
 import pytest
+import torch
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,19 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+# Workers side by side have a core each.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever looks at the smoke book runs in one worker, which starts with it: some of it builds the book again."""
+    for item in items:
+        if "book" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("book"))
+    items.sort(key=lambda item: "book" not in item.fixturenames)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,26 +69,41 @@ class Book:
         return self.out / "html"
 
 
-@pytest.fixture(scope="session")
-def builder() -> ModuleType:
-    """book/build.py as a module."""
-    spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
+def load_builder(root: Path) -> ModuleType:
+    """book/build.py of a project as a module."""
+    spec = importlib.util.spec_from_file_location("book_build", root / "book" / "build.py")
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(ROOT / "book"))  # as for the script, which finds its neighbour there
+    sys.path.insert(0, str(root / "book"))  # as for the script, which finds its neighbour there
     spec.loader.exec_module(module)
     sys.path.pop(0)
     return module
 
 
+@pytest.fixture(scope="session")
+def builder() -> ModuleType:
+    """This project's book/build.py."""
+    return load_builder(ROOT)
+
+
 def run_build(*arguments: str, store: Path | None = None, script: Path = ROOT / "book" / "build.py"):
     """book/build.py as a person runs it, in a process of its own; returns the finished process."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("GENENS_STORE", "GENENS_BOOK_PROFILE")}
+    environment = {k: v for k, v in os.environ.items() if k not in ("GENENS_STORE", "GENENS_TRAINED", "GENENS_BOOK_PROFILE")}
     # Toy models gain nothing from a second thread, and two on a busy core wait for each other at every layer.
     environment["OMP_NUM_THREADS"] = "1"
     if store:
         environment["GENENS_STORE"] = str(store)
     command = [sys.executable, str(script), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def run_chapter(chapter: str, **parameters: object) -> None:
+    """The cells of a chapter one after the other in this process, with parameters set as papermill sets them."""
+    namespace: dict[str, object] = {"display": lambda *_: None}
+    for cell in nbformat.read(ROOT / "book" / f"{chapter}.ipynb", 4).cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, chapter, "exec"), namespace)
+            if "parameters" in cell.metadata.get("tags", []):
+                namespace |= parameters
 
 
 @pytest.fixture(scope="session")

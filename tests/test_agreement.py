@@ -192,7 +192,8 @@ def test_words_follow_the_interval():
         assert agreement.words(Interval((low + high) / 2, low, high, 9), "above", "below") == expected
 
 
-FITTING = dict(n_samples=48, n_rotating=8, n_path=8, n_counterfactuals=48, n_directions=2, n_near=3, per_step=1,
+FITTING = dict(n_samples=48, n_rotating=8, n_path=8, n_counterfactuals=48, n_directions=2,
+               n_near=3, per_step=1, tangents="forward",
                per_steps=[0, 1, 16], shares=[0.1, 0.2, 0.5, 1.0])
 
 

@@ -254,6 +254,7 @@ def test_numpy_values_become_plain() -> None:
         ({"unit": "share"}, 0.61, None, None, "61 %"),
         ({"unit": "share"}, 0.6337, 0.6012, 0.6649, "63.4 % (60.1 to 66.5)"),
         ({"unit": "share"}, 1.0, None, None, "100 %"),
+        ({"unit": "difference of shares"}, -0.0166, -0.05, 0.021, "−1.7 % (−5 to 2.1)"),
         ({"unit": "images"}, 10000, None, None, "10,000 images"),
         ({}, 9.294999, 9.1, 9.5, "9.295 (9.1 to 9.5)"),
         ({}, 0.00002, None, None, "0.00002"),

@@ -124,6 +124,32 @@ def test_fewer_members_a_step_cost_fewer_evaluations_and_come_closer_with_each()
     assert error[4] == 0 and error[2] < error[0] and error[1] < error[0]
 
 
+@pytest.mark.parametrize("per_step", [0, 2, 4])
+def test_differences_are_forward_mode_to_a_thousandth(per_step):
+    members, steps = Posterior(n=4, points=6, side=3), schedule(8)
+    noise = exogenous(members, 6, steps)
+    (y, exact), (same, found) = (jac.jacobian(members, noise, steps, per_step=per_step, tangents=way) for way in jac.TANGENTS)
+    torch.testing.assert_close(same, y, rtol=0, atol=1e-12)
+    for one, other in ((found, exact), (jac.centred(found), jac.centred(exact))):
+        assert ((one - other).flatten(1).norm(dim=1) <= 1e-3 * other.flatten(1).norm(dim=1)).all()
+    assert per_step == 0 or not torch.equal(found, exact)
+
+
+@pytest.mark.parametrize("engine", ["eager", "openvino"])
+def test_differences_of_float32_networks_are_forward_mode_to_a_hundredth(engine):
+    models = ensemble("float32", attention=(0,)).models
+    members, noise = Ensemble(models, CODES, (1, 8, 8), engine=engine), Noise(5, range(3), (1, 8, 8), 5)
+    exact, found = (jac.centred(jac.jacobian(members, noise, STEPS, tangents=way)[1]).flatten(1) for way in jac.TANGENTS)
+    assert ((found - exact).norm(dim=1) < 1e-2 * exact.norm(dim=1)).all()
+
+
+def test_a_column_that_does_not_move_the_image_is_no_problem_of_differences():
+    x, J = torch.randn(2, 1, 3, 3), torch.zeros(4, 2, 1, 3, 3)
+    images, h = jac.difference_images(x, J)
+    assert images.shape == (6, 2, 1, 3, 3) and torch.equal(images, x.expand_as(images))
+    assert torch.equal(jac.differences(images, h), torch.zeros_like(J))
+
+
 def test_members_without_weight_lend_no_input_jacobian():
     assert [jac.turn(k, [0, 2, 5], 2) for k in range(3)] == [[0, 2], [5, 0], [2, 5]]
     members = ensemble("float32")
@@ -136,10 +162,11 @@ def test_members_without_weight_lend_no_input_jacobian():
     assert sorted(set(pushed)) == [0, 2] and len(pushed) == 2 * 4  # none in the first step, where J is 0
 
 
+@pytest.mark.parametrize("tangents", jac.TANGENTS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision):
+def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision, tangents):
     members = ensemble(precision)
-    arguments = dict(seed=3, steps=3, sampler="ancestral", variance="beta", members=members)
+    arguments = dict(seed=3, steps=3, sampler="ancestral", variance="beta", members=members, tangents=tangents)
     together = jac.draw(range(6), **arguments)
     alone = jac.draw([5], **arguments)
     assert together["jacobian"].shape == (6, 3, 1, 8, 8) and together["jacobian"].dtype == torch.float32

@@ -137,26 +137,26 @@ def test_what_is_announced_reaches_the_notebook_and_the_terminal(tmp_path, monke
         assert out is plain
 
 
-def test_the_chapter_searches_a_folder_of_pictures_and_uses_what_it_trained_again(tmp_path):
+def test_the_chapter_searches_a_folder_of_pictures_and_uses_what_it_trained_again(tmp_path, monkeypatch, capsys):
     pictures(tmp_path / "mine", 13, ("cat", "dog"))
     small = {"dataset": "folder:mine", "side": 8, "train_steps": 3, "steps": 2, "n_samples": 2, "k": 3}
     words = [word for name, value in small.items() for word in ("-p", name, str(value))]
     environment = os.environ | {"GENENS_STORE": str(tmp_path / "store"), "OMP_NUM_THREADS": "1"}
     environment.pop("PYTEST_CURRENT_TEST", None)  # with it, a kernel does not keep the terminal's descriptor
 
-    def run():
-        done = subprocess.run(
-            [sys.executable, "-m", "papermill", ROOT / "book" / "06_search.ipynb", "out.ipynb", *words],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", ROOT / "book" / "06_search.ipynb", "out.ipynb", *words],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
-    said = run()
+    said = done.stderr
     assert "26 images of 8 x 8 pixels: training 8 members" in said and "This takes about" in said
     outputs = (tmp_path / "out.ipynb").read_text()
     assert "That is a toy" in outputs and "this run searched your own images" in outputs
-    (folder,) = (tmp_path / "store" / "weights").iterdir()
+    (folder,) = (tmp_path / "store" / "trained").glob("own-*")
     before = json.loads((folder / "manifest.json").read_text())
     assert before["images"] == 26
-    assert "were trained before" in run()
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    assert own.trained("folder:mine", 8, None, 3) == folder and "were trained before" in capsys.readouterr().err
     assert json.loads((folder / "manifest.json").read_text()) == before

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from genens import data, ensemble, train
+from genens import data, ensemble, store, train
 from genens.schedule import alpha_bars
 from genens.seeds import generator
 from genens.train import Recipe, Trainer, batches, learning_rate, loss, train_ensemble, train_member
@@ -135,10 +135,13 @@ def test_the_class_ensemble_trains_loads_and_knows_its_codes(tmp_path, monkeypat
     assert members.n == 7 and members.shape == (1, 28, 28)
     assert np.array_equal(members.codes, recipe.codes(chosen)) and members.manifest["data"] == chosen.digest
     split = chosen.images[members.codes[:, 3]]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the workers have: sums of float32 depend on it in their last digits
     alone = train_member(split, recipe, 3)
+    torch.set_num_threads(threads)
     weights = members.models[3].state_dict()
     assert all(torch.equal(weights[name], value.half().float()) for name, value in alone.items())
-    assert not list((tmp_path / "store" / "runs").iterdir())  # checkpoints go once the ensemble is written
+    assert not list((tmp_path / "store" / "trained" / "checkpoints").iterdir())  # checkpoints go once the ensemble is written
 
 
 def test_kill_minus_nine_and_start_again(tmp_path):
@@ -156,25 +159,25 @@ def test_kill_minus_nine_and_start_again(tmp_path):
     script = tmp_path / "toy.py"
     script.write_text(program)
 
-    def start(store):
-        return subprocess.Popen([sys.executable, script], env=os.environ | {"GENENS_STORE": str(store)},
+    def start(place):
+        return subprocess.Popen([sys.executable, script], env=os.environ | {"GENENS_STORE": str(place)},
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
 
     killed = start(tmp_path / "a")
     waited = time.monotonic() + 60
-    while not list((tmp_path / "a").glob("runs/*/member_00.safetensors")):
+    while not list((tmp_path / "a").glob("trained/checkpoints/*/member_00.safetensors")):
         assert killed.poll() is None and time.monotonic() < waited, killed.stderr.read().decode()
         time.sleep(0.01)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
-    assert not (tmp_path / "a" / "weights").exists()
+    assert not (tmp_path / "a" / "trained" / "toy").exists()
 
-    for store in ("a", "b"):
-        run = start(tmp_path / store)
+    for place in ("a", "b"):
+        run = start(tmp_path / place)
         _, errors = run.communicate(timeout=120)
         assert run.returncode == 0, errors.decode()
         assert "step" in errors.decode()  # a bar with the time left
-    files = [sorted((tmp_path / store / "weights" / "toy" / "pair").glob("*.safetensors")) for store in ("a", "b")]
+    files = [sorted((tmp_path / place / "trained" / "toy" / "pair").glob("*.safetensors")) for place in ("a", "b")]
     assert [f.name for f in files[0]] == ["codes.safetensors", "member_00.safetensors", "member_01.safetensors"]
     for one, other in zip(*files, strict=True):
         assert one.read_bytes() == other.read_bytes()
@@ -195,3 +198,35 @@ def test_the_command_line_says_what_it_expected(arguments, message, capsys):
     assert train.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_trained_ensembles_are_listed_deleted_by_name_and_left_alone_by_make_clean(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    folder = ensemble.locate("pair", "toy")
+    states = [train.Trainer(images(), RECIPE, i).state() for i in range(2)]
+    ensemble.save(folder, states, np.eye(2, dtype=bool), {"unet": RECIPE.unet, "shape": [1, 28, 28]})
+    (folder.parents[1] / "checkpoints" / "half-done").mkdir(parents=True)
+    assert train.main(["--list"]) == 0
+    listed = capsys.readouterr().out
+    assert "toy/pair" in listed and "checkpoints/half-done" in listed and "unfinished" in listed
+    assert train.main(["--delete", "toy/nobody"]) == 2
+    assert "one of toy/pair, checkpoints/half-done; got 'toy/nobody'" in capsys.readouterr().err
+    assert train.main(["--delete", "toy/pair"]) == 0 and not folder.exists()
+    monkeypatch.delenv("GENENS_STORE")
+    assert store.home() / "_build" not in ensemble.locate("pair", "toy").parents
+
+
+def test_training_says_its_precision_and_what_it_expects_to_take(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(train, "recipes", lambda profile: {"some": dataclasses.replace(RECIPE, steps=2)})
+    assert train.main(["--profile", "toy", "--only", "some", "--workers", "2"]) == 0
+    said = capsys.readouterr().err
+    assert "some: 7 members, 2 steps of" in said and "in float32, 2 at a time" in said and "min on this machine" in said
+
+
+def test_training_in_bfloat16_is_refused_where_the_cpu_emulates_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(ensemble, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(train, "recipes", lambda profile: {"some": dataclasses.replace(RECIPE, precision="bfloat16")})
+    assert train.main(["--profile", "toy", "--only", "some"]) == 2
+    assert "11 times in training" in capsys.readouterr().err and not (tmp_path / "store").exists()

@@ -13,7 +13,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 export MALLOC_TOP_PAD_ := 67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf train test trained bench bench-book bench-explorer headline clean distclean profile
+.PHONY: help install book pdf train test trained bench bench-engines bench-book bench-explorer headline clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
@@ -21,6 +21,7 @@ help:
 	@echo 'make train [PROFILE=laptop|smoke|paper]  retrain the ensembles; interrupt it and it goes on'
 	@echo 'make test                                run the test suite (wants apt-get install chromium)'
 	@echo 'make bench                               measure speed against a plain reference'
+	@echo 'make bench-engines                       time every engine that was tried for passes, tangents, training'
 	@echo 'make bench-book                          time the laptop book: first, again, after a plot was edited'
 	@echo 'make bench-explorer                      time the explorer of the book last built, in Chromium'
 	@echo 'make headline                            write the last run into the README'
@@ -55,13 +56,16 @@ train: profile $(READY)
 	$(BIN)/python -m genens.train --profile $(PROFILE)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 trained: $(READY)
 	@$(BIN)/python -m genens.train $(if $(NAME),--delete $(NAME),--list)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+bench-engines: $(READY)
+	$(BIN)/python -m bench.engines
 
 bench-book: $(READY)
 	$(BIN)/python -m bench.book

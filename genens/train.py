@@ -348,9 +348,10 @@ def _announce(name: str, recipe: Recipe, device: str, workers: int | None) -> No
     print(f"{name}: {n} members, {recipe.steps:,} steps of {recipe.batch} images each, in {recipe.precision}, {side} at a "
           "time", file=sys.stderr)
     if device == "cpu":
-        hours, minutes = divmod(round(expected_seconds(recipe, recipe.images(), side) / 60), 60)
-        print(f"{name}: about {f'{hours} h ' if hours else ''}{minutes} min on this machine as busy as it is now, less what "
-              "an earlier run has done; stop it at any moment, the same command goes on", file=sys.stderr)
+        minutes = math.ceil(expected_seconds(recipe, recipe.images(), side) / 60)
+        spell = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+        print(f"{name}: up to about {spell} on this machine as busy as it is now, less what an earlier run has done; stop "
+              "it at any moment, the same command goes on", file=sys.stderr)
 
 
 def _members(text: str) -> list[int]:

@@ -120,6 +120,16 @@ def test_without_javascript_each_picture_is_shown_once(book, browser):
     context.close()
 
 
+def test_a_long_word_in_a_sentence_breaks_on_a_phone(book, browser):
+    """A path that a chapter glues into its prose, or code with no space in it, whatever the fonts of the machine."""
+    with visit(browser, (book.html / "book" / "03_fid.html").as_uri(), 390, "light") as seen:
+        texts = seen.page.locator("main p .pasted-text, main figcaption .pasted-text, main p code")
+        assert texts.count() > 10
+        texts.evaluate_all("all => all.forEach(text => text.textContent = '/home/' + 'x'.repeat(120))")
+        wide = seen.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"the page is {wide} px wider than the phone"
+
+
 def test_index_leads_to_the_first_page(book, browser):
     with visit(browser, (book.html / "index.html").as_uri(), 1280, "light") as seen:
         seen.page.wait_for_url("**/intro.html")

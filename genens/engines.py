@@ -10,6 +10,7 @@ blocks of fixed sizes, so that an image's result is the same whatever else is co
 from __future__ import annotations
 
 import functools
+import threading
 from types import ModuleType
 
 import numpy as np
@@ -59,6 +60,9 @@ def _openvino() -> ModuleType:
     return openvino
 
 
+_one_at_a_time = threading.Lock()  # two threads that compile the same graph would have two, whose passes share a core
+
+
 @functools.cache
 def _compile(config: UNetConfig, shape: tuple[int, int, int], size: int, cores: int):
     """The graph of every network of this configuration, for `size` images a pass and `cores` passes side by side."""
@@ -82,7 +86,8 @@ class Compiled:
         """A way to run passes of `size` images, with the weights set, that nobody else is using."""
         if self._free[size]:
             return self._free[size].pop()
-        request = _compile(self.config, self.shape, size, self.cores).create_infer_request()
+        with _one_at_a_time:
+            request = _compile(self.config, self.shape, size, self.cores).create_infer_request()
         for k, weight in enumerate(self.weights):
             request.set_input_tensor(2 + k, _openvino().Tensor(weight, shared_memory=True))
         return request

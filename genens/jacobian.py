@@ -104,6 +104,8 @@ def jacobian(
         raise ValueError(f"expected per_step in 0..{members.n}, members used a step; got {per_step}")
     if tangents not in TANGENTS:
         raise ValueError(f"expected tangents as one of {', '.join(TANGENTS)}; got {tangents!r}")
+    if tangents == "differences":
+        _check_precision(members, noise)
     turns = [turn(k, alive, min(per_step, len(alive)), first) for k in range(len(steps))]
     drawing(noise, steps)
     prepare()
@@ -111,6 +113,15 @@ def jacobian(
     parts = [_block(members, noise[b : b + size], steps, weights, turns, tangents) for b in range(0, len(noise), size)]
     y, J = (torch.cat(side) for side in zip(*parts, strict=True))
     return y, J
+
+
+def _check_precision(members: Members, noise: Noise | Tensor) -> None:
+    """ValueError where rounding would drown differences: in bfloat16, and on GPUs, whose convolutions round to TF32."""
+    models = getattr(members, "models", ())
+    coarse = any(weight.itemsize < 4 for model in models for weight in model.parameters())
+    if coarse or (isinstance(noise, Tensor) and noise.device.type != "cpu"):
+        raise ValueError("expected members of float32 or float64 on a CPU for tangents differences, which coarser rounding "
+                         "(bfloat16, a GPU's TF32) would drown: set tangents to forward")
 
 
 def _weights(n: int, mixture: np.ndarray | None) -> list[float]:

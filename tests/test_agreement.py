@@ -115,6 +115,18 @@ def test_fewer_members_are_measured_against_the_exact_jacobian():
         agreement.rotation({k: drawn[k] for k in (0, 1)}, truth, given["original"], MIXTURES, seed=0)
 
 
+def test_differences_are_measured_against_forward_mode():
+    given, drawn = draws()
+    truth = jacobian.linear_counterfactual(given["y"], given["J"], MIXTURES).transpose(0, 1).numpy()
+    found = agreement.tangents(drawn[0], drawn[n], truth, given["original"], MIXTURES, seed=0)
+    centred = [drawn[k]["jacobian"] - drawn[k]["jacobian"].mean(axis=1, keepdims=True) for k in (0, n)]
+    errors = [np.linalg.norm(centred[0][b] - centred[1][b]) / np.linalg.norm(centred[1][b]) for b in range(B)]
+    assert found["error"].value == pytest.approx(np.median(errors), rel=1e-5)
+    assert found["pearson"].value < 0 and found["seconds"] == pytest.approx(1 / (n + 1))
+    same = agreement.tangents(drawn[n], drawn[n], truth, given["original"], MIXTURES, seed=0)
+    assert same["error"].value == 0 and same["pearson"].value == 0 and same["seconds"] == 1
+
+
 def test_the_default_is_the_fewest_members_at_which_neither_correlation_loses_more_than_allowed():
     rows = [
         {"per_step": k, "pearson_loss": Interval(0, -0.1, pearson, 8), "spearman_loss": Interval(0, -0.1, spearman, 8)}

@@ -198,7 +198,8 @@ def tiny(tmp_path) -> Tiny:
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
     (tmp_path / "genens").mkdir()
     (tmp_path / "genens" / "__init__.py").write_text(PACKAGE)
-    (tmp_path / "genens" / "train.py").write_text("")  # nothing to train
+    for name in ("train.py", "machine.py"):  # nothing to train, and nothing to be said of the machine
+        (tmp_path / "genens" / name).write_text("")
     project = Tiny(tmp_path)
     project.write(GLUE)
     return project

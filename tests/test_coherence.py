@@ -39,6 +39,8 @@ def test_estimates_are_those_of_every_column_and_of_real_images_and_survive_stor
     assert found[3].value < found[1].value < found[2].value
     assert abs(found[3].infinite.value) < found[3].value  # what the truth, 0, is nearer to
     assert coherence.worse(found[1], [found[0], found[2]]) == 1
+    order = sorted(found, key=lambda one: one.value)
+    assert [coherence.largest([order[-1], *members, order[-1]]) for members in (order, order[::-1])] == [len(order) - 1, 0]
     assert isinstance(fid.below_largest(found[0], found[1:3]), stats.Interval)
 
 

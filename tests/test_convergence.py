@@ -61,6 +61,15 @@ def test_what_is_stored_is_each_samples_own_growing_ensemble():
     assert torch.equal(y[:, -1], whole[0])  # all members in any order are the ensemble, to the last bit
 
 
+def test_ends_of_other_samples_or_members_are_refused():
+    order = np.array([[2, 0, 1, 3], [1, 2, 0, 3]])
+    alone, between = np.zeros((2, 5, 1, 2, 2)), np.zeros((2, 2, 1, 2, 2))
+    assert convergence.grown(alone, between, order).shape == (2, 4, 1, 2, 2)
+    for wrong in ((alone[:1], between), (alone, between[:, :1]), (alone[:, :4], between)):
+        with pytest.raises(ValueError, match="expected 5 and 2 images of each of 2 samples"):
+            convergence.grown(*wrong, order)
+
+
 def test_distances_to_the_whole_ensemble_and_from_one_size_to_the_next():
     y = torch.zeros(1, 4, 1, 1, 2)
     y[0, :, 0, 0] = torch.tensor([[3.0, 4.0], [0, 4], [0, 1], [0, 0]])

@@ -233,6 +233,17 @@ def test_a_larger_n_only_adds_chunks_and_a_smaller_one_computes_nothing(
     assert calls == [] and output.err == output.out == "", "nothing to compute: no progress bar"
 
 
+def test_a_run_may_start_further_on_and_share_its_chunks_with_one_from_the_start() -> None:
+    late = store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, start=4)["rows"]
+    np.testing.assert_array_equal(late, oracle(12, 3)[4:])
+    calls.clear()
+    store.chunked("noise", noise_rows, 12, 4, {"seed": 3})
+    assert [call["indices"] for call in calls] == [range(4)]
+    for start in (3, 12, -4):
+        with pytest.raises(ValueError, match="expected start as a multiple of the chunk, 4, below n = 12"):
+            store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, start=start)
+
+
 def test_a_stopped_run_goes_on_where_it_was() -> None:
     with pytest.raises(KeyboardInterrupt):
         store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, uncounted={"stop_at": 8}, progress=False)

@@ -267,16 +267,20 @@ def execute_chapters(profile: str, folder: Path) -> None:
         spent[path.stem] = seconds
 
     spent: dict[str, float] = {}
-    if profile == FROM_SCRATCH and stale:  # its chapters are mostly the start of a kernel and figures, one core's work each
+    if profile == FROM_SCRATCH:  # toy chapters are mostly the start of a kernel and figures, one core's work each
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork")) as pool:
-            jobs = {path: pool.submit(timed, path, copies[path], given[path]) for path in stale}
-            for path, job in jobs.items():
-                try:
-                    note(path, job.result())
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)
-                    raise
+        beside, workers = stale, os.cpu_count()
+    else:  # chapters that ask an ensemble fill all cores and share what they draw; the others run beside the first of them
+        beside, workers = [path for path in stale if "weights" not in given[path]], 1
+    if beside:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+            jobs = {path: pool.submit(timed, path, copies[path], given[path]) for path in beside}
+            try:
+                for path in stale:
+                    note(path, jobs[path].result() if path in jobs else timed(path, copies[path], given[path]))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     else:
         for path in stale:
             note(path, timed(path, copies[path], given[path]))

@@ -74,12 +74,12 @@ def estimates(
     features: np.ndarray, reference: np.ndarray, seed: int, n_boot: int, points: int = 3
 ) -> dict[str, np.ndarray]:
     """The FID of every column of features (B, V, F) to the training set's (M, F), and last that of B training images
-    drawn with replacement, whose true FID is 0: what a perfect model would score. As arrays; see `unpack`."""
+    drawn with replacement, whose true FID is 0: what a perfect model would score. All columns are resampled alike, row by
+    row, so that what their samples share by coming of one noise cancels in differences. As arrays; see `unpack`."""
     given, against = np.asarray(reference), fid.Reference(reference)
     real = given[np.random.default_rng(seed).integers(0, len(given), len(features))]
     sets = [*np.moveaxis(np.asarray(features), 1, 0), real]
-    found = [fid.estimate(rows, against, seed + v, n_boot, points)
-             for v, rows in enumerate(tqdm(sets, desc="FID", unit="set"))]
+    found = [fid.estimate(rows, against, seed, n_boot, points) for rows in tqdm(sets, desc="FID", unit="set")]
     numbers = [(e.value, e.spread.low, e.spread.high, e.bias, e.infinite.value, e.infinite.low, e.infinite.high)
                for e in found]
     return {"numbers": np.array(numbers), "n": np.full(len(found), len(features)),
@@ -97,11 +97,6 @@ def unpack(found: Mapping[str, np.ndarray]) -> list[Estimate]:
         result.append(Estimate(value, Interval(value, low, high, n), bias,
                                Interval(infinite, inf_low, inf_high, n), sizes, curve, draws))
     return result
-
-
-def largest(found: Sequence[Estimate]) -> int:
-    """The member with the largest FID, of what `unpack` gives: the ensemble, its members, training images."""
-    return int(np.argmax([member.value for member in found[1:-1]]))
 
 
 def worse(ensemble: Estimate, members: Sequence[Estimate]) -> int:

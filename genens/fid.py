@@ -226,8 +226,9 @@ def estimate(
 def below_largest(ensemble: Estimate, members: Sequence[Estimate], level: float = 0.95) -> Interval:
     """The FID of the ensemble less the largest of its members', all at one n (paper, Figure 3a).
 
-    The paper's claim is that it is negative. Raises ValueError for no members, or FIDs at different n, which
-    cannot be compared.
+    The paper's claim is that it is negative. Where the estimates were made with one seed and row i of every set came of
+    the same noise, the bootstrap draws noises, each with its sample of either side: what they share cancels. Raises
+    ValueError for no members, or FIDs at different n, which cannot be compared.
     """
     if not members or {e.spread.n for e in members} != {ensemble.spread.n}:
         raise ValueError(
@@ -237,9 +238,7 @@ def below_largest(ensemble: Estimate, members: Sequence[Estimate], level: float 
     draws = min(len(e.draws) for e in (ensemble, *members))
     largest = max(members, key=lambda e: e.value)  # chosen once: the draws' own maximum would be biased
     value = ensemble.value - largest.value
-    spread = ensemble.draws[:draws, 0] - np.roll(
-        largest.draws[:draws, 0], 1
-    )  # a shared seed must not pair them
+    spread = ensemble.draws[:draws, 0] - largest.draws[:draws, 0]
     low, high = value + np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), ensemble.spread.n, level)
 

@@ -75,6 +75,17 @@ def test_the_ensemble_against_its_worst_member():
         module.below_largest(good, [module.estimate(normal(40), reference, n_boot=2)])
 
 
+def test_what_two_sets_share_row_by_row_cancels_in_the_difference_of_their_fids():
+    """Sets that differ by little in every row are told apart by samples that leave each of their FIDs uncertain."""
+    reference, shared = module.Reference(normal(2000, seed=9)), normal(300, seed=1)
+    near = shared + 0.05 * normal(300, seed=2) + 0.05
+    own = module.estimate(shared, reference, 0, 100), module.estimate(near, reference, 0, 100)
+    other = module.estimate(near, reference, 7, 100)
+    paired, apart = module.below_largest(own[0], own[1:]), module.below_largest(own[0], [other])
+    assert paired.value == apart.value
+    assert paired.high - paired.low < 0.5 * (apart.high - apart.low)
+
+
 def test_the_plane_is_that_of_the_largest_variance_of_all_sets_together():
     scales = np.array([1.0, 5.0, 0.1, 3.0])
     a, b = normal(300, 4, 1) * scales, normal(200, 4, 2) * scales + 1

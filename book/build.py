@@ -269,19 +269,15 @@ def execute_chapters(profile: str, folder: Path) -> None:
     spent: dict[str, float] = {}
     if profile == FROM_SCRATCH:  # toy chapters are mostly the start of a kernel and figures, one core's work each
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        beside, workers = stale, os.cpu_count()
-    else:  # chapters that ask an ensemble fill all cores and share what they draw; the others run beside the first of them
-        beside, workers = [path for path in stale if "weights" not in given[path]], 1
-    if beside:
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
-            jobs = {path: pool.submit(timed, path, copies[path], given[path]) for path in beside}
+        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork")) as pool:
+            jobs = {path: pool.submit(timed, path, copies[path], given[path]) for path in stale}
             try:
-                for path in stale:
-                    note(path, jobs[path].result() if path in jobs else timed(path, copies[path], given[path]))
+                for path, job in jobs.items():
+                    note(path, job.result())
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    else:
+    else:  # others fill all cores, and two of them side by side would wait for each other at every operation
         for path in stale:
             note(path, timed(path, copies[path], given[path]))
     for path in (path for path in notebooks if path.stem == SCORECARD):

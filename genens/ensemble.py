@@ -26,9 +26,11 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": t
 
 def has_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 numbers in hardware (AVX512-BF16 or AMX; on ARM, BF16), and PyTorch uses it."""
-    able = torch.cpu.get_capabilities()
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported() and any(
-        able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16"))
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    if hasattr(torch.cpu, "get_capabilities"):
+        return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return torch.cpu._is_avx512_bf16_supported()  # what older releases have
 
 
 def check_precision(precision: str, device: str = "cpu") -> None:

@@ -85,7 +85,7 @@ FAULTS = """scheme => {
 
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
-SERIOUS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+SERIOUS = """async () => (await axe.run(document, {resultTypes: ["violations"], preload: false})).violations
   .filter(found => ["serious", "critical"].includes(found.impact))
   .map(found => found.id + ": " + found.nodes.map(node => node.html.slice(0, 120)).join(" | "))"""
 AXED = {(390, "dark"), (1280, "light")}

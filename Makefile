@@ -56,7 +56,7 @@ train: profile $(READY)
 	$(BIN)/python -m genens.train --profile $(PROFILE)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto
 
 trained: $(READY)
 	@$(BIN)/python -m genens.train $(if $(NAME),--delete $(NAME),--list)

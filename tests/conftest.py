@@ -19,6 +19,7 @@ import torch
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+BOOK_FILES = ("test_book.py", "test_browser.py", "test_explorer.py")
 
 # The same examples on every machine, and no failure because a machine was busy.
 settings.register_profile("genens", deadline=None, derandomize=True, max_examples=50)
@@ -41,13 +42,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever looks at the smoke book runs in one worker, which starts with it: some of it builds the book again."""
-    for item in items:
-        if "book" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("book"))
-    items.sort(key=lambda item: "book" not in item.fixturenames)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Side by side, the files that look at the smoke book stay with one worker, which starts with them: some of their tests
+    build it again. (xdist's own groups are lost under pytest 9.2, which reads no group off a test's id.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class BookInOneWorker(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "book" if Path(nodeid.partition("::")[0]).name in BOOK_FILES else nodeid
+
+    return BookInOneWorker(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

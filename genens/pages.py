@@ -248,4 +248,4 @@ def lines_table(head: Sequence[str], lines: Sequence[Sequence[str]], numeric: bo
     ]
     table = f'<table class="table" style="{look}"><thead>{rows[0]}</thead><tbody>{"".join(rows[1:])}</tbody></table>'
     text = "\n".join("\t".join(map(str, line)) for line in [head, *lines])
-    return Page(f'<div style="overflow-x: auto" tabindex="0" role="region" aria-label="table">{table}</div>', text)
+    return Page(f'<div style="overflow-x: auto">{table}</div>', text)

@@ -1,14 +1,11 @@
 """How long the laptop book takes: from nothing, again, and after a plotting function was edited (`make bench-book`).
 
-It works on a copy of the tree with a store of its own, and takes about as long as `make book`. What the first build says of
-its chapters goes to bench/book.json, from which later builds, on whatever machine, tell how long they may take.
+It works on a copy of the tree with a store of its own, and takes about as long as `make book`.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -31,23 +28,12 @@ def build(tree: Path) -> tuple[float, str]:
     return time.perf_counter() - began, done.stdout + done.stderr
 
 
-def keep(said: str, total: float) -> None:
-    """Notes the machine, its milliseconds a forward pass, and the seconds of every chapter, as a build said them."""
-    line = {found[1]: found[2] for found in re.finditer(r"^(machine|chapters|kinds) +(.+)$", said, re.MULTILINE)}
-    chapters = {name: float(seconds) for name, seconds in re.findall(r"(\w+) (\d+) s", line["chapters"])}
-    pass_ms = float(re.search(r"(\d+) ms for 64 digits", line["machine"])[1])
-    body = {"machine": line["machine"], "pass_ms": pass_ms, "chapters": chapters, "kinds": line["kinds"],
-            "total": round(total)}
-    (ROOT / "bench" / "book.json").write_text(json.dumps(body, indent=1) + "\n")
-
-
 def main() -> None:
     """Three builds."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "book"
         shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
-        first, said = build(tree)
-        keep(said, first)
+        first, _ = build(tree)
         print(f"from nothing, on the shipped weights     {first:6.1f} s", flush=True)
         second, _ = build(tree)
         print(f"again, nothing changed                   {second:6.1f} s   (1/{first / second:.0f} of it)", flush=True)

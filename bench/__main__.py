@@ -53,8 +53,12 @@ def bench_sampling(samples: int = 64, S: int = 4) -> None:
         return torch.stack([algorithm_2(slow, noise, weights, steps) for weights in mixtures])
 
     torch.testing.assert_close(plain(), sample(slow, noise, mixtures, steps), atol=1e-4, rtol=0)
-    compare("samples under 8 mixtures: all members, one by one, by PyTorch", plain,
-            lambda: sample(fast, noise, mixtures, steps), 3)
+    compare(
+        "samples under 8 mixtures: all members, one by one, by PyTorch",
+        plain,
+        lambda: sample(fast, noise, mixtures, steps),
+        3,
+    )
     compare("the same, both by PyTorch", plain, lambda: sample(slow, noise, mixtures, steps), 3)
 
 
@@ -82,8 +86,12 @@ def bench_codes(n: int = 16) -> None:
         return np.stack(list(seen.values()))
 
     assert len(np.unique(codes.constant_weight(M, n, n // 2, 0), axis=0)) == len(plain()) == M
-    compare(f"all {M:,} codes of 16 bits: draw until none is missing", plain,
-            lambda: codes.constant_weight(M, n, n // 2, 0), 3)
+    compare(
+        f"all {M:,} codes of 16 bits: draw until none is missing",
+        plain,
+        lambda: codes.constant_weight(M, n, n // 2, 0),
+        3,
+    )
 
 
 if __name__ == "__main__":

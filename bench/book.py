@@ -21,8 +21,9 @@ def build(tree: Path) -> tuple[float, str]:
     """Seconds of one build, and all it said."""
     environment = os.environ | {"PYTHONPATH": str(tree)}
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "book/build.py"], cwd=tree, env=environment, capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, "book/build.py"], cwd=tree, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(done.stderr)
     return time.perf_counter() - began, done.stdout + done.stderr
@@ -42,8 +43,10 @@ def main() -> None:
         samples = {path: path.stat().st_mtime_ns for path in (tree / "_build" / "store").glob("samples-*")}
         third, said = build(tree)
         kept = samples == {path: path.stat().st_mtime_ns for path in (tree / "_build" / "store").glob("samples-*")}
-        print(f"a plotting function edited               {third:6.1f} s   "
-              f"({'no sample drawn' if kept and 'samples:' not in said else 'SAMPLES WERE DRAWN AGAIN'})")
+        print(
+            f"a plotting function edited               {third:6.1f} s   "
+            f"({'no sample drawn' if kept and 'samples:' not in said else 'SAMPLES WERE DRAWN AGAIN'})"
+        )
 
 
 if __name__ == "__main__":

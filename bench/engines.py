@@ -1,9 +1,9 @@
-"""What the forward pass, the tangent pass and the training step of a laptop member take by each engine that was tried, and
-how far each is from the best matrix product of the same cores: `make bench-engines`.
+"""What the forward pass, the tangent pass and the training step of a laptop member take by each engine that was tried,
+and how far each is from the best matrix product of the same cores: `make bench-engines`.
 
-Ways of one kind alternate, round by round, so that a machine that slows down slows all of them; each number is the median of
-the rounds, with the fastest and the slowest. Before a way is timed, its result is compared with eager PyTorch's. The
-table is written to bench/engines.json.
+Ways of one kind alternate, round by round, so that a machine that slows down slows all of them; each number is the
+median of the rounds, with the fastest and the slowest. Before a way is timed, its result is compared with eager
+PyTorch's. The table is written to bench/engines.json.
 """
 
 from __future__ import annotations
@@ -102,8 +102,13 @@ def forward_passes(members: Ensemble, report: dict) -> None:
     cores = torch.get_num_threads()
     few = Ensemble(members.models[:cores], members.codes[:, :cores], members.shape)
     fast = Ensemble(members.models[:cores], members.codes[:, :cores], members.shape, engine="openvino")
-    found = {"eager": few, "eager, channels last": Forward(few, channels_last), "torch.jit, frozen": Forward(few, frozen),
-             "torch.compile": Forward(few, compiled), "openvino": fast}
+    found = {
+        "eager": few,
+        "eager, channels last": Forward(few, channels_last),
+        "torch.jit, frozen": Forward(few, frozen),
+        "torch.compile": Forward(few, compiled),
+        "openvino": fast,
+    }
     expected, ways, apart = few(images, T, [0]), {}, {}
     for name, one in found.items():
         try:
@@ -126,8 +131,14 @@ def forward_passes(members: Ensemble, report: dict) -> None:
 def row(seconds: np.ndarray, operations: int, best: float) -> dict[str, float]:
     """A line of the table: milliseconds, median and range, GFLOP/s, and the share of the best matrix product."""
     middle = float(np.median(seconds))
-    return {"ms": 1e3 * middle, "ms_low": 1e3 * float(min(seconds)), "ms_high": 1e3 * float(max(seconds)),
-            "gflop": operations / 1e9, "gflops": operations / middle / 1e9, "share": operations / middle / best}
+    return {
+        "ms": 1e3 * middle,
+        "ms_low": 1e3 * float(min(seconds)),
+        "ms_high": 1e3 * float(max(seconds)),
+        "gflop": operations / 1e9,
+        "gflops": operations / middle / 1e9,
+        "share": operations / middle / best,
+    }
 
 
 def tangent_passes(members: Ensemble, fast: Ensemble, report: dict) -> None:
@@ -154,15 +165,22 @@ def tangent_passes(members: Ensemble, fast: Ensemble, report: dict) -> None:
 
     jacobian.prepare()
     with torch.no_grad():
-        ways = {"forward mode": lambda: jacobian.push(members, x, T, 0, J)[1], "one-sided differences, eager":
-                differences(members), "one-sided differences, openvino": differences(fast),
-                "central differences, openvino": central}
+        ways = {
+            "forward mode": lambda: jacobian.push(members, x, T, 0, J)[1],
+            "one-sided differences, eager": differences(members),
+            "one-sided differences, openvino": differences(fast),
+            "central differences, openvino": central,
+        }
         exact = ways["forward mode"]()
         apart = {name: float((way() - exact).norm() / exact.norm()) for name, way in ways.items()}
         took = rounds(ways)
     for name, seconds in took.items():
-        report[name] = {"ms": 1e3 * float(np.median(seconds)), "ms_low": 1e3 * min(seconds), "ms_high": 1e3 * max(seconds),
-                        "relative_error": apart[name]}
+        report[name] = {
+            "ms": 1e3 * float(np.median(seconds)),
+            "ms_low": 1e3 * min(seconds),
+            "ms_high": 1e3 * max(seconds),
+            "relative_error": apart[name],
+        }
 
 
 def training_steps(report: dict) -> None:
@@ -187,20 +205,31 @@ def main() -> None:
     warnings.simplefilter("ignore")
     folder = ensemble.locate("mnist16", "laptop")
     members, fast = ensemble.load(folder), ensemble.load(folder, engine="openvino")
-    found: dict = {"machine": machine.describe(), "made": store.provenance(), "forward": {}, "tangents": {}, "training": {}}
+    found: dict = {
+        "machine": machine.describe(),
+        "made": store.provenance(),
+        "forward": {},
+        "tangents": {},
+        "training": {},
+    }
     forward_passes(members, found["forward"])
     tangent_passes(members, fast, found["tangents"])
     training_steps(found["training"])
-    for part, what in (("forward", f"a member's pass of {IMAGES} digits, a pass a core"),
-                       ("tangents", f"{members.n} tangents of a member at 8 digits, all cores"),
-                       ("training", "a training step of 64 digits")):
+    for part, what in (
+        ("forward", f"a member's pass of {IMAGES} digits, a pass a core"),
+        ("tangents", f"{members.n} tangents of a member at 8 digits, all cores"),
+        ("training", "a training step of 64 digits"),
+    ):
         print(f"\n{what}")
         for name, one in found[part].items():
             if "not run" in one:
                 print(f"  {name:<34} not run: {one['not run']}")
                 continue
-            share = f"{one['gflop']:6.1f} GFLOP, {one['share']:4.0%} of the best matrix product" if "share" in one else (
-                f"relative error {one['relative_error']:.1e}")
+            share = (
+                f"{one['gflop']:6.1f} GFLOP, {one['share']:4.0%} of the best matrix product"
+                if "share" in one
+                else (f"relative error {one['relative_error']:.1e}")
+            )
             print(f"  {name:<34} {one['ms']:7.1f} ms ({one['ms_low']:.1f} to {one['ms_high']:.1f})   {share}")
     OUT.write_text(json.dumps(found, indent=1) + "\n")
 

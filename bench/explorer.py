@@ -62,8 +62,10 @@ def main(arguments: list[str] | None = None) -> None:
     page_file = options.page.resolve()
     if not page_file.is_file():
         raise SystemExit(f"expected the explorer's page at {page_file}: run make book, or give its path")
-    size = sum((page_file.parent / name).stat().st_size for name in (
-        page_file.name, "explorer-data.js", "../_static/explorer.js", "../_static/explorer.css"))
+    size = sum(
+        (page_file.parent / name).stat().st_size
+        for name in (page_file.name, "explorer-data.js", "../_static/explorer.js", "../_static/explorer.css")
+    )
     print(f"page, data, script and style {size / 1e6:10.2f} MB")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)

@@ -56,7 +56,7 @@ def held_out(model: UNet, images: torch.Tensor, trainer: Trainer) -> float:
     t = torch.arange(len(x)) * 997 % trainer.config.T
     noise = torch.randn(x.shape, generator=generator(99))
     with torch.no_grad():
-        parts = [loss(model, *(v[i: i + 250] for v in (x, t, noise)), trainer.bars) for i in range(0, len(x), 250)]
+        parts = [loss(model, *(v[i : i + 250] for v in (x, t, noise)), trainer.bars) for i in range(0, len(x), 250)]
     return torch.stack(parts).mean().item()
 
 
@@ -66,8 +66,10 @@ def judge(model: UNet, samples: int = 256) -> dict[str, float]:
     y = draw(range(samples), 0, [[1.0]], 25, "ancestral", "posterior", member)["y"][:, 0]
     digits = classifier.load()
     real = classifier.features(digits, data.to_unit(data.load("mnist").images))
-    return {"fid": metrics.fid(classifier.features(digits, y), real),
-            "confident": (classifier.predict(digits, y)[1] > 0.9).float().mean().item()}
+    return {
+        "fid": metrics.fid(classifier.features(digits, y), real),
+        "confident": (classifier.predict(digits, y)[1] > 0.9).float().mean().item(),
+    }
 
 
 def main() -> None:
@@ -108,9 +110,15 @@ def main() -> None:
             began = time.process_time()
             low(x, torch.full((64,), 500))
             times.append(time.process_time() - began)
-        row = {"name": name, "parameters": parameter_count(model), "steps": recipe.steps, "seconds": spent,
-               "held_out": held_out(model, images.images[~codes[:, 0]], trainer), "forward_64_ms": min(times) * 1e3,
-               "recipe": dataclasses.asdict(recipe)}
+        row = {
+            "name": name,
+            "parameters": parameter_count(model),
+            "steps": recipe.steps,
+            "seconds": spent,
+            "held_out": held_out(model, images.images[~codes[:, 0]], trainer),
+            "forward_64_ms": min(times) * 1e3,
+            "recipe": dataclasses.asdict(recipe),
+        }
         row |= judge(model)
         save_file(trainer.state(), given.out / f"{letter}.safetensors", {"row": json.dumps(row)})
         (given.out / f"{letter}.json").write_text(json.dumps(row, indent=1))

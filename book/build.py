@@ -9,8 +9,8 @@ What lands where, below --out (_build unless told otherwise):
     html/index.html       the book; a build that fails leaves the previous one as it was
     store/                the artifacts that the chapters compute (unless GENENS_STORE names another place)
 
-Ensembles that are trained on the way lie in `trained/` beside _build, which `make clean` leaves alone (or in --out's own
-`trained/`, or where GENENS_TRAINED says).
+Ensembles that are trained on the way lie in `trained/` beside _build, which `make clean` leaves alone (or in --out's
+own `trained/`, or where GENENS_TRAINED says).
 
 A chapter runs again when its notebook, its parameters, a module of genens, a weights manifest, the claims or
 a library has changed; what it computes is kept in the store, so running it again is cheap.
@@ -251,7 +251,9 @@ def execute_chapters(profile: str, folder: Path) -> None:
     (folder / "executed").mkdir(parents=True, exist_ok=True)
     # The scorecard comes last: it reads what the others record.
     others = [path for path in notebooks if path.stem != SCORECARD]
-    stale = [path for path in others if not up_to_date(copies[path], chapter_key(path, given[path], code, profile), profile)]
+    stale = [
+        path for path in others if not up_to_date(copies[path], chapter_key(path, given[path], code, profile), profile)
+    ]
     for path in others:
         if path not in stale:
             say(f"{path.stem:<24} up to date")
@@ -295,11 +297,19 @@ def execute_chapters(profile: str, folder: Path) -> None:
 # Kinds of artifacts whose computation is forward passes, or passes and tangents; the others read what these drew.
 SAMPLING = ("samples", "nested", "counterfactuals", "short-list", "last-step", "path", "method-tour")
 TANGENTS = ("jacobian", "jacobian-timed")
-# What a chapter of the laptop book costs beyond what those before it leave in the store, in forward passes of 64 digits:
-# samples times steps times members with weight, over 64 (theory and dual numbers by their time). And the start of a kernel,
-# its imports and its figures, in seconds.
-PASSES = {"00_method": 300, "01b_theory": 1700, "02_class_ablation": 6700, "03_fid": 11200, "04_convergence": 5300,
-          "05_jacobian": 7100, "06_search": 700, "explorer": 900}
+# What a chapter of the laptop book costs beyond what those before it leave in the store, in forward passes of 64
+# digits: samples times steps times members with weight, over 64 (theory and dual numbers by their time). And the start
+# of a kernel, its imports and its figures, in seconds.
+PASSES = {
+    "00_method": 300,
+    "01b_theory": 1700,
+    "02_class_ablation": 6700,
+    "03_fid": 11200,
+    "04_convergence": 5300,
+    "05_jacobian": 7100,
+    "06_search": 700,
+    "explorer": 900,
+}
 START = 12
 
 
@@ -310,16 +320,20 @@ def artifacts() -> set[Path]:
 
 def say_machine(profile: str, chapters: list[str]) -> None:
     """Says what machine was found and, for the laptop book, how long these chapters may take on it."""
-    done = subprocess.run([sys.executable, "-m", "genens.machine"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "genens.machine"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     try:
         found = json.loads(done.stdout)
     except ValueError:  # no machine to run chapters on; they will say why
         return
-    say(f"{'machine':<24} {found['cores']} cores, {found['instructions']}; engine {found['engine']}, float32: "
-        f"{found['pass_ms']:.0f} ms for 64 digits")
+    say(
+        f"{'machine':<24} {found['cores']} cores, {found['instructions']}; engine {found['engine']}, float32: "
+        f"{found['pass_ms']:.0f} ms for 64 digits"
+    )
     if profile == DEFAULT:
         seconds = sum(PASSES.get(chapter, 0) * found["pass_ms"] / 1e3 + START for chapter in chapters)
-        say(f"{'expected':<24} about {seconds / 60:.0f} minutes, as busy as it is now, less for what the store has already")
+        say(f"{'expected':<24} about {seconds / 60:.0f} minutes, as busy as it is now, less for what the store has")
 
 
 def say_spent(chapters: dict[str, float], before: set[Path], total: float) -> None:
@@ -331,8 +345,11 @@ def say_spent(chapters: dict[str, float], before: set[Path], total: float) -> No
         kinds[name] += found["seconds"]
     kinds["starting, drawing"] = max(0.0, sum(chapters.values()) - sum(kinds.values()))
     say(f"{'chapters':<24} " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in chapters.items()))
-    say(f"{'kinds':<24} " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in kinds.items())
-        + f"; {total:.0f} s by the clock")
+    say(
+        f"{'kinds':<24} "
+        + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in kinds.items())
+        + f"; {total:.0f} s by the clock"
+    )
 
 
 # ---------------------------------------------------------------- rendering

@@ -18,10 +18,18 @@ import sys
 from pathlib import Path
 
 FILE = "encoded-ensembles.pdf"
-PLACE = re.compile(r'(<span class="ge-pdf">).*?(</span>)', re.DOTALL)  # on the front page; says `make pdf` until there is one
+PLACE = re.compile(
+    r'(<span class="ge-pdf">).*?(</span>)', re.DOTALL
+)  # on the front page; says `make pdf` until there is one
 LINK = rf'\1<a class="reference external" href="{FILE}">the whole book as one PDF</a>\2'
-CHROMIUM = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=120000", "--no-pdf-header-footer",
-            "--generate-pdf-document-outline")
+CHROMIUM = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--virtual-time-budget=120000",
+    "--no-pdf-header-footer",
+    "--generate-pdf-document-outline",
+)
 
 
 def attach(html: Path, folder: Path) -> bool:
@@ -41,8 +49,13 @@ def one_page(folder: Path, profile: str) -> Path:
     tree = folder / "pdf"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(folder, tree, ignore=shutil.ignore_patterns("_build", "executed", "pdf", "*.json", "*.log", FILE))
-    done = subprocess.run([sys.executable, "-c", program, "build", "-q", "--builder", "singlehtml", str(tree)],
-                          env={**os.environ, "GENENS_BOOK_PROFILE": profile}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "build", "-q", "--builder", "singlehtml", str(tree)],
+        env={**os.environ, "GENENS_BOOK_PROFILE": profile},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     made = tree / "_build" / "singlehtml"
     if done.returncode or not (made / "book" / "intro.html").is_file():
         raise RuntimeError(f"rendering as one page failed: {(done.stdout + done.stderr).strip()[-400:]}")
@@ -66,8 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise RuntimeError("it takes Chromium to print: apt-get install chromium, and try again")
         page, fresh = one_page(folder, given.profile), folder / f"{FILE}.new"
         print(f"printing {page.stat().st_size / 1e6:.1f} MB", flush=True)
-        done = subprocess.run([chromium, *CHROMIUM, f"--print-to-pdf={fresh}", page.as_uri()], capture_output=True,
-                              text=True, check=False)
+        done = subprocess.run(
+            [chromium, *CHROMIUM, f"--print-to-pdf={fresh}", page.as_uri()], capture_output=True, text=True, check=False
+        )
         if done.returncode or not fresh.is_file():
             raise RuntimeError(f"Chromium printed nothing: {done.stderr.strip()[-300:]}")
     except RuntimeError as problem:

@@ -24,8 +24,10 @@ def measure(y: np.ndarray, digits: classifier.DigitNet, vgg: str | Path | None =
     labels, confidence = classifier.predict(digits, y.flatten(0, 1))
     pairs = y[:, :1], y[:, 1:]
     found = {
-        "labels": labels.view(y.shape[:2]), "confidence": confidence.view(y.shape[:2]),
-        "euclidean": metrics.euclidean(*pairs), "features": metrics.feature_distance(digits, *pairs),
+        "labels": labels.view(y.shape[:2]),
+        "confidence": confidence.view(y.shape[:2]),
+        "euclidean": metrics.euclidean(*pairs),
+        "features": metrics.feature_distance(digits, *pairs),
     }
     perceptual = metrics.lpips(*pairs, vgg)
     return found if isinstance(perceptual, NotRun) else found | {"lpips": perceptual}
@@ -62,8 +64,10 @@ def exceedance(own: np.ndarray, other: np.ndarray, seed: int, n_boot: int = 400)
     """P(a random own distance exceeds a random other one), the effect size of the U test; whole samples are drawn
     again, because the counterfactuals of one sample are not independent."""
     rng = np.random.default_rng(seed)
-    drawn = [metrics.mann_whitney(own[i], other[i]).effect
-             for i in (rng.integers(0, len(own), len(own)) for _ in range(n_boot))]
+    drawn = [
+        metrics.mann_whitney(own[i], other[i]).effect
+        for i in (rng.integers(0, len(own), len(own)) for _ in range(n_boot))
+    ]
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Interval(metrics.mann_whitney(own, other).effect, float(low), float(high), len(own))
 
@@ -81,14 +85,22 @@ def by_confidence(
     measured: Mapping[str, np.ndarray], row: np.ndarray, seed: int, levels: Sequence[float] = (0.0, 0.5, 0.9)
 ) -> list[dict]:
     """Accuracy (Euclidean) and how often the digit changes, over the samples whose original the classifier is surer of
-    than each level: [{"above", "n", "accuracy", "own", "other"}]; levels that leave fewer than two samples are left out."""
+    than each level: [{"above", "n", "accuracy", "own", "other"}]; levels that leave fewer than two samples are left
+    out."""
     found = []
     for level in levels:
         kept = (row >= 0) & (measured["confidence"][:, 0] > level)
         if kept.sum() >= 2:
             rates = changes(measured["labels"][kept], row[kept], seed)
-            found.append({"above": level, "n": int(kept.sum()), "own": rates["own"], "other": rates["other"],
-                          "accuracy": accuracy(measured["euclidean"][kept], row[kept], seed)})
+            found.append(
+                {
+                    "above": level,
+                    "n": int(kept.sum()),
+                    "own": rates["own"],
+                    "other": rates["other"],
+                    "accuracy": accuracy(measured["euclidean"][kept], row[kept], seed),
+                }
+            )
     return found
 
 
@@ -132,7 +144,8 @@ def summary(measured: Mapping[str, np.ndarray], classes: Sequence[int], seed: in
         if name in measured:
             own, other = own_and_other(measured[name], row)
             found[name] = {
-                "accuracy": accuracy(measured[name], row, seed), "test": metrics.mann_whitney(own, other),
+                "accuracy": accuracy(measured[name], row, seed),
+                "test": metrics.mann_whitney(own, other),
                 "effect": exceedance(own, other, seed),
                 "by_class": accuracy_by_class(measured[name], row, len(classes), seed),
             }

@@ -25,18 +25,26 @@ METHODS = {
     "last_step": "baseline:\nlast step",
     "individual": "baseline:\nindividual models",
 }
-FIGURES = {"mnist": ("a", "d"), "cifar10": ("b", "e"), "celeba": ("c", "f")}  # pixels and sizes, in the paper's Figure 5
+FIGURES = {
+    "mnist": ("a", "d"),
+    "cifar10": ("b", "e"),
+    "celeba": ("c", "f"),
+}  # pixels and sizes, in the paper's Figure 5
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "celeba": "CelebA"}
 
 
 def check_parameters(given: Mapping[str, object], n: int) -> None:
     """Whether the chapter's parameters fit together, and an ensemble of n members. ValueError, one line, if not."""
     for name, whole, limit in (
-        ("n_rotating", "n_samples", given["n_samples"]), ("n_path", "n_samples", given["n_samples"]),
-        ("n_directions", "n_counterfactuals", given["n_counterfactuals"]), ("n_near", "len(shares)", len(given["shares"])),
+        ("n_rotating", "n_samples", given["n_samples"]),
+        ("n_path", "n_samples", given["n_samples"]),
+        ("n_directions", "n_counterfactuals", given["n_counterfactuals"]),
+        ("n_near", "len(shares)", len(given["shares"])),
     ):
         if given[name] > limit:
-            raise ValueError(f"expected {name} of at most {whole} = {limit}, got {given[name]}; lower it or raise {whole}")
+            raise ValueError(
+                f"expected {name} of at most {whole} = {limit}, got {given[name]}; lower it or raise {whole}"
+            )
     for name in ("n_counterfactuals", "n_near"):
         if given[name] < 2:
             raise ValueError(f"expected {name} of at least 2, to correlate or to fit a line; got {given[name]}")
@@ -44,8 +52,10 @@ def check_parameters(given: Mapping[str, object], n: int) -> None:
         raise ValueError(f"expected an ensemble of at least 2 members, whose weights can be traded; got {n}")
     outside = [k for k in [*given["per_steps"], given["per_step"]] if not 0 <= k <= n]
     if outside or n not in given["per_steps"] or 0 not in given["per_steps"]:
-        raise ValueError(f"expected per_step and per_steps in 0..{n}, members used a step, and 0 and {n} among per_steps; "
-                         f"got {given['per_step']} and {given['per_steps']}")
+        raise ValueError(
+            f"expected per_step and per_steps in 0..{n}, members used a step, and 0 and {n} among per_steps; "
+            f"got {given['per_step']} and {given['per_steps']}"
+        )
     if given["tangents"] not in jacobian.TANGENTS:
         raise ValueError(f"expected tangents as one of {', '.join(jacobian.TANGENTS)}; got {given['tangents']!r}")
     if not given["shares"] or given["shares"][-1] != 1 or not all(0 < share <= 1 for share in given["shares"]):
@@ -97,10 +107,17 @@ def compare(
     Raises ValueError when the samples or counterfactuals are not as many in all of them.
     """
     B, V = len(original), len(mixtures)
-    shapes = {"truth": np.shape(truth)[:2], "last": np.shape(last)[:2], "y": (len(y), V), "J": (len(J), V),
-              "singles": (len(singles), V)}
+    shapes = {
+        "truth": np.shape(truth)[:2],
+        "last": np.shape(last)[:2],
+        "y": (len(y), V),
+        "J": (len(J), V),
+        "singles": (len(singles), V),
+    }
     if wrong := [f"{name} {shape}" for name, shape in shapes.items() if shape != (B, V)]:
-        raise ValueError(f"expected {B} samples with {V} counterfactuals everywhere; got {', '.join(wrong)}: draw as many")
+        raise ValueError(
+            f"expected {B} samples with {V} counterfactuals everywhere; got {', '.join(wrong)}: draw as many"
+        )
     parts: dict[str, list] = {}
     for b in range(B):  # one sample at a time: all at once would not fit in memory at the paper's size
         one = slice(b, b + 1)
@@ -146,7 +163,11 @@ def summary(found: Mapping[str, np.ndarray], seed: int) -> dict[str, dict]:
 
 
 def rotation(
-    draws: Mapping[int, Mapping[str, np.ndarray]], truth: np.ndarray, original: np.ndarray, mixtures: np.ndarray, seed: int
+    draws: Mapping[int, Mapping[str, np.ndarray]],
+    truth: np.ndarray,
+    original: np.ndarray,
+    mixtures: np.ndarray,
+    seed: int,
 ) -> list[dict]:
     """What fewer members a step cost and save: draws[k] as from `counterfactuals.timed` with per_step=k, one of them
     exact (k = n); truth (B, V, ...) and original (B, ...) of the same B samples.
@@ -176,7 +197,8 @@ def rotation(
 
 
 def _against(draw: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: np.ndarray) -> dict[str, np.ndarray]:
-    """Each sample's mean Pearson and Spearman correlation with the true counterfactuals: {"pearson", "spearman": (B,)}."""
+    """Each sample's mean Pearson and Spearman correlation with the true counterfactuals: {"pearson", "spearman":
+    (B,)}."""
     linear = jacobian.linear_counterfactual(draw["y"], draw["jacobian"], mixtures).numpy()
     changes = linear - np.clip(draw["y"], -1, 1)
     found = [agree(truth[b] - original[b], changes[:, b]) for b in range(len(original))]
@@ -186,9 +208,10 @@ def _against(draw: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: n
 def tangents(
     differences: Mapping, forward: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: np.ndarray, seed: int
 ) -> dict[str, object]:
-    """What it changes to take tangents as differences: both as from `counterfactuals.timed`, of the first samples of truth
-    (B, V, ...) and original (B, ...). {"error": ||J_d - J_f|| / ||J_f||, centred, median over samples with interval;
-    "pearson": by how much the mean correlation with the true counterfactuals changes, with interval; "seconds": the ratio}."""
+    """What it changes to take tangents as differences: both as from `counterfactuals.timed`, of the first samples of
+    truth (B, V, ...) and original (B, ...). {"error": ||J_d - J_f|| / ||J_f||, centred, median over samples with
+    interval; "pearson": by how much the mean correlation with the true counterfactuals changes, with interval;
+    "seconds": the ratio}."""
     R = len(forward["y"])
     one, other = (jacobian.centred(draw["jacobian"]).double().flatten(1) for draw in (differences, forward))
     error = ((one - other).norm(dim=1) / other.norm(dim=1)).numpy()
@@ -201,8 +224,8 @@ def tangents(
 
 
 def fewest(rows: Sequence[Mapping], tolerance: float) -> int:
-    """The smallest per_step of `rotation`'s rows that loses no more than `tolerance` of either correlation, at the upper
-    end of the interval; the exact Jacobian loses nothing."""
+    """The smallest per_step of `rotation`'s rows that loses no more than `tolerance` of either correlation, at the
+    upper end of the interval; the exact Jacobian loses nothing."""
     return min(r["per_step"] for r in rows if max(r["pearson_loss"].high, r["spearman_loss"].high) <= tolerance)
 
 
@@ -212,16 +235,18 @@ def fewest(rows: Sequence[Mapping], tolerance: float) -> int:
 def along(walked: Mapping[str, np.ndarray], shares: Sequence[float], rotating: np.ndarray) -> dict[str, dict]:
     """Predictions of the image on its way from u_0 to u_-x against the true one.
 
-    walked as from `counterfactuals.walk`, with shares that end with 1; rotating (B, V, C, H, W): the slope by the chapter's
-    own Jacobian. For "linear" (the exact slope), "rotating" and "quadratic" (with the second-order term): {"images":
-    (B, V, K, C, H, W) before the clamp; "error": (B, V, K), relative to the whole change, before the clamp; "pearson":
-    (B, V, K), of the changes after the clamp, 0 where one is constant}.
+    walked as from `counterfactuals.walk`, with shares that end with 1; rotating (B, V, C, H, W): the slope by the
+    chapter's own Jacobian. For "linear" (the exact slope), "rotating" and "quadratic" (with the second-order term):
+    {"images": (B, V, K, C, H, W) before the clamp; "error": (B, V, K), relative to the whole change, before the clamp;
+    "pearson": (B, V, K), of the changes after the clamp, 0 where one is constant}.
     """
     s = np.asarray(shares, dtype=np.float64).reshape(-1, 1, 1, 1)
     start, true = walked["start"][:, None, None].astype(np.float64), walked["true"].astype(np.float64)
     first, second, other = (a[:, :, None].astype(np.float64) for a in (walked["first"], walked["second"], rotating))
     predictions = {
-        "linear": start + s * first, "rotating": start + s * other, "quadratic": start + s * first + s * s / 2 * second,
+        "linear": start + s * first,
+        "rotating": start + s * other,
+        "quadratic": start + s * first + s * s / 2 * second,
     }
     whole = np.linalg.norm((true[:, :, -1] - start[:, :, 0]).reshape(*true.shape[:2], -1), axis=-1)
     origin, clamped = (np.clip(a, -1, 1).reshape(*a.shape[:3], -1) for a in (start, true))
@@ -247,15 +272,15 @@ def by_share(found: Mapping[str, Mapping], seed: int) -> dict[str, dict[str, lis
 
 
 def orders(errors: np.ndarray, shares: Sequence[float], n_near: int, seed: int) -> Interval:
-    """With which power of the distance from u_0 the error grows, over the first `n_near` shares: the median over samples
-    and directions of errors (B, V, K), bootstrap over samples. Equation 4 promises 2."""
+    """With which power of the distance from u_0 the error grows, over the first `n_near` shares: the median over
+    samples and directions of errors (B, V, K), bootstrap over samples. Equation 4 promises 2."""
     near = np.moveaxis(errors[..., :n_near], -1, 0)
     return metrics.bootstrap(approximate.error_order(np.asarray(shares[:n_near]), near), median, seed=seed)
 
 
 def gained(before: np.ndarray, after: np.ndarray, seed: int) -> Interval:
-    """How much smaller an error is at the end of the way: the mean of before - after over the directions of a sample, and
-    over samples, both errors (B, V, K); bootstrap over samples."""
+    """How much smaller an error is at the end of the way: the mean of before - after over the directions of a sample,
+    and over samples, both errors (B, V, K); bootstrap over samples."""
     return metrics.bootstrap((before - after)[..., -1].mean(axis=1), seed=seed)
 
 
@@ -272,8 +297,9 @@ def records(
 ) -> dict[str, dict]:
     """What Section 3.3, Appendix B.3 and Figure 5 claim of every dataset: {claim id: the arguments of `Run.claim`}.
 
-    found as from `summary`, of an ensemble of n members trained on `dataset`; what concerns another dataset, or a p-value
-    that so few samples could not reach however far apart the distributions, is NotRun; the claim has the command to run.
+    found as from `summary`, of an ensemble of n members trained on `dataset`; what concerns another dataset, or a
+    p-value that so few samples could not reach however far apart the distributions, is NotRun; the claim has the
+    command to run.
     """
     result = {}
     for name, (pixels, sizes) in FIGURES.items():
@@ -298,6 +324,10 @@ def records(
 def _p_value(claim: Claim, test: metrics.MannWhitney, n_samples: int) -> dict:
     least = least_log10_p(test.n_a)
     if least > claim.value:
-        return {"value": NotRun(f"{n_samples} samples cannot give a p-value below 10^{least:.0f}, however far apart "
-                                f"the two; here it is 10^{test.log10_p:.1f}")}
+        return {
+            "value": NotRun(
+                f"{n_samples} samples cannot give a p-value below 10^{least:.0f}, however far apart "
+                f"the two; here it is 10^{test.log10_p:.1f}"
+            )
+        }
     return {"value": test.log10_p, "n": n_samples}

@@ -19,9 +19,7 @@ from genens.schedule import Schedule
 
 
 @torch.no_grad()
-def last_step(
-    members: Members, noise: Noise | Tensor, mixtures: np.ndarray, steps: Schedule
-) -> Tensor:
+def last_step(members: Members, noise: Noise | Tensor, mixtures: np.ndarray, steps: Schedule) -> Tensor:
     """The image of u_0, but with the mixture v in the final denoising step: (V, B, C, H, W) in [-1, 1].
 
     The paper's baseline "last step predicted noise". It needs one trajectory, whatever V is. mixtures (V, n).
@@ -81,8 +79,7 @@ def error_order(distances: np.ndarray, errors: np.ndarray) -> np.ndarray:
     distances, errors = np.asarray(distances, dtype=np.float64), np.asarray(errors, dtype=np.float64)
     if distances.ndim != 1 or len(distances) < 2 or errors.shape[:1] != distances.shape:
         raise ValueError(
-            f"expected one row of errors for each of at least 2 distances, got "
-            f"{errors.shape} and {distances.shape}"
+            f"expected one row of errors for each of at least 2 distances, got {errors.shape} and {distances.shape}"
         )
     if not ((distances > 0).all() and (errors > 0).all() and np.isfinite(errors).all()):
         raise ValueError("expected positive distances and errors; leave out the point u_0 itself")
@@ -92,11 +89,7 @@ def error_order(distances: np.ndarray, errors: np.ndarray) -> np.ndarray:
 
 
 def curvature(
-    members: Members,
-    noise: Noise | Tensor,
-    steps: Schedule,
-    directions: np.ndarray,
-    reach: float = 0.1,
+    members: Members, noise: Noise | Tensor, steps: Schedule, directions: np.ndarray, reach: float = 0.1
 ) -> tuple[Tensor, Tensor]:
     """The first and second derivative of y(u_0 + s d) by s at 0, for every direction d: two (V, B, C, H, W).
 
@@ -111,8 +104,7 @@ def curvature(
     directions = np.asarray(directions, dtype=np.float64)
     if directions.ndim != 2 or directions.shape[1] != members.n or abs(directions.sum(axis=1)).max() > 1e-9:
         raise ValueError(
-            f"expected directions of shape (V, {members.n}) that each sum to 0, as u_-x - "
-            f"u_0; got {directions.shape}"
+            f"expected directions of shape (V, {members.n}) that each sum to 0, as u_-x - u_0; got {directions.shape}"
         )
     here = coding.uniform(members.n)[None]
     walked = np.concatenate([here, here + reach * directions, here - reach * directions])

@@ -18,8 +18,17 @@ def move(y: Tensor, generator: torch.Generator) -> Tensor:
     turn, scale, shear, right, down = torch.rand(5, len(y), generator=generator) * 2 - 1
     angle, scale, shear = ROTATION * turn, 1 + SCALE * scale, SHEAR * shear
     shift = SHIFT * 2 / y.shape[-1]  # affine_grid measures in half images
-    rows = torch.stack([scale * angle.cos(), shear - scale * angle.sin(), shift * right,
-                        scale * angle.sin(), scale * angle.cos(), shift * down], dim=1)
+    rows = torch.stack(
+        [
+            scale * angle.cos(),
+            shear - scale * angle.sin(),
+            shift * right,
+            scale * angle.sin(),
+            scale * angle.cos(),
+            shift * down,
+        ],
+        dim=1,
+    )
     grid = F.affine_grid(rows.view(-1, 2, 3), list(y.shape), align_corners=False)
     return F.grid_sample(y, grid, padding_mode="border", align_corners=False)
 

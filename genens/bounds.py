@@ -109,9 +109,7 @@ def worst_f(N: int, n: int, h: int, statement: int = 1) -> np.ndarray:
 def exact_bound(N: int, n: int, h: int, statement: int = 1) -> Fraction:
     """The sharp bound as a fraction. Raises ValueError for N above 2000, and as `bias_bound` does."""
     draws, _, _ = _urn(N, n, h, statement)
-    return sum(
-        (comb(draws, s) * abs(gap) for s, gap in enumerate(set_gaps(N, n, h, statement))), start=Fraction(0)
-    )
+    return sum((comb(draws, s) * abs(gap) for s, gap in enumerate(set_gaps(N, n, h, statement))), start=Fraction(0))
 
 
 def exact_bias(f: np.ndarray, n: int, h: int, statement: int = 1) -> Fraction:
@@ -181,9 +179,7 @@ def set_gaps(N: int, n: int, h: int, statement: int) -> list[Fraction]:
     draws, total, inside = _urn(N, n, h, statement)
     whole, coins = perm(total, draws), Fraction(1, 1 << draws)
     # In any order of the images: the codes of those in the set out of the marked ones, the others' out of the rest.
-    return [
-        Fraction(perm(inside, s) * perm(total - inside, draws - s), whole) - coins for s in range(draws + 1)
-    ]
+    return [Fraction(perm(inside, s) * perm(total - inside, draws - s), whole) - coins for s in range(draws + 1)]
 
 
 def _distance(draws: int, total: int, inside: int) -> float:
@@ -209,7 +205,9 @@ def _distance(draws: int, total: int, inside: int) -> float:
     s, coins = s[there], coins[there]
     if not len(s):
         return TRIVIAL
-    ratio = np.concatenate([[0.0], np.cumsum(_log_steps(s[:-1], float(inside), float(outside), float(inside - outside)))])
+    ratio = np.concatenate(
+        [[0.0], np.cumsum(_log_steps(s[:-1], float(inside), float(outside), float(inside - outside)))]
+    )
     ratio -= ratio.max()
     excess = float(coins @ np.expm1(ratio)) - apart  # Hyp sums to one where Bin sums to 1 - apart
     if excess > -0.5:

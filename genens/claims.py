@@ -61,9 +61,7 @@ def load(path: str | Path | None = None) -> dict[str, Claim]:
     """Every claim by its id, in the order of the file. ValueError, one line, for the first malformed one."""
     path = Path(path) if path else store.home() / "book" / "claims.yml"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"expected the paper's claims at {path}, found no such file; run from the repository"
-        )
+        raise FileNotFoundError(f"expected the paper's claims at {path}, found no such file; run from the repository")
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as problem:
@@ -91,9 +89,7 @@ def _problem(entry: object) -> str:
     if unknown := sorted(set(entry) - set(allowed)):
         return f"unknown field '{unknown[0]}'; the fields are {', '.join(allowed)}"
     for name in ("id", "section", "statement", "unit", "chapter", "command", "says", "note"):
-        if not isinstance(entry.get(name, ""), str) or (
-            name in needed - {"unit"} and not entry[name].strip()
-        ):
+        if not isinstance(entry.get(name, ""), str) or (name in needed - {"unit"} and not entry[name].strip()):
             return f"expected text in '{name}', got {entry[name]!r:.60}"
     if not re.fullmatch(r"[a-z0-9.]+(-[a-z0-9.]+)+", entry["id"]):
         return "expected an id of small letters, digits and points, joined by '-'"
@@ -158,21 +154,14 @@ def measured(claim: Claim, value: object, low: object = None, high: object = Non
     if claim.unit in SHARES and not SHARES[claim.unit] <= value <= 1:
         raise ValueError(f"claim {claim.id}: expected a {claim.unit} between {SHARES[claim.unit]} and 1, got {value!r}")
     if claim.unit == "log10p" and value > 1e-9:
-        raise ValueError(
-            f"claim {claim.id}: expected the base-10 logarithm of a p-value, at most 0, got {value!r}"
-        )
+        raise ValueError(f"claim {claim.id}: expected the base-10 logarithm of a p-value, at most 0, got {value!r}")
     if (low is None) != (high is None):
-        raise ValueError(
-            f"claim {claim.id}: expected both ends of the interval or neither, got {low!r} and {high!r}"
-        )
+        raise ValueError(f"claim {claim.id}: expected both ends of the interval or neither, got {low!r} and {high!r}")
     if low is None and claim.comparison == "interval_contains":
-        raise ValueError(
-            f"claim {claim.id}: expected an interval (low=, high=), which its rule needs, got none"
-        )
+        raise ValueError(f"claim {claim.id}: expected an interval (low=, high=), which its rule needs, got none")
     if low is not None and not (_is_number(value) and _is_number(low) and _is_number(high) and low <= high):
         raise ValueError(
-            f"claim {claim.id}: expected a number with an interval around it, got {value!r:.60} in "
-            f"{low!r} to {high!r}"
+            f"claim {claim.id}: expected a number with an interval around it, got {value!r:.60} in {low!r} to {high!r}"
         )
     return value, low, high
 

@@ -56,13 +56,15 @@ class DigitNet(nn.Module):
     def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         a, b, c = widths
-        self.blocks = nn.ModuleList([
-            _block(SHAPE[0], a, size=5),
-            nn.Sequential(nn.MaxPool2d(2), _block(a, b)),
-            _block(b, b),
-            nn.Sequential(nn.MaxPool2d(2), _block(b, c)),
-            _block(c, c),
-        ])
+        self.blocks = nn.ModuleList(
+            [
+                _block(SHAPE[0], a, size=5),
+                nn.Sequential(nn.MaxPool2d(2), _block(a, b)),
+                _block(b, b),
+                nn.Sequential(nn.MaxPool2d(2), _block(b, c)),
+                _block(c, c),
+            ]
+        )
         self.head, self.num_features = nn.Linear(c, CLASSES), c
 
     def layers(self, y: Tensor) -> list[Tensor]:
@@ -82,8 +84,10 @@ def digits(y: object) -> Tensor:
     """`y` as a float32 tensor (..., 1, 28, 28). ValueError for another shape or type, or for NaN."""
     y = torch.as_tensor(y)
     if y.shape[-3:] != SHAPE or y.numel() == 0:
-        raise ValueError("expected digits (..., 1, 28, 28) for the digit classifier, got shape "
-                         f"{tuple(y.shape)}; it reads MNIST-sized grey images only")
+        raise ValueError(
+            "expected digits (..., 1, 28, 28) for the digit classifier, got shape "
+            f"{tuple(y.shape)}; it reads MNIST-sized grey images only"
+        )
     if not y.is_floating_point():
         raise ValueError(f"expected floats in [-1, 1], got {y.dtype}; convert with data.to_unit")
     if not y.isfinite().all():
@@ -142,8 +146,8 @@ def _loss(model: DigitNet, y: Tensor, labels: Tensor, generator: torch.Generator
     """
     noise = augment.noise(y[:NOISE].shape, generator)
     logits = model(torch.cat([augment.move(y, generator), noise]))
-    alike = -logits[len(y):].log_softmax(1).mean()
-    return F.cross_entropy(logits[:len(y)], labels) + alike * len(noise) / len(y)
+    alike = -logits[len(y) :].log_softmax(1).mean()
+    return F.cross_entropy(logits[: len(y)], labels) + alike * len(noise) / len(y)
 
 
 def count_steps(N: int, epochs: int) -> int:
@@ -163,8 +167,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @_one_thread()
-def train(images: Tensor, labels: Tensor, seed: int, epochs: int = 5,
-          progress: Progress | None = None) -> DigitNet:
+def train(images: Tensor, labels: Tensor, seed: int, epochs: int = 5, progress: Progress | None = None) -> DigitNet:
     """A new classifier for uint8 images (N, 1, 28, 28) with labels int64 (N,) in 0..9, ready for `predict`.
 
     Deterministic given the seed: it runs on one thread of the CPU. `progress(1)` is called after every step.
@@ -198,8 +201,7 @@ def _check_training_set(images: Tensor, labels: Tensor, epochs: int) -> None:
     if labels.shape != (N,) or labels.dtype != torch.int64:
         raise ValueError(f"expected int64 labels ({N},), one for each image, {got}")
     if labels.min() < 0 or labels.max() >= CLASSES:
-        raise ValueError(f"expected labels from 0 to {CLASSES - 1}, got {int(labels.min())} to "
-                         f"{int(labels.max())}")
+        raise ValueError(f"expected labels from 0 to {CLASSES - 1}, got {int(labels.min())} to {int(labels.max())}")
     if epochs < 1:
         raise ValueError(f"expected at least 1 epoch, got {epochs}")
 
@@ -212,8 +214,9 @@ def split(N: int, fold: int, folds: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.cat([part for k, part in enumerate(parts) if k != fold]), parts[fold]
 
 
-def held_out_accuracy(images: Tensor, labels: Tensor, fold: int, folds: int, seed: int, epochs: int = 5,
-                      progress: Progress | None = None) -> float:
+def held_out_accuracy(
+    images: Tensor, labels: Tensor, fold: int, folds: int, seed: int, epochs: int = 5, progress: Progress | None = None
+) -> float:
     """The accuracy on one fold of a classifier trained on the others and, as shipped, in float16."""
     inside, outside = split(len(images), fold, folds, seed)
     model = train(images[inside], labels[inside], seed, epochs, progress)
@@ -256,15 +259,19 @@ def _load(path: str | Path | None) -> tuple[DigitNet, dict]:
         state = from_bytes((path / WEIGHTS).read_bytes())
         with torch.device("meta"):  # no numbers are drawn for weights that are replaced at once
             model = DigitNet()
-        model.load_state_dict({name: value.float() if value.is_floating_point() else value
-                               for name, value in state.items()}, assign=True)
+        model.load_state_dict(
+            {name: value.float() if value.is_floating_point() else value for name, value in state.items()}, assign=True
+        )
     except (OSError, SafetensorError, RuntimeError) as problem:
-        raise ValueError(f"expected DigitNet's weights in {path / WEIGHTS}, found others; make them again "
-                         f"(python -m genens.classifier --out {path})") from problem
+        raise ValueError(
+            f"expected DigitNet's weights in {path / WEIGHTS}, found others; make them again "
+            f"(python -m genens.classifier --out {path})"
+        ) from problem
     return model.requires_grad_(False).eval(), found
 
 
 # ---------------------------------------------------------------- python -m genens.classifier
+
 
 def _fold(images: Tensor, labels: Tensor, progress: Progress, **settings: int) -> dict[str, np.float64]:
     """One fold as a stored result, so that a stopped run goes on with the next."""
@@ -276,13 +283,15 @@ def _final(images: Tensor, labels: Tensor, progress: Progress, seed: int, epochs
     return train(images, labels, seed, epochs, progress).state_dict()
 
 
-def _stored(label: str, function: Callable, params: dict[str, int], found: data.Dataset,
-            N: int) -> tuple[dict[str, np.ndarray], float]:
+def _stored(
+    label: str, function: Callable, params: dict[str, int], found: data.Dataset, N: int
+) -> tuple[dict[str, np.ndarray], float]:
     """What `function` gives on a dataset, now or in an earlier run, and the seconds it took on N images."""
     inputs = {"data": found.digest}
     folder = store.where("digits", function, params, inputs)
-    with tqdm(total=count_steps(N, params["epochs"]), desc=f"digit classifier, {label}", unit="step",
-              disable=folder.exists()) as bar:
+    with tqdm(
+        total=count_steps(N, params["epochs"]), desc=f"digit classifier, {label}", unit="step", disable=folder.exists()
+    ) as bar:
         uncounted = {"images": found.images, "labels": found.labels, "progress": bar.update}
         result = store.compute("digits", function, params, inputs, uncounted)
     return result, store.read_folder(folder, name="meta.json")["seconds"]
@@ -300,8 +309,16 @@ def build(out: str | Path, seed: int = 0, profile: str = "laptop") -> dict[str, 
     found = data.load("mnist")
     found = found if wanted is None else found.take(wanted)
     shared = {"seed": seed, "epochs": epochs}
-    results = [_stored(f"fold {k + 1} of {folds}", _fold, {"fold": k, "folds": folds, **shared}, found,
-                       len(split(len(found), k, folds, seed)[0])) for k in range(folds)]
+    results = [
+        _stored(
+            f"fold {k + 1} of {folds}",
+            _fold,
+            {"fold": k, "folds": folds, **shared},
+            found,
+            len(split(len(found), k, folds, seed)[0]),
+        )
+        for k in range(folds)
+    ]
     state, seconds = _stored("all images", _final, shared, found, len(found))
     model = DigitNet()
     model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
@@ -316,13 +333,27 @@ def _describe(model: DigitNet, found: data.Dataset, chosen: dict, accuracies: li
     """What the manifest says."""
     return {
         "network": {"widths": WIDTHS, "parameters": sum(p.numel() for p in model.parameters())},
-        "training": {**chosen, "batch": BATCH, "peak_rate": PEAK_RATE, "weight_decay": WEIGHT_DECAY,
-                     "momentum": MOMENTUM, "threads": 1},
-        "augmentation": {"rotation": augment.ROTATION, "scale": augment.SCALE, "shear": augment.SHEAR,
-                         "shift": augment.SHIFT, "noise": NOISE},
+        "training": {
+            **chosen,
+            "batch": BATCH,
+            "peak_rate": PEAK_RATE,
+            "weight_decay": WEIGHT_DECAY,
+            "momentum": MOMENTUM,
+            "threads": 1,
+        },
+        "augmentation": {
+            "rotation": augment.ROTATION,
+            "scale": augment.SCALE,
+            "shear": augment.SHEAR,
+            "shift": augment.SHIFT,
+            "noise": NOISE,
+        },
         "data": {"name": found.name, "images": len(found), "digest": found.digest},
-        "cross_validation": {"folds": len(accuracies), "accuracies": accuracies,
-                             "mean": round(math.fsum(accuracies) / len(accuracies), 6)},
+        "cross_validation": {
+            "folds": len(accuracies),
+            "accuracies": accuracies,
+            "mean": round(math.fsum(accuracies) / len(accuracies), 6),
+        },
         "made": store.provenance(),
     }
 

@@ -82,14 +82,10 @@ def by_class(class_codes: np.ndarray, labels: Sequence[int], classes: Sequence[i
     """
     class_codes, labels, classes = _as_codes(class_codes), np.asarray(labels), np.asarray(classes)
     if len(class_codes) != len(classes) or len(set(classes.tolist())) != len(classes):
-        raise ValueError(
-            f"expected one code for each class, got {len(class_codes)} codes for {classes.tolist()}"
-        )
+        raise ValueError(f"expected one code for each class, got {len(class_codes)} codes for {classes.tolist()}")
     strangers = sorted(set(labels.tolist()) - set(classes.tolist()))
     if strangers:
-        raise ValueError(
-            f"expected labels among {classes.tolist()}, got {strangers}: select those classes first"
-        )
+        raise ValueError(f"expected labels among {classes.tolist()}, got {strangers}: select those classes first")
     order = np.argsort(classes)
     return class_codes[order[np.searchsorted(classes[order], labels)]]
 
@@ -137,9 +133,7 @@ def ablations(codes: np.ndarray) -> np.ndarray:
     left = stays.sum(axis=1, keepdims=True)
     if not left.all():
         row = int(np.flatnonzero(left == 0)[0])
-        raise ValueError(
-            f"expected a 0 in every code, but row {row} is held by all {stays.shape[1]} members"
-        )
+        raise ValueError(f"expected a 0 in every code, but row {row} is held by all {stays.shape[1]} members")
     return stays / left
 
 

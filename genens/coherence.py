@@ -27,8 +27,9 @@ def within(n_samples: int, **wanted: int) -> None:
         if number < 1:
             raise ValueError(f"expected {name} at least 1, got {number}")
         if number > n_samples:
-            raise ValueError(f"expected {name} at most n_samples = {n_samples}, got {number}; "
-                             f"draw more samples or ask for fewer")
+            raise ValueError(
+                f"expected {name} at most n_samples = {n_samples}, got {number}; draw more samples or ask for fewer"
+            )
 
 
 @torch.no_grad()
@@ -61,8 +62,9 @@ def through_inception(
 
     def features(images: np.ndarray) -> np.ndarray:
         inputs = {"images": store.sha256(images), "weights": weights}
-        return store.chunked("inception", see, len(images), CHUNK, {}, inputs | {"layer": layer},
-                             {"images": images, "network": network})["features"]
+        return store.chunked(
+            "inception", see, len(images), CHUNK, {}, inputs | {"layer": layer}, {"images": images, "network": network}
+        )["features"]
 
     return features(y), features(training)
 
@@ -74,17 +76,22 @@ def estimates(
     features: np.ndarray, reference: np.ndarray, seed: int, n_boot: int, points: int = 3
 ) -> dict[str, np.ndarray]:
     """The FID of every column of features (B, V, F) to the training set's (M, F), and last that of B training images
-    drawn with replacement, whose true FID is 0: what a perfect model would score. All columns are resampled alike, row by
-    row, so that what their samples share by coming of one noise cancels in differences. As arrays; see `unpack`."""
+    drawn with replacement, whose true FID is 0: what a perfect model would score. All columns are resampled alike, row
+    by row, so that what their samples share by coming of one noise cancels in differences. As arrays; see `unpack`."""
     given, against = np.asarray(reference), fid.Reference(reference)
     real = given[np.random.default_rng(seed).integers(0, len(given), len(features))]
     sets = [*np.moveaxis(np.asarray(features), 1, 0), real]
     found = [fid.estimate(rows, against, seed, n_boot, points) for rows in tqdm(sets, desc="FID", unit="set")]
-    numbers = [(e.value, e.spread.low, e.spread.high, e.bias, e.infinite.value, e.infinite.low, e.infinite.high)
-               for e in found]
-    return {"numbers": np.array(numbers), "n": np.full(len(found), len(features)),
-            "sizes": np.array([e.sizes for e in found]), "curve": np.array([e.curve for e in found]),
-            "draws": np.array([e.draws for e in found])}
+    numbers = [
+        (e.value, e.spread.low, e.spread.high, e.bias, e.infinite.value, e.infinite.low, e.infinite.high) for e in found
+    ]
+    return {
+        "numbers": np.array(numbers),
+        "n": np.full(len(found), len(features)),
+        "sizes": np.array([e.sizes for e in found]),
+        "curve": np.array([e.curve for e in found]),
+        "draws": np.array([e.draws for e in found]),
+    }
 
 
 def unpack(found: Mapping[str, np.ndarray]) -> list[Estimate]:
@@ -94,8 +101,17 @@ def unpack(found: Mapping[str, np.ndarray]) -> list[Estimate]:
         found["numbers"].tolist(), found["n"].tolist(), found["sizes"], found["curve"], found["draws"], strict=True
     ):
         value, low, high, bias, infinite, inf_low, inf_high = row
-        result.append(Estimate(value, Interval(value, low, high, n), bias,
-                               Interval(infinite, inf_low, inf_high, n), sizes, curve, draws))
+        result.append(
+            Estimate(
+                value,
+                Interval(value, low, high, n),
+                bias,
+                Interval(infinite, inf_low, inf_high, n),
+                sizes,
+                curve,
+                draws,
+            )
+        )
     return result
 
 

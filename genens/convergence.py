@@ -60,8 +60,9 @@ def draw(
 ) -> dict[str, Tensor | np.ndarray]:
     """What the chapter stores: {"y": (B, n - 2, C, H, W) with y_2 .. y_{n-1} in [-1, 1], "order": int64 (B, n)}.
 
-    The ends, y_1 and y_n, are samples of single members and of the whole ensemble, which are drawn for other purposes too:
-    `grown` adds them. It takes about n^2 / 2 passes a step for each sample. Raises ValueError for fewer than 3 members.
+    The ends, y_1 and y_n, are samples of single members and of the whole ensemble, which are drawn for other purposes
+    too: `grown` adds them. It takes about n^2 / 2 passes a step for each sample. Raises ValueError for fewer than 3
+    members.
     """
     if members.n < 3:
         raise ValueError(f"expected an ensemble of at least 3 members to grow, got {members.n}")
@@ -80,8 +81,9 @@ def grown(alone: np.ndarray, between: np.ndarray, order: np.ndarray) -> np.ndarr
     """
     B, n = order.shape
     if alone.shape[:2] != (B, 1 + n) or between.shape[:2] != (B, n - 2):
-        raise ValueError(f"expected {1 + n} and {n - 2} images of each of {B} samples; got {alone.shape[:2]} and "
-                         f"{between.shape[:2]}")
+        raise ValueError(
+            f"expected {1 + n} and {n - 2} images of each of {B} samples; got {alone.shape[:2]} and {between.shape[:2]}"
+        )
     return np.concatenate([alone[np.arange(B), 1 + order[:, 0]][:, None], between, alone[:, :1]], axis=1)
 
 
@@ -168,11 +170,7 @@ class Fit:
 
 
 def fit(
-    distances: np.ndarray,
-    predicted: np.ndarray,
-    sigma2: np.ndarray | None = None,
-    seed: int = 0,
-    n_boot: int = 2000,
+    distances: np.ndarray, predicted: np.ndarray, sigma2: np.ndarray | None = None, seed: int = 0, n_boot: int = 2000
 ) -> Fit:
     """Mean squares of distances (B, K) against `law` or `law_by_one` (K,).
 

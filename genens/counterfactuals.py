@@ -42,7 +42,12 @@ def chosen(N: int, n_counterfactuals: int, seed: int) -> np.ndarray:
 
 
 def last_step(
-    indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str, variance: str,
+    indices: Sequence[int],
+    seed: int,
+    mixtures: Sequence[Sequence[float]],
+    steps: int,
+    sampler: str,
+    variance: str,
     members: Members,
 ) -> dict[str, Tensor]:
     """The baseline `approximate.last_step`, to be stored: {"y": (B, V, C, H, W)}."""
@@ -52,7 +57,13 @@ def last_step(
 
 
 def timed(
-    indices: Sequence[int], seed: int, steps: int, sampler: str, variance: str, per_step: int, tangents: str,
+    indices: Sequence[int],
+    seed: int,
+    steps: int,
+    sampler: str,
+    variance: str,
+    per_step: int,
+    tangents: str,
     members: Members,
 ) -> dict[str, object]:
     """`jacobian.draw`, and what it took: also {"seconds": (B,)}, processor seconds a sample, the same for all.
@@ -67,8 +78,15 @@ def timed(
 
 
 def walk(
-    indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], shares: Sequence[float], reach: float,
-    steps: int, sampler: str, variance: str, members: Members,
+    indices: Sequence[int],
+    seed: int,
+    mixtures: Sequence[Sequence[float]],
+    shares: Sequence[float],
+    reach: float,
+    steps: int,
+    sampler: str,
+    variance: str,
+    members: Members,
 ) -> dict[str, Tensor]:
     """The way from u_0 to every mixture, before the clamp, and the first two terms of its Taylor series at u_0.
 
@@ -139,8 +157,8 @@ def tiny(n: int, side: int, seed: int) -> Ensemble:
 def check(seed: int, n: int = 3, side: int = 8, steps: int = 3) -> dict[str, np.ndarray]:
     """The Jacobian of a tiny random ensemble in float64 against two independent ways to it.
 
-    {"differences", "dual"}: float64 (n,), for every column the relative distance ||J_j - other|| / ||other|| from central
-    finite differences of step `STEP`, and from plain dual numbers.
+    {"differences", "dual"}: float64 (n,), for every column the relative distance ||J_j - other|| / ||other|| from
+    central finite differences of step `STEP`, and from plain dual numbers.
     """
     members, taken = tiny(n, side, seed), schedule(steps)
     noise = Noise(seed, range(2), members.shape, steps).tensor().double()

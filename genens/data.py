@@ -25,7 +25,13 @@ MNIST_SHA256 = {
 SUFFIXES = (".png", ".jpg", ".jpeg")
 CELEBA_SIZE = 128  # paper, Section B.1
 DECODE_ERRORS = (  # what PIL raises for a file that is no image, cut short, damaged, or a bomb
-    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
 )
 PROGRESS_FROM = 2_000  # files; fewer are read before a bar would be of use
 
@@ -59,9 +65,7 @@ class Dataset:
         present = set(self.labels.unique().tolist())
         absent = [label for label in wanted if label not in present]
         if absent or not wanted:
-            raise ValueError(
-                f"expected labels among {sorted(present)} of {self.name}, got {absent or 'an empty list'}"
-            )
+            raise ValueError(f"expected labels among {sorted(present)} of {self.name}, got {absent or 'an empty list'}")
         keep = torch.isin(self.labels, torch.tensor(wanted))
         name = f"{self.name}, classes {','.join(map(str, wanted))}"
         return Dataset(self.images[keep], self.labels[keep], name, self.classes)
@@ -126,8 +130,9 @@ def _idx(name: str) -> torch.Tensor:
 def _cifar10(root: Path, size: int | None) -> Dataset:
     from torchvision import datasets as tv  # seconds to import, and MNIST does without
 
-    halves = [_torchvision(partial(tv.CIFAR10, root, train=train), "cifar-10-batches-py", root)
-              for train in (True, False)]
+    halves = [
+        _torchvision(partial(tv.CIFAR10, root, train=train), "cifar-10-batches-py", root) for train in (True, False)
+    ]
     images = torch.from_numpy(np.concatenate([half.data for half in halves])).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor([label for half in halves for label in half.targets])
     return Dataset(_resized(images, size), labels, "CIFAR-10", tuple(halves[0].classes))
@@ -142,11 +147,7 @@ def _celeba(root: Path, size: int | None) -> Dataset:
     return Dataset(images, torch.zeros(len(files), dtype=torch.int64), "CelebA", ("face",))
 
 
-LOADERS: dict[str, Callable[[Path, int | None], Dataset]] = {
-    "mnist": _mnist,
-    "cifar10": _cifar10,
-    "celeba": _celeba,
-}
+LOADERS: dict[str, Callable[[Path, int | None], Dataset]] = {"mnist": _mnist, "cifar10": _cifar10, "celeba": _celeba}
 
 
 def _torchvision(make: Callable, folder: str, root: Path):
@@ -220,9 +221,7 @@ def _decode(file: Path, size: int | None) -> np.ndarray:
             image = ImageOps.exif_transpose(opened)
             image.load()
     except DECODE_ERRORS as error:
-        raise ValueError(
-            f"expected a readable png or jpg, but {file} is not ({error}): repair or remove it"
-        ) from error
+        raise ValueError(f"expected a readable png or jpg, but {file} is not ({error}): repair or remove it") from error
     image = _opaque(image, file)
     if size is not None:
         image = _squared(image, size)
@@ -241,9 +240,7 @@ def _opaque(image: Image.Image, file: Path) -> Image.Image:
     if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() == (255, 255):
         image = image.convert(image.mode[:-1])
     if image.mode not in ("L", "RGB"):
-        raise ValueError(
-            f"expected an opaque 8-bit grey or RGB image, but {file} is {image.mode}: convert it"
-        )
+        raise ValueError(f"expected an opaque 8-bit grey or RGB image, but {file} is {image.mode}: convert it")
     return image
 
 

@@ -2,8 +2,8 @@
 
     members = ensemble.load(folder, engine="openvino")      # what the chapters do; engine="eager" is plain PyTorch
 
-OpenVINO is a wheel that compiles for the CPU it finds and needs no C++ compiler. It computes in float32. The eager pass is
-its oracle (`tests/test_engines.py`) and runs on GPUs. Nothing falls back from one to the other. Both take images in
+OpenVINO is a wheel that compiles for the CPU it finds and needs no C++ compiler. It computes in float32. The eager pass
+is its oracle (`tests/test_engines.py`) and runs on GPUs. Nothing falls back from one to the other. Both take images in
 blocks of fixed sizes, so that an image's result is the same whatever else is computed with it.
 """
 
@@ -30,8 +30,10 @@ def check(engine: str, precision: str) -> None:
     if engine not in ENGINES:
         raise ValueError(f"expected engine as one of {', '.join(ENGINES)}; got {engine!r}")
     if engine == "openvino" and precision != "float32":
-        raise ValueError(f"expected precision float32 with engine openvino, which computes in nothing else; got "
-                         f"{precision!r}: take engine eager with it")
+        raise ValueError(
+            f"expected precision float32 with engine openvino, which computes in nothing else; got "
+            f"{precision!r}: take engine eager with it"
+        )
 
 
 def filled(x: Tensor, size: int) -> Tensor:
@@ -55,8 +57,10 @@ def _openvino() -> ModuleType:
     try:
         import openvino
     except (ImportError, OSError) as problem:
-        raise ValueError(f"expected to load OpenVINO for engine openvino, but: {problem}; install it (pip install "
-                         "openvino), or set the parameter engine to eager, which is slower") from problem
+        raise ValueError(
+            f"expected to load OpenVINO for engine openvino, but: {problem}; install it (pip install "
+            "openvino), or set the parameter engine to eager, which is slower"
+        ) from problem
     return openvino
 
 
@@ -95,8 +99,10 @@ class Compiled:
     def __call__(self, x: Tensor, t: int) -> Tensor:
         """See `eager`. Raises ValueError for images that are not float32 on the CPU."""
         if x.dtype != torch.float32 or x.device.type != "cpu":
-            raise ValueError(f"expected float32 images on the CPU for engine openvino, got {x.dtype} on {x.device}: set "
-                             "engine to eager")
+            raise ValueError(
+                f"expected float32 images on the CPU for engine openvino, got {x.dtype} on {x.device}: set "
+                "engine to eager"
+            )
         images, time = filled(x.detach(), REST).contiguous().numpy(), np.array([t], np.int64)
         found, whole = np.empty_like(images), len(images) // BLOCK * BLOCK
         for size, start, stop in ((BLOCK, 0, whole), (REST, whole, len(images))):
@@ -141,8 +147,9 @@ def graph(model: UNet, shape: tuple[int, int, int, int]):
     def attention(name: str, h):
         B, C, H, W = h.get_output_shape(0)
         normed = norm(f"{name}.norm", h)
-        query, key, value = (op.reshape(conv(f"{name}.{part}", normed), [B, C, H * W], False)
-                             for part in ("query", "key", "value"))
+        query, key, value = (
+            op.reshape(conv(f"{name}.{part}", normed), [B, C, H * W], False) for part in ("query", "key", "value")
+        )
         weight = op.softmax(op.multiply(op.matmul(query, key, True, False), np.float32(C**-0.5)), 2)
         mixed = op.reshape(op.matmul(value, weight, False, True), [B, C, H, W], False)
         return op.add(h, conv(f"{name}.out", mixed))
@@ -151,8 +158,18 @@ def graph(model: UNet, shape: tuple[int, int, int, int]):
         if skip is not None:
             h = op.concat([h, skip], 1)
         if isinstance(module, Up):
-            return conv(name, op.interpolate(h, np.float32([2, 2]), "nearest", "scales", axes=[2, 3],
-                                             coordinate_transformation_mode="asymmetric", nearest_mode="floor"))
+            return conv(
+                name,
+                op.interpolate(
+                    h,
+                    np.float32([2, 2]),
+                    "nearest",
+                    "scales",
+                    axes=[2, 3],
+                    coordinate_transformation_mode="asymmetric",
+                    nearest_mode="floor",
+                ),
+            )
         if not isinstance(module, Residual):
             return conv(name, h, 2)
         inner = conv(f"{name}.conv1", op.swish(norm(f"{name}.norm1", h)))

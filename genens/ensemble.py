@@ -25,7 +25,8 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": t
 
 
 def has_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 numbers in hardware (AVX512-BF16 or AMX; on ARM, BF16), and PyTorch uses it."""
+    """Whether this CPU multiplies bfloat16 numbers in hardware (AVX512-BF16 or AMX; on ARM, BF16), and PyTorch uses
+    it."""
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
     if hasattr(torch.cpu, "get_capabilities"):
@@ -38,8 +39,10 @@ def check_precision(precision: str, device: str = "cpu") -> None:
     if precision not in PRECISIONS:
         raise ValueError(f"expected precision as one of {', '.join(PRECISIONS)}; got {precision!r}")
     if precision == "bfloat16" and device == "cpu" and not has_bfloat16():
-        raise ValueError("expected a CPU with bfloat16 instructions for precision bfloat16; this one emulates them, which "
-                         "was measured to take 16 times as long as float32 (11 times in training): take float32")
+        raise ValueError(
+            "expected a CPU with bfloat16 instructions for precision bfloat16; this one emulates them, which "
+            "was measured to take 16 times as long as float32 (11 times in training): take float32"
+        )
 
 
 class Members(Protocol):
@@ -62,12 +65,18 @@ class Members(Protocol):
 
 
 class Ensemble:
-    """Trained members. `precision` is what they compute in (see PRECISIONS), `engine` by what (see `engines`); x keeps its
-    own type."""
+    """Trained members. `precision` is what they compute in (see PRECISIONS), `engine` by what (see `engines`); x keeps
+    its own type."""
 
     def __init__(
-        self, models: Sequence[UNet], codes: np.ndarray, shape: Sequence[int], digest: str = "",
-        precision: str = "float32", manifest: dict | None = None, engine: str = "eager",
+        self,
+        models: Sequence[UNet],
+        codes: np.ndarray,
+        shape: Sequence[int],
+        digest: str = "",
+        precision: str = "float32",
+        manifest: dict | None = None,
+        engine: str = "eager",
     ):
         engines.check(engine, precision)
         if len(models) != codes.shape[1]:
@@ -109,8 +118,10 @@ def locate(name: str, profile: str) -> Path:
 
 def save(folder: str | Path, states: Sequence[dict[str, Tensor]], codes: np.ndarray, manifest: dict) -> None:
     """Write members' state dicts (as float16), codes and manifest as one folder, all or nothing."""
-    files = {f"member_{i:02d}.safetensors": to_bytes({k: v.to(torch.float16).contiguous() for k, v in state.items()})
-             for i, state in enumerate(states)}
+    files = {
+        f"member_{i:02d}.safetensors": to_bytes({k: v.to(torch.float16).contiguous() for k, v in state.items()})
+        for i, state in enumerate(states)
+    }
     files["codes.safetensors"] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
     store.write_folder(folder, files, {**manifest, "n": len(states), "codes": coding.digest(codes)})
 

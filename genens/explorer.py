@@ -58,7 +58,13 @@ def choose(gram: np.ndarray, codes: np.ndarray, top: int, others: int, seed: int
 
 
 def regenerate(
-    indices: Sequence[int], seed: int, steps: int, sampler: str, variance: str, rows: np.ndarray, codes: np.ndarray,
+    indices: Sequence[int],
+    seed: int,
+    steps: int,
+    sampler: str,
+    variance: str,
+    rows: np.ndarray,
+    codes: np.ndarray,
     members: Members,
 ) -> dict[str, Tensor]:
     """{"y": (B, K, C, H, W)}: the samples `indices` drawn again without item rows[index, k], for every k.
@@ -132,8 +138,8 @@ def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, digits: class
     B, n = J.shape[:2]
     if J.shape[2] != 1 or y.shape != J[:, 0].shape or items.codes.shape[1] != n or len(truth.whole) != B:
         raise ValueError(
-            f"expected y (B, 1, H, W), J (B, n, 1, H, W), codes (N, n) and true images of the same samples and members; "
-            f"got {y.shape}, {J.shape}, {items.codes.shape} and {truth.whole.shape}"
+            f"expected y (B, 1, H, W), J (B, n, 1, H, W), codes (N, n) and true images of the same samples and "
+            f"members; got {y.shape}, {J.shape}, {items.codes.shape} and {truth.whole.shape}"
         )
     gram = jacobian.gram(jacobian.centred(J))
     mixtures = [*np.eye(n)[: truth.alone.shape[1]]]
@@ -144,20 +150,32 @@ def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, digits: class
         linear = jacobian.linear_counterfactual(y[b : b + 1], J[b : b + 1], v)[:, 0]
         moved[b] = metrics.euclidean(images[b], truth.whole[b])
         missed[b] = metrics.euclidean(linear, images[b])
-    digit, sure = (side.numpy() for side in classifier.predict(digits, np.concatenate([truth.whole[:, None], images], 1)))
+    digit, sure = (
+        side.numpy() for side in classifier.predict(digits, np.concatenate([truth.whole[:, None], images], 1))
+    )
     general = search.repeated(search.top_k(gram, items.codes, min(top, len(items.codes))))
     return {
-        "n": n, "items": len(items.codes), "samples": B, "top": min(top, len(items.codes)),
-        "codes": _base64(np.packbits(items.codes, axis=1)), "labels": _base64(items.labels.astype(np.uint8)),
-        "general": general.tolist(), "thumbs": _sheet(items.thumbs, COLUMNS, bits=4),
-        "y": _scaled(y.reshape(B, -1)), "J": _scaled(jacobian.centred(J).numpy().reshape(B * n, -1)),
-        "gram": _base64(gram.astype("<f8")), "placebo": placebo(gram, items.codes),
+        "n": n,
+        "items": len(items.codes),
+        "samples": B,
+        "top": min(top, len(items.codes)),
+        "codes": _base64(np.packbits(items.codes, axis=1)),
+        "labels": _base64(items.labels.astype(np.uint8)),
+        "general": general.tolist(),
+        "thumbs": _sheet(items.thumbs, COLUMNS, bits=4),
+        "y": _scaled(y.reshape(B, -1)),
+        "J": _scaled(jacobian.centred(J).numpy().reshape(B * n, -1)),
+        "gram": _base64(gram.astype("<f8")),
+        "placebo": placebo(gram, items.codes),
         "truth": {
-            "alone": truth.alone.shape[1], "rows": truth.rows.tolist(),
+            "alone": truth.alone.shape[1],
+            "rows": truth.rows.tolist(),
             "sheet": _sheet(data.to_uint8(torch.as_tensor(images)).numpy().reshape(-1, *y.shape[2:]), images.shape[1]),
-            "moved": moved.tolist(), "missed": missed.tolist(),
+            "moved": moved.tolist(),
+            "missed": missed.tolist(),
         },
-        "digit": digit.tolist(), "sure": np.round(sure.astype(float), 4).tolist(),
+        "digit": digit.tolist(),
+        "sure": np.round(sure.astype(float), 4).tolist(),
     }
 
 
@@ -232,7 +250,10 @@ def validate(explorer: Mapping) -> None:
             ("sure", one["sure"], (B, 1 + T)), *([("placebo", one["placebo"], (B, 2))] if one["placebo"] else []),
         ]:  # fmt: skip
             _numbers(value, shape, f"{at}.{field}")
-        for field, rows in (("general", one["general"]), ("truth.rows", [row for listed in truth["rows"] for row in listed])):
+        for field, rows in (
+            ("general", one["general"]),
+            ("truth.rows", [row for listed in truth["rows"] for row in listed]),
+        ):
             if not all(isinstance(row, int) and 0 <= row < N for row in rows):
                 raise ValueError(f"{at}.{field}: expected row numbers in 0..{N - 1}, got {rows[:5]}")
         for field, text in (("thumbs", one["thumbs"]), ("truth.sheet", truth["sheet"])):

@@ -53,9 +53,7 @@ def inception(path: str | Path | None = None, layer: str = "fc") -> nn.Module | 
     from torchvision.models import Inception3  # seconds to import, and rarely needed
 
     with torch.device("meta"):  # no numbers are drawn for weights that are replaced at once
-        network = Inception3(
-            transform_input=True, init_weights=False
-        )  # as torchvision has it for these weights
+        network = Inception3(transform_input=True, init_weights=False)  # as torchvision has it for these weights
     try:
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), assign=True)
     except (RuntimeError, EOFError, KeyError, TypeError, AttributeError, UnpicklingError) as problem:

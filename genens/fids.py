@@ -2,8 +2,8 @@
 
     python -m genens.fids --profile paper --weights cifar20 --inception inception_v3_google-0cc3c7bd.pth
 
-draws samples of the ensemble and of each member, and prints their FIDs to the training set with intervals, and whether the
-ensemble's is below the largest of its members' (paper, Section 3.2 and Figure 3a).
+draws samples of the ensemble and of each member, and prints their FIDs to the training set with intervals, and whether
+the ensemble's is below the largest of its members' (paper, Section 3.2 and Figure 3a).
 """
 
 from __future__ import annotations
@@ -22,8 +22,15 @@ CHUNK = 64  # samples drawn at a time
 
 
 def measure(
-    members: ensemble.Ensemble, inception: Path | None, n_samples: int, steps: int, seed: int, n_boot: int,
-    sampler: str = "ancestral", variance: str = "posterior", layer: str = "fc",
+    members: ensemble.Ensemble,
+    inception: Path | None,
+    n_samples: int,
+    steps: int,
+    seed: int,
+    n_boot: int,
+    sampler: str = "ancestral",
+    variance: str = "posterior",
+    layer: str = "fc",
 ) -> list[fid.Estimate] | NotRun:
     """The FIDs of the ensemble, of each member, and of training images drawn again; NotRun without Inception's weights.
 

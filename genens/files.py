@@ -93,10 +93,7 @@ def write_folder(
         except OSError as problem:
             if _aside(temporary).is_dir() and not path.exists():
                 os.replace(_aside(temporary), path)
-            if problem.errno not in (
-                errno.ENOTEMPTY,
-                errno.EEXIST,
-            ):  # another writer was first: keep its folder
+            if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another writer was first: keep its folder
                 raise
 
 
@@ -153,9 +150,7 @@ def arrays_to_bytes(arrays: Mapping[str, object]) -> bytes:
 def as_numpy(arrays: object) -> Arrays:
     """A dict of numpy or torch arrays as contiguous numpy. ValueError for anything but numbers."""
     if not isinstance(arrays, Mapping) or not arrays:
-        raise ValueError(
-            f"expected a dict with at least one array, got {type(arrays).__name__}: {arrays!r:.60}"
-        )
+        raise ValueError(f"expected a dict with at least one array, got {type(arrays).__name__}: {arrays!r:.60}")
     # safetensors writes a strided array's buffer as it lies, so each is made contiguous first.
     found = {
         key: np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
@@ -163,13 +158,8 @@ def as_numpy(arrays: object) -> Arrays:
     }
     for key, value in found.items():
         if value.dtype.kind not in "biuf":
-            raise ValueError(
-                f"expected numbers in '{key}', got dtype {value.dtype}; store floats, ints or bools"
-            )
-    return {
-        key: value if value.flags.c_contiguous else np.ascontiguousarray(value)
-        for key, value in found.items()
-    }
+            raise ValueError(f"expected numbers in '{key}', got dtype {value.dtype}; store floats, ints or bools")
+    return {key: value if value.flags.c_contiguous else np.ascontiguousarray(value) for key, value in found.items()}
 
 
 def sha256(content: bytes) -> str:

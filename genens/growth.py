@@ -33,8 +33,8 @@ def decreasing(distances: np.ndarray) -> bool:
 
 
 def rise(distances: np.ndarray, seed: int, n_boot: int = 2000) -> tuple[int, Interval]:
-    """The member added (from 1) after which the median of distances (B, K) rises most or falls least, and by how much it
-    rises, with a bootstrap over samples, each of which keeps its two distances together."""
+    """The member added (from 1) after which the median of distances (B, K) rises most or falls least, and by how much
+    it rises, with a bootstrap over samples, each of which keeps its two distances together."""
     k = int(np.diff(np.median(distances, axis=0)).argmax())
 
     def change(values: np.ndarray, axis: int) -> np.ndarray:
@@ -55,9 +55,9 @@ def trend(distances: np.ndarray, seed: int, n_boot: int = 2000) -> Interval:
 
 
 def came_back(y: np.ndarray, labels: np.ndarray, share: float = 0.5) -> np.ndarray:
-    """Where a sample goes to another digit and comes back: bool (B, n - 2), True at k (from 0) when y_{k+2} is nearer to
-    y_k than `share` of either step between them, as `convergence.returns` counts it, and shows the digit of y_k again
-    after another one (Figure 4c)."""
+    """Where a sample goes to another digit and comes back: bool (B, n - 2), True at k (from 0) when y_{k+2} is nearer
+    to y_k than `share` of either step between them, as `convergence.returns` counts it, and shows the digit of y_k
+    again after another one (Figure 4c)."""
     y, labels, step = torch.as_tensor(y), np.asarray(labels), by_one(y)
     near = euclidean(y[:, 2:], y[:, :-2]) < share * np.minimum(step[:, 1:], step[:, :-1])
     return near & (labels[:, 2:] == labels[:, :-2]) & (labels[:, 1:-1] != labels[:, :-2])
@@ -95,11 +95,9 @@ def linear(y: np.ndarray, J: np.ndarray, order: np.ndarray) -> np.ndarray:
     return (y[:, None] + torch.einsum("kbn,bnchw->bkchw", moves, J)).clamp(-1, 1).numpy()
 
 
-def fits(
-    y: np.ndarray, labels: np.ndarray, sigma2: np.ndarray, seed: int, n_boot: int = 400
-) -> dict[str, Fit | None]:
-    """The law against the distances to the full ensemble ("full"), with the variance of the Jacobian's columns sigma2 (S,)
-    of the first S samples and nothing fitted ("jacobian"), the same with each of those samples in units of its own
+def fits(y: np.ndarray, labels: np.ndarray, sigma2: np.ndarray, seed: int, n_boot: int = 400) -> dict[str, Fit | None]:
+    """The law against the distances to the full ensemble ("full"), with the variance of the Jacobian's columns sigma2
+    (S,) of the first S samples and nothing fitted ("jacobian"), the same with each of those samples in units of its own
     variance, so that all count alike ("own"), from one size to the next ("step"), and for the samples whose digit stays
     ("stays") and changes ("changes"); None for a group of fewer than FEWEST."""
     distances, n, stays = to_full(y), y.shape[1], constant(labels)

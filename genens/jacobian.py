@@ -55,7 +55,8 @@ def push(members: Members, x: Tensor, t: int, i: int, tangents: Tensor) -> tuple
 
 
 def difference_images(x: Tensor, J: Tensor) -> tuple[Tensor, Tensor]:
-    """The images whose predictions give D J, (n + 2, B, C, H, W), x itself first; and the steps taken, (n + 1, B, 1, 1, 1).
+    """The images whose predictions give D J, (n + 2, B, C, H, W), x itself first; and the steps taken, (n + 1, B, 1, 1,
+    1).
 
     The columns' mean is one direction of its own and taken off the others: it is most of their length, and no change of
     mixture sees it. Each direction is scaled to STEP a pixel, so that its error is in proportion to its own length.
@@ -120,8 +121,10 @@ def _check_precision(members: Members, noise: Noise | Tensor) -> None:
     models = getattr(members, "models", ())
     coarse = any(weight.itemsize < 4 for model in models for weight in model.parameters())
     if coarse or (isinstance(noise, Tensor) and noise.device.type != "cpu"):
-        raise ValueError("expected members of float32 or float64 on a CPU for tangents differences, which coarser rounding "
-                         "(bfloat16, a GPU's TF32) would drown: set tangents to forward")
+        raise ValueError(
+            "expected members of float32 or float64 on a CPU for tangents differences, which coarser rounding "
+            "(bfloat16, a GPU's TF32) would drown: set tangents to forward"
+        )
 
 
 def _weights(n: int, mixture: np.ndarray | None) -> list[float]:
@@ -146,8 +149,8 @@ def _block(
     turns: list[list[int]],
     tangents: str,
 ) -> tuple[Tensor, Tensor]:
-    """`jacobian` of at most BLOCK samples. In forward mode there are always as many: one shape, so that a sample's result
-    does not depend on how many there are."""
+    """`jacobian` of at most BLOCK samples. In forward mode there are always as many: one shape, so that a sample's
+    result does not depend on how many there are."""
     draw, size = drawing(noise, steps), BLOCK["forward"] if tangents == "forward" else 1
     x = filled(draw(0), size)
     J = x.new_zeros(members.n, *x.shape)

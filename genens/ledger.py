@@ -38,9 +38,7 @@ def _parameters(chapter: str, namespace: Mapping[str, object]) -> tuple[dict, di
     """The chapter's parameters as the notebook holds them, and as its profile does."""
     profile = namespace.get("profile")
     if not isinstance(profile, str):
-        raise ValueError(
-            f"expected the parameter profile, one of {', '.join(profiles.names())}, got {profile!r:.60}"
-        )
+        raise ValueError(f"expected the parameter profile, one of {', '.join(profiles.names())}, got {profile!r:.60}")
     chapters = profiles.load(profile)
     if chapter not in chapters:
         raise ValueError(f"profile {profile!r} has no chapter {chapter!r}{_meant(chapter, chapters)}")
@@ -54,8 +52,7 @@ def _parameters(chapter: str, namespace: Mapping[str, object]) -> tuple[dict, di
     for name, value in namespace.items():
         if isinstance(value, _PLAIN) and not name.startswith("_") and name not in known | {"In", "Out"}:
             raise ValueError(
-                f"{chapter}: unknown parameter {name!r}{_meant(name, known)}; "
-                f"it takes {', '.join(sorted(known))}"
+                f"{chapter}: unknown parameter {name!r}{_meant(name, known)}; it takes {', '.join(sorted(known))}"
             )
     given = {name: namespace[name] for name in expected}
     for name, value in given.items():
@@ -141,13 +138,7 @@ class Run:
             value, low, high = paper.measured(claim, value, low, high)
             if n is not None and (isinstance(n, bool) or int(n) != n or n < 1):
                 raise ValueError(f"claim {id}: expected n as a whole number of at least 1, got {n!r}")
-            record = {
-                "value": value,
-                "low": low,
-                "high": high,
-                "n": None if n is None else int(n),
-                "note": note,
-            }
+            record = {"value": value, "low": low, "high": high, "n": None if n is None else int(n), "note": note}
         self.records[id] = record
         self._save()
         return pages.claim_line(_row(claim, record))
@@ -174,9 +165,7 @@ class Run:
     def _profile_words(self) -> str:
         if not self.changed:
             return self.profile
-        differences = ", ".join(
-            f"{name} = {here!r} for {there!r}" for name, (there, here) in self.changed.items()
-        )
+        differences = ", ".join(f"{name} = {here!r} for {there!r}" for name, (there, here) in self.changed.items())
         return f"custom: {self.base} with {differences}"
 
     def _save(self) -> None:
@@ -294,8 +283,7 @@ def export(rows: list[dict[str, object]], profile: str) -> tuple[Path, Path]:
     writer = csv.DictWriter(table, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(
-        {name: json.dumps(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
-        for row in rows
+        {name: json.dumps(cell) if isinstance(cell, list) else cell for name, cell in row.items()} for row in rows
     )
     store.atomic_write(folder / "scorecard.json", json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     store.atomic_write(folder / "scorecard.csv", table.getvalue())
@@ -305,9 +293,16 @@ def export(rows: list[dict[str, object]], profile: str) -> tuple[Path, Path]:
 # ---------------------------------------------------------------- the README's table
 
 HEADLINE = (
-    "s3.1-influence-accuracy-euclidean", "s3.1-class-changed-predicted", "s3.1-class-changed-other",
-    "f2d-class-diminished", "t1-others-kept-celeba", "f3a-below-worst-member-mnist", "f4a-distance-decreases",
-    "f5a-pearson-positive-mnist", "f5d-higher-individual-mnist", "s3.3-generally-influential",
+    "s3.1-influence-accuracy-euclidean",
+    "s3.1-class-changed-predicted",
+    "s3.1-class-changed-other",
+    "f2d-class-diminished",
+    "t1-others-kept-celeba",
+    "f3a-below-worst-member-mnist",
+    "f4a-distance-decreases",
+    "f5a-pearson-positive-mnist",
+    "f5d-higher-individual-mnist",
+    "s3.3-generally-influential",
 )
 
 
@@ -324,7 +319,9 @@ def headline(rows: Iterable[Mapping[str, object]], ids: Iterable[str] = HEADLINE
     ]
     for id in ids:
         row = found[id]
-        lines.append(f"| {row['statement']} | {row['paper']} | {row['here'] or '–'} | {row['verdict']} | {row['rule']} |")
+        lines.append(
+            f"| {row['statement']} | {row['paper']} | {row['here'] or '–'} | {row['verdict']} | {row['rule']} |"
+        )
     return "\n".join(lines)
 
 

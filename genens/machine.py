@@ -1,6 +1,6 @@
 """What machine this is, and how fast: what the builder says before it starts.
 
-    python -m genens.machine        # one line of JSON
+python -m genens.machine        # one line of JSON
 """
 
 from __future__ import annotations
@@ -41,8 +41,11 @@ def describe() -> dict[str, object]:
     except PackageNotFoundError:
         named = f"{engine}, not installed"
     return {
-        "cores": torch.get_num_threads(), "instructions": torch.backends.cpu.get_cpu_capability(),
-        "bfloat16": has_bfloat16(), "engine": named, "pass_ms": round(pass_ms(engine), 1),
+        "cores": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16": has_bfloat16(),
+        "engine": named,
+        "pass_ms": round(pass_ms(engine), 1),
     }
 
 

@@ -20,9 +20,24 @@ from torch import Tensor, nn
 from genens import classifier
 from genens.stats import Interval, MannWhitney, bootstrap, finite, mann_whitney, pearson, proportion, spearman
 
-__all__ = ["Interval", "MannWhitney", "NotRun", "bootstrap", "euclidean", "feature_distance", "fid",
-           "find_vgg", "find_weights", "influence_accuracy", "lpips", "mann_whitney", "most_influential", "pearson",
-           "proportion", "spearman"]
+__all__ = [
+    "Interval",
+    "MannWhitney",
+    "NotRun",
+    "bootstrap",
+    "euclidean",
+    "feature_distance",
+    "fid",
+    "find_vgg",
+    "find_weights",
+    "influence_accuracy",
+    "lpips",
+    "mann_whitney",
+    "most_influential",
+    "pearson",
+    "proportion",
+    "spearman",
+]
 VGG_FILES = "vgg16-*.pth"  # torchvision's ImageNet VGG16 in the torch cache; today vgg16-397923af.pth
 
 
@@ -43,13 +58,16 @@ def _pairs(a: object, b: object) -> tuple[Tensor, Tensor]:
     """Two sets of images with their leading axes broadcast. ValueError when they do not fit."""
     a, b = torch.as_tensor(a), torch.as_tensor(b)
     if min(a.ndim, b.ndim) < 3 or a.shape[-3:] != b.shape[-3:]:
-        raise ValueError(f"expected two sets of images (..., C, H, W) of one size, got {tuple(a.shape)} and "
-                         f"{tuple(b.shape)}")
+        raise ValueError(
+            f"expected two sets of images (..., C, H, W) of one size, got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
     try:
         return torch.broadcast_tensors(a, b)
     except RuntimeError as problem:
-        raise ValueError(f"expected leading axes that broadcast, got {tuple(a.shape)} and {tuple(b.shape)}; "
-                         "give originals (B, C, H, W) beside counterfactuals (V, B, C, H, W)") from problem
+        raise ValueError(
+            f"expected leading axes that broadcast, got {tuple(a.shape)} and {tuple(b.shape)}; "
+            "give originals (B, C, H, W) beside counterfactuals (V, B, C, H, W)"
+        ) from problem
 
 
 def euclidean(a: object, b: object) -> np.ndarray:
@@ -61,8 +79,9 @@ def euclidean(a: object, b: object) -> np.ndarray:
     return (a.double() - b.double()).flatten(-3).norm(dim=-1).cpu().numpy()
 
 
-def _by_pair(function: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor, batch: int,
-             device: torch.device) -> np.ndarray:
+def _by_pair(
+    function: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor, batch: int, device: torch.device
+) -> np.ndarray:
     """`function` on batches of pairs, one float64 number for each."""
     if batch < 1:
         raise ValueError(f"expected a batch of at least 1, got {batch}")
@@ -103,14 +122,18 @@ def find_weights(network: str, pattern: str, file: str, path: str | Path | None 
     """
     if path is not None:
         if not Path(path).is_file():
-            raise FileNotFoundError(f"expected {network} weights (torchvision's {file}) at {path}, found no file; "
-                                    "check the path")
+            raise FileNotFoundError(
+                f"expected {network} weights (torchvision's {file}) at {path}, found no file; check the path"
+            )
         return Path(path)
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     found = sorted(folder.glob(pattern))
     shown = str(folder / pattern).replace(str(Path.home()), "~", 1)  # pages are read on other machines
-    return found[0] if found else NotRun(f"no {network} weights ({shown}); put torchvision's {file} there, "
-                                         "or give its path")
+    return (
+        found[0]
+        if found
+        else NotRun(f"no {network} weights ({shown}); put torchvision's {file} there, or give its path")
+    )
 
 
 def find_vgg(path: str | Path | None = None) -> Path | NotRun:
@@ -129,8 +152,10 @@ def lpips(a: object, b: object, weights: str | Path | None = None, batch: int = 
     a, b = _pairs(a, b)
     floats = a.is_floating_point() and b.is_floating_point()
     if a.shape[-3] not in (1, 3) or min(a.shape[-2:]) < 16 or not floats:
-        raise ValueError("expected float images (..., 1 or 3, H, W) of at least 16 x 16 pixels, got "
-                         f"{a.dtype} and {b.dtype}, {tuple(a.shape)}")
+        raise ValueError(
+            "expected float images (..., 1 or 3, H, W) of at least 16 x 16 pixels, got "
+            f"{a.dtype} and {b.dtype}, {tuple(a.shape)}"
+        )
     file = find_vgg(weights)
     if isinstance(file, NotRun):
         return file
@@ -164,8 +189,10 @@ def _vgg_lpips(file: Path, changed: int) -> nn.Module:
         state = {key: _vgg_or_linear(key, vgg, linear) for key in network.state_dict()}
         network.load_state_dict(state, assign=True)
     except (RuntimeError, EOFError, KeyError, TypeError, AttributeError, UnpicklingError) as problem:
-        raise ValueError(f"expected torchvision's VGG16 weights in {file}, but they are damaged or another "
-                         f"network's ({type(problem).__name__}); fetch vgg16-397923af.pth anew") from problem
+        raise ValueError(
+            f"expected torchvision's VGG16 weights in {file}, but they are damaged or another "
+            f"network's ({type(problem).__name__}); fetch vgg16-397923af.pth anew"
+        ) from problem
     return network.requires_grad_(False)
 
 
@@ -191,8 +218,9 @@ def fid(features_a: object, features_b: object) -> float:
     """
     a, b = (torch.as_tensor(side).double() for side in (features_a, features_b))
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise ValueError("expected features (N, F) and (M, F) with at least 2 rows each, got "
-                         f"{tuple(a.shape)} and {tuple(b.shape)}")
+        raise ValueError(
+            f"expected features (N, F) and (M, F) with at least 2 rows each, got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
     if not (a.isfinite().all() and b.isfinite().all()):
         raise ValueError("expected finite features, got NaN or infinity; check the weights and the samples")
     from torchmetrics.image.fid import FrechetInceptionDistance  # seconds to import, and not needed by every chapter
@@ -230,7 +258,9 @@ def influence_accuracy(distances: object, predicted: object) -> np.ndarray:
     """
     largest, predicted = _largest(distances), np.asarray(predicted)
     if predicted.shape != largest.shape[1:] or predicted.min() < -1 or predicted.max() >= len(largest):
-        raise ValueError(f"expected rows from -1 to {len(largest) - 1} for {largest.shape[1]} samples, "
-                         f"got {predicted.shape}, {predicted.min()} to {predicted.max()}")
+        raise ValueError(
+            f"expected rows from -1 to {len(largest) - 1} for {largest.shape[1]} samples, "
+            f"got {predicted.shape}, {predicted.min()} to {predicted.max()}"
+        )
     hit = largest[predicted, np.arange(len(predicted))] & (predicted >= 0)
     return hit / largest.sum(axis=0)

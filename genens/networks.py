@@ -27,25 +27,47 @@ def candidates(file: Path | None = None) -> list[Row]:
         for row in rows:
             _ = row["name"], row["unet"], *(float(row[key]) for key in NUMBERS), *(row[key] for key in SETTINGS)
     except (ValueError, KeyError, TypeError) as problem:
-        raise ValueError(f"expected the candidates that bench/networks.py measured in {file}, got something else "
-                         f"({type(problem).__name__}: {problem}); restore it or run the script") from problem
+        raise ValueError(
+            f"expected the candidates that bench/networks.py measured in {file}, got something else "
+            f"({type(problem).__name__}: {problem}); restore it or run the script"
+        ) from problem
     return rows
 
 
 def table(rows: Sequence[Row]) -> Page:
     """All candidates, a line each."""
-    head = ["candidate", "parameters", "steps", "processor time", "held-out loss", "digit-feature FID", "confident",
-            "forward"]
-    lines = [[str(row["name"]), f"{row['parameters']:,}", f"{row['steps']:,}", f"{row['seconds']:.0f} s",
-              f"{row['held_out']:.4f}", f"{row['fid']:,.0f}", f"{row['confident']:.0%}", f"{row['forward_64_ms']:.0f} ms"]
-             for row in rows]
+    head = [
+        "candidate",
+        "parameters",
+        "steps",
+        "processor time",
+        "held-out loss",
+        "digit-feature FID",
+        "confident",
+        "forward",
+    ]
+    lines = [
+        [
+            str(row["name"]),
+            f"{row['parameters']:,}",
+            f"{row['steps']:,}",
+            f"{row['seconds']:.0f} s",
+            f"{row['held_out']:.4f}",
+            f"{row['fid']:,.0f}",
+            f"{row['confident']:.0%}",
+            f"{row['forward_64_ms']:.0f} ms",
+        ]
+        for row in rows
+    ]
     return pages.lines_table(head, lines, numeric=True)
 
 
 def words(row: Row) -> str:
     """A candidate's results as a sentence."""
-    return (f"digit-feature FID {row['fid']:,.0f}, {row['confident']:.0%} confident samples and a held-out loss of "
-            f"{row['held_out']:.4f} after {row['steps']:,} steps in {row['seconds']:.0f} s.").replace("%", "\u00a0%")
+    return (
+        f"digit-feature FID {row['fid']:,.0f}, {row['confident']:.0%} confident samples and a held-out loss of "
+        f"{row['held_out']:.4f} after {row['steps']:,} steps in {row['seconds']:.0f} s."
+    ).replace("%", "\u00a0%")
 
 
 def best(rows: Sequence[Row]) -> Row:
@@ -63,5 +85,7 @@ def shipped(rows: Sequence[Row], profile: str = "laptop", name: str = "mnist16")
         same = replace(recipe, **{key: row[key] for key in SETTINGS}) == recipe
         if same and UNetConfig(**row["unet"]) == UNetConfig(**recipe.unet):
             return row
-    raise ValueError(f"expected a candidate with the network and settings of {profile}'s {name}, got none: "
-                     "add it to bench/networks.py and measure it")
+    raise ValueError(
+        f"expected a candidate with the network and settings of {profile}'s {name}, got none: "
+        "add it to bench/networks.py and measure it"
+    )

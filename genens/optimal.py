@@ -126,7 +126,8 @@ class Enumerated(_Closed):
         return torch.softmax(masked, dim=2).nan_to_num(0.0)
 
     def table(self, x: Tensor, t: int) -> Tensor:
-        """The image that each of the 2^N subsets predicts, float64 (2^N, B, C * H * W): set k holds j when bit j is 1."""
+        """The image that each of the 2^N subsets predicts, float64 (2^N, B, C * H * W): set k holds j when bit j is
+        1."""
         return (self._weights(x, t, self._subsets) @ self.data).transpose(0, 1)
 
 

@@ -4,7 +4,8 @@
     members = ensemble.load(folder)
 
 The network and its training are those of the laptop's MNIST members (`bench/networks.py`), for as many colours as the
-images have. One ensemble is kept, where `store.trained` says, for each set of images and settings, wherever the folder lies.
+images have. One ensemble is kept, where `store.trained` says, for each set of images and settings, wherever the folder
+lies.
 """
 
 from __future__ import annotations
@@ -55,8 +56,10 @@ def recipe(spec: str, side: int, n: int | None, steps: int, seed: int = 0) -> tu
         raise ValueError(f"expected at least {SMALLEST} images to search, got {len(images)} in {spec}: add some")
     n = members_for(len(images)) if n is None else n
     if not 4 <= n <= coding.MAX_MEMBERS or comb(n, n // 2) < len(images):
-        raise ValueError(f"expected between {members_for(len(images))} and {coding.MAX_MEMBERS} members, so that each of "
-                         f"{len(images):,} images has a code of its own; got n = {n}")
+        raise ValueError(
+            f"expected between {members_for(len(images))} and {coding.MAX_MEMBERS} members, so that each of "
+            f"{len(images):,} images has a code of its own; got n = {n}"
+        )
     unet = {**UNET, "channels": images.images.shape[1]}
     return Recipe(place, steps=steps, n=n, h=n // 2, seed=seed, size=side, unet=unet, **TRAINING), images
 
@@ -68,10 +71,17 @@ def home(made: Recipe, images: data.Dataset) -> Path:
 
 
 def trained(
-    spec: str, side: int, n: int | None, steps: int, seed: int = 0, k: int = 1, per_step: int = 1,
+    spec: str,
+    side: int,
+    n: int | None,
+    steps: int,
+    seed: int = 0,
+    k: int = 1,
+    per_step: int = 1,
     workers: int | None = None,
 ) -> Path:
-    """The folder of an ensemble trained on your images; what was trained before is used again, what was stopped goes on.
+    """The folder of an ensemble trained on your images; what was trained before is used again, what was
+    stopped goes on.
 
     k and per_step are what will be asked of it (`search.top_k`, `jacobian.jacobian`): what cannot be had is refused
     before the minutes of training, not after. An estimate of the time comes first. Raises as `recipe`.
@@ -84,11 +94,17 @@ def trained(
             print(f"{len(images):,} images; their {made.n} members were trained before, in {folder.name}", file=out)
             return folder
         resumed = any(store.trained().glob(f"checkpoints/{folder.name}*"))
-        print(f"{len(images):,} images of {side} x {side} pixels: training {made.n} members, {steps:,} steps each, "
-              f"{min(workers, made.n)} at a time.", file=out)
-        print(f"This takes about {pages.duration(expected_seconds(made, images, min(workers, made.n)))} on this machine, as "
-              f"busy as it is now{', less what an earlier run has done' if resumed else ''}. Stop it at any moment: the same "
-              "command goes on.", file=out)
+        print(
+            f"{len(images):,} images of {side} x {side} pixels: training {made.n} members, {steps:,} steps each, "
+            f"{min(workers, made.n)} at a time.",
+            file=out,
+        )
+        print(
+            f"This takes about {pages.duration(expected_seconds(made, images, min(workers, made.n)))} on this machine, "
+            f"as busy as it is now{', less what an earlier run has done' if resumed else ''}. Stop it at any moment: "
+            "the same command goes on.",
+            file=out,
+        )
         train_ensemble(made, folder, workers=workers)
     return folder
 
@@ -108,8 +124,10 @@ def database(members: Ensemble) -> data.Dataset:
     """
     images = trained_on(members.manifest)
     if len(np.unique(members.codes, axis=0)) < len(images):
-        raise ValueError("expected an ensemble with a code for every image; these members have a code for every class, "
-                         "which is chapter 2's subject: give other weights")
+        raise ValueError(
+            "expected an ensemble with a code for every image; these members have a code for every class, "
+            "which is chapter 2's subject: give other weights"
+        )
     return images
 
 
@@ -117,8 +135,8 @@ def database(members: Ensemble) -> data.Dataset:
 def announced() -> Iterator[TextIO]:
     """What is printed to standard error meanwhile also reaches the terminal of a plain `papermill` command.
 
-    papermill takes a notebook's output for the notebook alone, and minutes of silence look like a hang. The kernel keeps
-    the terminal's descriptor; elsewhere than in a kernel standard error is the terminal.
+    papermill takes a notebook's output for the notebook alone, and minutes of silence look like a hang. The kernel
+    keeps the terminal's descriptor; elsewhere than in a kernel standard error is the terminal.
     """
     real, kept = sys.stderr, getattr(sys.stderr, "_original_stdstream_copy", None)
     if kept is None:

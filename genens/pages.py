@@ -15,13 +15,7 @@ from genens.claims import NOT_REPRODUCED, NOT_RUN, REPRODUCED, SETTING, VERDICTS
 Row = Mapping[str, object]
 SYMBOLS = {REPRODUCED: "✓", NOT_REPRODUCED: "✗", NOT_RUN: "○", SETTING: "≡"}
 _CLASSES = {REPRODUCED: "ge-yes", NOT_REPRODUCED: "ge-no", NOT_RUN: "ge-open", SETTING: "ge-setting"}
-_DATASETS = {
-    "any": "",
-    "mnist": "MNIST",
-    "mnist-classes": "MNIST, classes",
-    "cifar10": "CIFAR-10",
-    "celeba": "CelebA",
-}
+_DATASETS = {"any": "", "mnist": "MNIST", "mnist-classes": "MNIST, classes", "cifar10": "CIFAR-10", "celeba": "CelebA"}
 _RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"  # fonts draw these unevenly
 _LOWERED = str.maketrans(_RAISED, "−0123456789")
 
@@ -54,18 +48,14 @@ def verdict_words(row: Row) -> str:
 def provenance(lines: Mapping[str, str]) -> Page:
     """What a chapter ran with, as a list of names and values."""
     told = {name: text for name, text in lines.items() if text}
-    cells = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in told.items()
-    )
+    cells = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in told.items())
     return Page(f'<dl class="ge-provenance">{cells}</dl>', "\n".join(f"{k}: {v}" for k, v in told.items()))
 
 
 def claim_line(row: Row) -> Page:
     """One claim in its chapter: an anchor, the verdict, the paper's value and this run's."""
     here = str(row["here"]) or f"not run{f': {why}' if (why := row['run_note']) else ''}"
-    tail = "".join(
-        f" {part}" for part in [row["n"] and f"n = {row['n']:,}.", row["here"] and row["run_note"]] if part
-    )
+    tail = "".join(f" {part}" for part in [row["n"] and f"n = {row['n']:,}.", row["here"] and row["run_note"]] if part)
     body = (
         f'<a id="claim-{row["id"]}" class="ge-anchor"></a>{_badge(row)} '
         f'<span class="ge-where">{_text(row["section"])}</span> {_text(row["statement"])} '
@@ -136,12 +126,10 @@ def table(rows: list[Row]) -> Page:
     )
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Paper", "This run", "Verdict"))
     text = "\n".join(
-        f"{row['id']}: {row['paper']} | {row['here'] or row['run_note']} | {verdict_words(row)}"
-        for row in rows
+        f"{row['id']}: {row['paper']} | {row['here'] or row['run_note']} | {verdict_words(row)}" for row in rows
     )
     return Page(
-        f'<div class="ge-scroll"><table class="ge-table"><thead><tr>{head}</tr></thead>{body}</table></div>',
-        text,
+        f'<div class="ge-scroll"><table class="ge-table"><thead><tr>{head}</tr></thead>{body}</table></div>', text
     )
 
 
@@ -155,10 +143,7 @@ def _table_row(row: Row) -> str:
     dataset = _DATASETS[str(row["dataset"])]
     about = "".join(
         f'<span class="ge-small">{text}</span>'
-        for text in [
-            f'<code class="ge-id">{row["id"]}</code>' + (f" {dataset}" if dataset else ""),
-            _text(row["note"]),
-        ]
+        for text in [f'<code class="ge-id">{row["id"]}</code>' + (f" {dataset}" if dataset else ""), _text(row["note"])]
         if text
     )
     here = f'<a href="{row["link"]}">{_text(row["here"])}</a>' if row["here"] else "not run"
@@ -213,9 +198,7 @@ def runs(records: Iterable[Mapping[str, object]]) -> Page:
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     body = "".join(
         "<tr>"
-        + "".join(
-            f'<td data-label="{name}">{_text(cell)}</td>' for name, cell in zip(names, line, strict=True)
-        )
+        + "".join(f'<td data-label="{name}">{_text(cell)}</td>' for name, cell in zip(names, line, strict=True))
         + "</tr>"
         for line in lines
     )

@@ -27,14 +27,36 @@ def style(dark: bool = False) -> dict:
     ink, faint = ("#DFE3E8", "#3A424C") if dark else ("#1F2328", "#D8DDE3")
     return {
         "axes.prop_cycle": plt.cycler(color=DARK if dark else LIGHT),
-        "text.color": ink, "axes.labelcolor": ink, "xtick.color": ink, "ytick.color": ink, "axes.edgecolor": ink,
-        "axes.titlecolor": ink, "legend.labelcolor": ink, "grid.color": faint, "patch.edgecolor": ink,
-        "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
-        "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "axes.titlesize": 9.5,
-        "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8,
-        "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "lines.linewidth": 1.5,
-        "axes.titlelocation": "left", "figure.constrained_layout.use": True, "image.interpolation": "nearest",
-        "image.cmap": "gray", "axes.axisbelow": True,
+        "text.color": ink,
+        "axes.labelcolor": ink,
+        "xtick.color": ink,
+        "ytick.color": ink,
+        "axes.edgecolor": ink,
+        "axes.titlecolor": ink,
+        "legend.labelcolor": ink,
+        "grid.color": faint,
+        "patch.edgecolor": ink,
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "none",
+        "legend.frameon": False,
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 9,
+        "axes.titlesize": 9.5,
+        "axes.labelsize": 9,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.fontsize": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.8,
+        "lines.linewidth": 1.5,
+        "axes.titlelocation": "left",
+        "figure.constrained_layout.use": True,
+        "image.interpolation": "nearest",
+        "image.cmap": "gray",
+        "axes.axisbelow": True,
     }
 
 
@@ -92,7 +114,7 @@ def tile(images: np.ndarray, gap: int = 2) -> np.ndarray:
     pixels = np.clip((np.asarray(images, dtype=float) + 1) / 2, 0, 1).transpose(0, 1, 3, 4, 2)
     for r in range(R):
         for k in range(K):
-            place = np.s_[r * (H + gap): r * (H + gap) + H, k * (W + gap): k * (W + gap) + W]
+            place = np.s_[r * (H + gap) : r * (H + gap) + H, k * (W + gap) : k * (W + gap) + W]
             sheet[place][..., :3] = pixels[r, k]
             sheet[place][..., 3] = 1
     return sheet

@@ -48,8 +48,10 @@ def accuracy(found: Mapping[str, Mapping], classes: Sequence[int]) -> Figure:
         ax.errorbar(x[there], value, np.abs(error), fmt="none", ecolor=plt.rcParams["text.color"], linewidth=1)
     counts = [r.n if r else 0 for r in next(iter(found.values()))["by_class"]]
     ax.axhline(1 / len(classes), linestyle="--", color=plt.rcParams["text.color"], linewidth=1, label="chance")
-    ax.set_xticks([*range(len(classes)), len(classes) + 0.4],
-                  [*(f"{c}\nn = {n}" for c, n in zip(classes, counts, strict=True)), f"all\nn = {sum(counts)}"])
+    ax.set_xticks(
+        [*range(len(classes)), len(classes) + 0.4],
+        [*(f"{c}\nn = {n}" for c, n in zip(classes, counts, strict=True)), f"all\nn = {sum(counts)}"],
+    )
     ax.set(xlabel="predicted class of the sample", ylabel="share where it is\nthe most influential", ylim=(0, 1))
     ax.yaxis.set_major_formatter("{x:.0%}")
     ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
@@ -64,8 +66,16 @@ def distributions(measured: Mapping[str, np.ndarray], row: np.ndarray) -> Figure
         own, other = own_and_other(measured[name], row)
         edges = np.linspace(0, np.quantile(np.concatenate([own, other.ravel()]), 0.999), 45)
         for values, colour, label in ((other.ravel(), "C6", "another class"), (own, GOES, "predicted class")):
-            sns.histplot(x=values, bins=edges, stat="density", element="step", alpha=0.35, color=colour, ax=ax,
-                         label=f"{label} (n = {len(values)})")
+            sns.histplot(
+                x=values,
+                bins=edges,
+                stat="density",
+                element="step",
+                alpha=0.35,
+                color=colour,
+                ax=ax,
+                label=f"{label} (n = {len(values)})",
+            )
         ax.set(xlabel=METRICS[name], ylabel="density", yticks=[])
         ax.legend(title="ablated", loc="upper right", handlelength=1, alignment="left")
         ax.margins(x=0)
@@ -77,10 +87,20 @@ def digit_table(counts: np.ndarray, classes: Sequence[int]) -> Figure:
     figure, ax = plt.subplots(figsize=(WIDTH, 3.4))
     # From the page's own background to the colour of what stays: the numbers are legible on both.
     colours = LinearSegmentedColormap.from_list("counts", [(*_rgb(STAYS), 0.0), (*_rgb(STAYS), 0.75)])
-    sns.heatmap(counts, annot=True, fmt="d", cmap=colours, cbar=False, linewidths=1, linecolor="none", ax=ax,
-                annot_kws={"fontsize": 8, "color": plt.rcParams["text.color"]},
-                vmin=0, vmax=counts[:, list(classes)].max(),
-                yticklabels=["whole ensemble", *(f"without {c}" for c in classes)])
+    sns.heatmap(
+        counts,
+        annot=True,
+        fmt="d",
+        cmap=colours,
+        cbar=False,
+        linewidths=1,
+        linecolor="none",
+        ax=ax,
+        annot_kws={"fontsize": 8, "color": plt.rcParams["text.color"]},
+        vmin=0,
+        vmax=counts[:, list(classes)].max(),
+        yticklabels=["whole ensemble", *(f"without {c}" for c in classes)],
+    )
     for v, c in enumerate(classes):
         ax.add_patch(Rectangle((c + 0.03, v + 1.03), 0.94, 0.94, fill=False, edgecolor=GOES, linewidth=1.8))
     ax.axhline(1, color=plt.rcParams["text.color"], linewidth=0.8)
@@ -92,8 +112,10 @@ def digit_table(counts: np.ndarray, classes: Sequence[int]) -> Figure:
 def by_confidence(found: Sequence[Mapping]) -> Page:
     """The rows of `ablation.by_confidence` as a table."""
     head = ["classifier's confidence", "samples", "influential class right", "changed, own class", "changed, another"]
-    lines = [[f"above {one['above']:g}", f"{one['n']:,}", *(one[k].percent() for k in ("accuracy", "own", "other"))]
-             for one in found]
+    lines = [
+        [f"above {one['above']:g}", f"{one['n']:,}", *(one[k].percent() for k in ("accuracy", "own", "other"))]
+        for one in found
+    ]
     return pages.lines_table(head, lines, numeric=True)
 
 

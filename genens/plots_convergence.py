@@ -16,12 +16,20 @@ from genens.plots import GOES, STAYS, WIDTH, show, tile
 from genens.stats import Interval
 
 NAMES = {
-    "full": "to the full ensemble, law fitted at the last size", "step": "from $k$ to $k+1$, law fitted at the last size",
+    "full": "to the full ensemble, law fitted at the last size",
+    "step": "from $k$ to $k+1$, law fitted at the last size",
     "own": "to the full ensemble, law from each sample's Jacobian",
-    "stays": "digit stays", "changes": "digit changes",
+    "stays": "digit stays",
+    "changes": "digit changes",
 }
-LOOK = {"full": (STAYS, "o"), "step": ("C4", "s"), "jacobian": (GOES, "D"), "own": (GOES, "D"),
-        "stays": ("C2", "^"), "changes": ("C3", "v")}
+LOOK = {
+    "full": (STAYS, "o"),
+    "step": ("C4", "s"),
+    "jacobian": (GOES, "D"),
+    "own": (GOES, "D"),
+    "stays": ("C2", "^"),
+    "changes": ("C3", "v"),
+}
 
 
 def violins(full: np.ndarray, step: np.ndarray) -> Figure:
@@ -43,8 +51,8 @@ def violins(full: np.ndarray, step: np.ndarray) -> Figure:
 
 
 def law(fits: Mapping[str, Fit | None], predicted: np.ndarray) -> Figure:
-    """Left, the mean square distance to the full ensemble by size, and the law, predicted (n - 1,): fitted, and from the
-    Jacobian. Right, measured over predicted, the Jacobian's for each sample by its own."""
+    """Left, the mean square distance to the full ensemble by size, and the law, predicted (n - 1,): fitted, and from
+    the Jacobian. Right, measured over predicted, the Jacobian's for each sample by its own."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
     k = np.arange(1, len(predicted) + 1)
     for name, offset in (("full", -0.08), ("jacobian", 0.08)):
@@ -66,8 +74,9 @@ def digits(shares: Sequence[Interval], fits: Mapping[str, Fit | None]) -> Figure
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.9))
     k = np.arange(1, len(shares) + 1)
     _intervals(left, k, shares, STAYS, "o")
-    left.set(xlabel="members $k$", ylabel="share with the final digit", ylim=(0, 1.02),
-             title=f"n = {shares[0].n:,} samples")
+    left.set(
+        xlabel="members $k$", ylabel="share with the final digit", ylim=(0, 1.02), title=f"n = {shares[0].n:,} samples"
+    )
     left.yaxis.set_major_formatter("{x:.0%}")
     drawn = [name for name in ("stays", "changes") if fits[name] is not None]
     _ratios(right, fits, drawn)
@@ -76,8 +85,9 @@ def digits(shares: Sequence[Interval], fits: Mapping[str, Fit | None]) -> Figure
     return figure
 
 
-def _intervals(ax: Axes, x: np.ndarray, found: Sequence[Interval], colour: str, marker: str, scale: object = 1.0,
-               label: str = "") -> None:
+def _intervals(
+    ax: Axes, x: np.ndarray, found: Sequence[Interval], colour: str, marker: str, scale: object = 1.0, label: str = ""
+) -> None:
     value, low, high = (np.array([getattr(i, end) for i in found]) * scale for end in ("value", "low", "high"))
     ax.vlines(x, low, high, color=colour, linewidth=1.2)
     ax.plot(x, value, marker, color=colour, markersize=4, label=label or None, linestyle="none")
@@ -104,8 +114,8 @@ def _plain_ticks(ax: Axes) -> None:
 
 
 def strips(y: np.ndarray, picks: Sequence[int], back: np.ndarray) -> Figure:
-    """Figure 4c: a row a sample of y (B, n, C, H, W), a column a size; where the image and its digit have just come back
-    (see `growth.came_back`) the image is framed."""
+    """Figure 4c: a row a sample of y (B, n, C, H, W), a column a size; where the image and its digit have just come
+    back (see `growth.came_back`) the image is framed."""
     grid = np.asarray(y)[picks]
     H, W = grid.shape[-2:]
     whole = tile(grid)

@@ -36,7 +36,13 @@ def top_table(gram: np.ndarray, items: Items, digits: Sequence[int], k: int) -> 
     """A line a sample: what it reads as, and its k most influential images with label and influence."""
     top = search.top_k(gram, items.codes, k)
     lines = [
-        (str(b), str(digit), *(f"{row:,} (a {items.labels[row]}): {score:.3g}" for row, score in zip(*entry, strict=True)))
+        (
+            str(b),
+            str(digit),
+            *(f"{row:,} (a {items.labels[row]}): {score:.3g}" for row, score in zip(*entry, strict=True)),
+        )
         for b, (digit, *entry) in enumerate(zip(digits, top.rows, top.influence, strict=True))
     ]
-    return pages.lines_table(("sample", "reads as", *(f"image of rank {r + 1}" for r in range(k))), lines, numeric=False)
+    return pages.lines_table(
+        ("sample", "reads as", *(f"image of rank {r + 1}" for r in range(k))), lines, numeric=False
+    )

@@ -57,8 +57,15 @@ def members_table(manifest: Mapping, paper: Sequence[int]) -> Page:
     """What each member was trained on and what it cost, by the size of its split, beside the paper's sizes by rank."""
     order = np.argsort(manifest["split_sizes"])
     theirs = sorted(paper) if len(paper) == len(order) else ["–"] * len(order)
-    lines = [[str(i + 1), f"{manifest['split_sizes'][i]:,}", f"{size:,}" if isinstance(size, int) else size,
-              pages.duration(manifest["member_cpu_seconds"][i])] for i, size in zip(order, theirs, strict=True)]
+    lines = [
+        [
+            str(i + 1),
+            f"{manifest['split_sizes'][i]:,}",
+            f"{size:,}" if isinstance(size, int) else size,
+            pages.duration(manifest["member_cpu_seconds"][i]),
+        ]
+        for i, size in zip(order, theirs, strict=True)
+    ]
     return pages.lines_table(["member", "images", "paper, by rank", "processor time"], lines, numeric=True)
 
 
@@ -74,8 +81,13 @@ def fids(found: Mapping[str, Sequence[Estimate]]) -> Figure:
             _point(ax, x + 0.14, e.infinite.value, e.infinite.low, e.infinite.high, colour, False)
         ax.axhline(max(e.value for e in every[1:-1]), color=MEMBER, linestyle="--", linewidth=1)
         ax.set_xticks(places, ["all", *(str(i + 1) for i in range(n)), "real"])
-        ax.set(ylabel=f"FID\n({name})", ylim=(min(0, ax.get_ylim()[0]), None), xlabel="whose samples: the whole ensemble's, "
-               "each member's, the training set's own" if ax is axes[-1, 0] else "")
+        ax.set(
+            ylabel=f"FID\n({name})",
+            ylim=(min(0, ax.get_ylim()[0]), None),
+            xlabel="whose samples: the whole ensemble's, each member's, the training set's own"
+            if ax is axes[-1, 0]
+            else "",
+        )
     ink = plt.rcParams["text.color"]
     for filled, label in ((True, f"at n = {every[0].spread.n:,}"), (False, "extrapolated to n = ∞")):
         axes[0, 0].plot([], [], "o", color=ink, markersize=5, markerfacecolor=ink if filled else "none", label=label)
@@ -85,7 +97,8 @@ def fids(found: Mapping[str, Sequence[Estimate]]) -> Figure:
 
 
 def fids_table(every: Sequence[Estimate]) -> Page:
-    """Every FID of one kind of features with its interval, what of it is owed to the number of samples, and what is left."""
+    """Every FID of one kind of features with its interval, what of it is owed to the number of samples, and what is
+    left."""
     names = ["all", *(f"member {i + 1}" for i in range(len(every) - 2)), "real images"]
     lines = [[name, str(e.spread), f"{e.bias:.3g}", str(e.infinite)] for name, e in zip(names, every, strict=True)]
     head = ["samples of", f"FID at n = {every[0].spread.n:,}", "of it, by 1/n", "FID at n = ∞"]
@@ -104,8 +117,12 @@ def bias(found: Mapping[str, Sequence[Estimate]]) -> Figure:
     figure, axes = plt.subplots(1, len(found), figsize=(WIDTH, 3.0), squeeze=False)
     for ax, (name, every) in zip(axes[0], found.items(), strict=True):
         members = sorted(every[1:-1], key=lambda e: e.value)
-        rows = [("worst member", members[-1], GOES), ("best member", members[0], "C4"),
-                ("the whole ensemble", every[0], STAYS), ("training images drawn again", every[-1], REAL)]
+        rows = [
+            ("worst member", members[-1], GOES),
+            ("best member", members[0], "C4"),
+            ("the whole ensemble", every[0], STAYS),
+            ("training images drawn again", every[-1], REAL),
+        ]
         for k, (label, e, colour) in enumerate(rows):
             inverse = 1 / e.sizes
             ends = np.array([0, inverse.max()])
@@ -122,11 +139,15 @@ def bias(found: Mapping[str, Sequence[Estimate]]) -> Figure:
 
 
 def plane(samples: np.ndarray, training: np.ndarray) -> Figure:
-    """Figure 3b: training images (M, 2), the ensemble's samples and the members' (1 + n, N, 2), a panel each; a cross at the
-    mean of the training images in all, a dot at that of each member in the last."""
+    """Figure 3b: training images (M, 2), the ensemble's samples and the members' (1 + n, N, 2), a panel each; a cross
+    at the mean of the training images in all, a dot at that of each member in the last."""
     figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 2.7), sharex=True, sharey=True)
     together = samples[1:].reshape(-1, 2)
-    rows = [("training images", training, REAL), ("the whole ensemble", samples[0], STAYS), ("members", together, MEMBER)]
+    rows = [
+        ("training images", training, REAL),
+        ("the whole ensemble", samples[0], STAYS),
+        ("members", together, MEMBER),
+    ]
     for ax, (title, points, colour) in zip(axes, rows, strict=True):
         alpha = float(np.clip(300 / len(points), 0.05, 0.6))
         ax.scatter(*points.T, s=3, color=colour, alpha=alpha, linewidths=0, rasterized=True)

@@ -70,8 +70,19 @@ def distributions(found: Mapping[str, np.ndarray], summary: Mapping[str, Mapping
     for ax, (name, label) in zip(axes, labels.items(), strict=True):
         values = [found[f"{method}.{name}"].ravel() for method in METHODS]
         for place, (method, there) in enumerate(zip(METHODS, values, strict=True)):
-            sns.violinplot(x=there, y=np.full(len(there), place), orient="h", color=COLOURS[method], inner=None, cut=0,
-                           linewidth=0, alpha=0.55, width=0.85, native_scale=True, ax=ax)
+            sns.violinplot(
+                x=there,
+                y=np.full(len(there), place),
+                orient="h",
+                color=COLOURS[method],
+                inner=None,
+                cut=0,
+                linewidth=0,
+                alpha=0.55,
+                width=0.85,
+                native_scale=True,
+                ax=ax,
+            )
             _mark(ax, summary[method][name], place, ink)
         unit = "images" if name == "pearson" else "samples"
         ax.set(xlabel=f"{label} (n = {len(values[0]):,} {unit})", ylabel="")
@@ -90,8 +101,11 @@ def _mark(ax: Axes, interval: Interval, place: float, ink: str) -> None:
 def rotation(rows: Sequence[Mapping], tolerance: float) -> Figure:
     """What `agreement.rotation` found, against the number of members whose input Jacobian is used in each step."""
     panels = {
-        "error": "relative error", "cosine": "cosine to the exact one", "seconds": "processor seconds\na sample",
-        "pearson": "Pearson correlation", "spearman": "Spearman correlation",
+        "error": "relative error",
+        "cosine": "cosine to the exact one",
+        "seconds": "processor seconds\na sample",
+        "pearson": "Pearson correlation",
+        "spearman": "Spearman correlation",
     }
     figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 4.2), sharex=True)
     x, ink = np.arange(len(rows)), plt.rcParams["text.color"]
@@ -141,8 +155,9 @@ def path(found: Mapping[str, Mapping], shares: Sequence[float], intervals: Mappi
         anchor = intervals[name]["error"][0].value
         near = s[: len(s) // 2 + 1]
         axes[0].plot(near, anchor * (near / s[0]) ** order, ":", color=ink, linewidth=0.9)
-        axes[0].annotate(f"slope {order}", (near[-1], anchor * (near[-1] / s[0]) ** order), fontsize=7.5, va="top",
-                         ha="left")
+        axes[0].annotate(
+            f"slope {order}", (near[-1], anchor * (near[-1] / s[0]) ** order), fontsize=7.5, va="top", ha="left"
+        )
     axes[0].set(xscale="log", yscale="log", ylabel="error, as a share of the whole change")
     axes[1].set(xscale="log", ylabel="Pearson correlation\nwith the true change")
     for ax in axes:
@@ -158,8 +173,12 @@ def table(summary: Mapping[str, Mapping]) -> Page:
     """Medians of both correlations by method, and how the Jacobian's compare."""
     head = ["", "Pearson, median", "Spearman, median", "P(Jacobian higher), Pearson", "P(Jacobian higher), Spearman"]
     lines = [
-        [METHODS[name].replace("\n", " "), plain(row["pearson"]), plain(row["spearman"]),
-         *("–" if name == "jacobian" else plain(row[f"{what}_effect"]) for what in ("pearson", "spearman"))]
+        [
+            METHODS[name].replace("\n", " "),
+            plain(row["pearson"]),
+            plain(row["spearman"]),
+            *("–" if name == "jacobian" else plain(row[f"{what}_effect"]) for what in ("pearson", "spearman")),
+        ]
         for name, row in summary.items()
     ]
     return pages.lines_table(head, lines, numeric=True)
@@ -169,7 +188,11 @@ def costs(rows: Sequence[Mapping]) -> Page:
     """`agreement.rotation` as a table."""
     head = ["members a step", "processor seconds a sample", "relative error", "cosine", "Pearson", "Spearman"]
     lines = [
-        [row["per_step"], f"{row['seconds']:.2f}", *(plain(row[k], 3) for k in ("error", "cosine", "pearson", "spearman"))]
+        [
+            row["per_step"],
+            f"{row['seconds']:.2f}",
+            *(plain(row[k], 3) for k in ("error", "cosine", "pearson", "spearman")),
+        ]
         for row in rows
     ]
     return pages.lines_table(head, lines, numeric=True)

@@ -15,7 +15,9 @@ def mixtures(whole: np.ndarray, ablated: np.ndarray) -> Figure:
     """Two mixtures (n,) as bars, one above the other; members without weight in the second are crossed out."""
     n = len(whole)
     figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 2.5), sharex=True, sharey=True)
-    for ax, weights, name in zip(axes, (whole, ablated), ("whole ensemble, $u_0$", "without $x$, $u_{-x}$"), strict=True):
+    for ax, weights, name in zip(
+        axes, (whole, ablated), ("whole ensemble, $u_0$", "without $x$, $u_{-x}$"), strict=True
+    ):
         ax.bar(range(1, n + 1), weights, 0.72, color=STAYS)
         for i in np.flatnonzero(weights == 0):
             ax.text(i + 1, 0.04 * ablated.max(), "×", color=GOES, ha="center", va="bottom", fontsize=12)
@@ -41,8 +43,8 @@ def film(frames: np.ndarray, taken: Sequence[int], steps: int) -> Figure:
 
 
 def tangent(where: np.ndarray, line: np.ndarray, share: np.ndarray, walk: np.ndarray) -> Figure:
-    """The true images' places `where` and the predicted ones' on their `line`, (K, 2) each, at the shares (K,) of the way
-    to the other mixture; below, both sets of images, `walk` (2, K, C, H, W), true ones first."""
+    """The true images' places `where` and the predicted ones' on their `line`, (K, 2) each, at the shares (K,) of the
+    way to the other mixture; below, both sets of images, `walk` (2, K, C, H, W), true ones first."""
     K, (H, W) = len(share), walk.shape[-2:]
     strip = WIDTH * 2 * (H + 2) / (K * (W + 2))
     figure, (ax, below) = plt.subplots(2, 1, figsize=(WIDTH, 3.2 + strip), height_ratios=[2.9, strip])
@@ -50,7 +52,9 @@ def tangent(where: np.ndarray, line: np.ndarray, share: np.ndarray, walk: np.nda
     ax.plot(*line.T, "|", color=GOES, markersize=7, zorder=2)
     ax.plot(*where.T, color=STAYS, marker="o", markersize=5, label="true", zorder=3)
     for k in (0, K - 1):
-        ax.annotate(f"s = {share[k]:g}".replace("-", "−"), where[k], xytext=(6, 6), textcoords="offset points", fontsize=8)
+        ax.annotate(
+            f"s = {share[k]:g}".replace("-", "−"), where[k], xytext=(6, 6), textcoords="offset points", fontsize=8
+        )
     ax.set(xlabel="along the prediction", ylabel="beside it", aspect="equal")
     ax.set_adjustable("datalim")
     ax.margins(0.12)

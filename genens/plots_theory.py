@@ -47,7 +47,8 @@ def bound_curves(images: Sequence[int], most: int) -> dict[int, dict[str, tuple[
     for N in images:
         members = [n for n in range(2, most + 1, 2) if comb(n, n // 2) >= N]
         found[N] = {
-            kind: (np.array(members), np.array([bias_bound(N, n, n // 2, kind).value for n in members])) for kind in NAMES
+            kind: (np.array(members), np.array([bias_bound(N, n, n // 2, kind).value for n in members]))
+            for kind in NAMES
         }
     return found
 
@@ -66,7 +67,7 @@ def bounds_against_n(curves: Mapping[int, Mapping[str, tuple[np.ndarray, np.ndar
         ax.set(yscale="log", ylim=(1e-8, 1e11), title=f"{N:,} images", xlabel="members $n$")
     for ax in axes[:, 0]:
         ax.set_ylabel("bias at most (units of $C$)")
-    for ax in axes.flat[len(curves):]:
+    for ax in axes.flat[len(curves) :]:
         ax.set_visible(False)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside upper center", ncols=4)
@@ -84,7 +85,9 @@ def bias_beside_spread(members: Sequence[int], found: Mapping[str, np.ndarray]) 
         ax.plot(members, found["sharp"][:, s], "s--", color="C0", label="sharp bound")
         ax.plot(members, found["spread"][:, s], "^-", color="C3", label="spread over assignments (sd)")
         ax.plot(members, found["exact"][:, s], "-", color="C2", label="bias, exact")
-        ax.errorbar(members, found["bias"][:, s], found["error"][:, s], fmt=".", color="C2", label="bias, measured ± s.e.")
+        ax.errorbar(
+            members, found["bias"][:, s], found["error"][:, s], fmt=".", color="C2", label="bias, measured ± s.e."
+        )
         ax.set(yscale="log", title=title, xlabel="members $n$", xticks=list(members))
         # A measured bias may come out below zero, or its bar reach there: the axis ends where the exact one does.
         ax.set_ylim(found["exact"].min() / 5, found["paper"].max() * 2)
@@ -107,14 +110,22 @@ def design_tables(tables: Mapping[str, np.ndarray]) -> Figure:
 
 
 def agreement(ablation: np.ndarray, left_out: np.ndarray) -> Figure:
-    """A line for each sample: how far ablating each image moves it, (B, N). Ringed, with its place in that order, is the
-    image that moves it most when left out."""
+    """A line for each sample: how far ablating each image moves it, (B, N). Ringed, with its place in that order, is
+    the image that moves it most when left out."""
     fig, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(ablation) + 0.8))
     for k, (row, top) in enumerate(zip(ablation, left_out.argmax(1), strict=True)):
         ax.plot(row, np.full(len(row), k), "|", color=STAYS, alpha=0.25, markersize=11)
         ax.plot(row[top], k, "o", color=GOES, fillstyle="none", markersize=10, markeredgewidth=2)
-        ax.annotate(f"{(row > row[top]).sum() + 1}", (row[top], k), (0, 8), textcoords="offset points", color=GOES,
-                    ha="center", fontsize="small", fontweight="bold")
+        ax.annotate(
+            f"{(row > row[top]).sum() + 1}",
+            (row[top], k),
+            (0, 8),
+            textcoords="offset points",
+            color=GOES,
+            ha="center",
+            fontsize="small",
+            fontweight="bold",
+        )
     ax.set_yticks(range(len(ablation)), [f"sample {k + 1}" for k in range(len(ablation))])
     ax.set(ylim=(len(ablation) - 0.5, -0.8), xlim=(0, None), xlabel="moved by ablating the image (Euclidean distance)")
     return fig
@@ -133,7 +144,8 @@ def bounds_table(rows: Mapping[str, Sequence[str]], head: Sequence[str]) -> Page
 
 
 def errata_table(errata: Sequence[Erratum]) -> Page:
-    """One line a slip: where, what is printed, what is meant, what the computation shows, whether anything hangs on it."""
+    """One line a slip: where, what is printed, what is meant, what the computation shows, whether anything hangs on
+    it."""
     head = ["where", "printed", "meant", "the computation", "does it matter?"]
     lines = [[e.where, e.printed, e.meant, f"{e.shown}.", e.matters] for e in errata]
     return pages.lines_table(head, lines, numeric=False)
@@ -142,15 +154,18 @@ def errata_table(errata: Sequence[Erratum]) -> Page:
 def listing(functions: Mapping[str, Callable], tests: Mapping[str, Sequence[str]]) -> Page:
     """The code of functions and of the tests that check them, folded away, each under an anchor that the text links to.
 
-    functions: {name: function}; tests: {test file's stem: names of test functions}. Raises ValueError for a test that is
-    not there, so that the chapter cannot cite one that is gone.
+    functions: {name: function}; tests: {test file's stem: names of test functions}. Raises ValueError for a test that
+    is not there, so that the chapter cannot cite one that is gone.
     """
     parts = [(name, inspect.getsource(function)) for name, function in functions.items()]
     for stem, names in tests.items():
         path = store.home() / "tests" / f"{stem}.py"
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        found = {node.name: ast.get_source_segment(text, node) for node in ast.parse(text).body
-                 if isinstance(node, ast.FunctionDef)}
+        found = {
+            node.name: ast.get_source_segment(text, node)
+            for node in ast.parse(text).body
+            if isinstance(node, ast.FunctionDef)
+        }
         if missing := [name for name in names if name not in found]:
             raise ValueError(f"expected the test {missing[0]} in {path.name}, found none: name the test that checks it")
         parts += [(name, found[name]) for name in names]

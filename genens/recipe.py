@@ -22,9 +22,9 @@ class Recipe:
     are kept; `clip` the largest gradient norm; precision of the
     forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v" of the loss (see
     `loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal
-    variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m, s, share)
-    with a share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace` draws
-    minibatches with replacement.
+    variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m, s,
+    share) with a share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace`
+    draws minibatches with replacement.
     """
 
     dataset: str
@@ -53,14 +53,20 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "times", tuple(self.times))
-        known = {"optimizer": ("adamw", "adam", "muon"), "schedule": ("one-cycle", "constant"),
-                 "precision": ("bfloat16", "float32"), "weight": ("simple", "v")}
+        known = {
+            "optimizer": ("adamw", "adam", "muon"),
+            "schedule": ("one-cycle", "constant"),
+            "precision": ("bfloat16", "float32"),
+            "weight": ("simple", "v"),
+        }
         for name, allowed in known.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"expected {name} as one of {', '.join(allowed)}; got {getattr(self, name)!r}")
         if self.times and not (len(self.times) in (2, 3) and self.times[1] > 0 and 0 <= sum(self.times[2:]) < 1):
-            raise ValueError("expected times as nothing, a mean and a positive deviation, or these and a share below 1; "
-                             f"got {list(self.times)}")
+            raise ValueError(
+                "expected times as nothing, a mean and a positive deviation, or these and a share below 1; "
+                f"got {list(self.times)}"
+            )
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
 
@@ -83,11 +89,13 @@ def recipes(profile: str) -> dict[str, Recipe]:
 
 
 def trained_on(manifest: Mapping) -> data.Dataset:
-    """The images that an ensemble was trained on, all splits together, from its manifest. Raises ValueError when the data
-    at hand are not those."""
+    """The images that an ensemble was trained on, all splits together, from its manifest. Raises ValueError when the
+    data at hand are not those."""
     images = Recipe(**manifest["recipe"]).images()
     if images.digest != manifest["data"]:
-        raise ValueError(f"expected the {manifest['images']:,} images that the members were trained on (digest "
-                         f"{manifest['data'][:12]}), got {len(images):,} others ({images.digest[:12]}): restore them, or "
-                         "train again")
+        raise ValueError(
+            f"expected the {manifest['images']:,} images that the members were trained on (digest "
+            f"{manifest['data'][:12]}), got {len(images):,} others ({images.digest[:12]}): restore them, or "
+            "train again"
+        )
     return images

@@ -20,15 +20,25 @@ from genens.pages import Page
 COMMON = {
     "profile": ("the set of parameters whose weights and records are used: smoke, laptop or paper", "none by itself"),
     "seed": ("of every random draw of the chapter", "none"),
-    "weights": ("an ensemble of the profile, or the path of a folder with one", "grows with the network and its members"),
+    "weights": (
+        "an ensemble of the profile, or the path of a folder with one",
+        "grows with the network and its members",
+    ),
     "steps": ("denoising steps, out of the schedule's 1000", "in proportion"),
     "sampler": ("ancestral or ddim", "none"),
     "variance": ("of the noise that ancestral steps add: posterior, beta or alpha_beta", "none"),
-    "precision": ("of the members' forward passes: float32, or bfloat16 with engine eager, where the CPU has it",
-                  "bfloat16 about halves it on such a CPU, and is refused on others"),
-    "engine": ("of the members' forward passes: openvino, or eager, plain PyTorch", "eager takes a fifth to a half longer"),
-    "tangents": ("of the Jacobian: differences of two forward passes, or forward, PyTorch's exact ones",
-                 "forward takes several times as long"),
+    "precision": (
+        "of the members' forward passes: float32, or bfloat16 with engine eager, where the CPU has it",
+        "bfloat16 about halves it on such a CPU, and is refused on others",
+    ),
+    "engine": (
+        "of the members' forward passes: openvino, or eager, plain PyTorch",
+        "eager takes a fifth to a half longer",
+    ),
+    "tangents": (
+        "of the Jacobian: differences of two forward passes, or forward, PyTorch's exact ones",
+        "forward takes several times as long",
+    ),
     "n_samples": ("generated images", "in proportion"),
 }
 
@@ -58,8 +68,11 @@ def parameters(path: Path) -> list[Parameter]:
     """The parameters of a notebook, in its order. ValueError for a name that nothing is said about."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     text = next("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", []))
-    said = {token.start[0]: token.string.lstrip("# ") for token in tokenize.generate_tokens(io.StringIO(text).readline)
-            if token.type == tokenize.COMMENT}
+    said = {
+        token.start[0]: token.string.lstrip("# ")
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+    }
     found = []
     for line in ast.parse(text).body:
         name, value = ast.unparse(line.targets[0]), ast.literal_eval(line.value)
@@ -67,7 +80,9 @@ def parameters(path: Path) -> list[Parameter]:
         common = COMMON.get(name, ("", ""))
         meaning, cost = (meaning, cost) if bar else common
         if not meaning or not cost:
-            raise ValueError(f"{path.name}: expected `{name} = ...  # meaning | effect on the run time`; got {meaning!r}")
+            raise ValueError(
+                f"{path.name}: expected `{name} = ...  # meaning | effect on the run time`; got {meaning!r}"
+            )
         kind = f"list of {type(value[0]).__name__}" if isinstance(value, list) and value else type(value).__name__
         found.append(Parameter(name, kind, value, meaning, cost))
     return found

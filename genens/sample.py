@@ -83,8 +83,8 @@ def predictions(
 
 
 def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, run: Callable[..., Iterable] = map) -> Tensor:
-    """The noise every mixture predicts: x (V, B, C, H, W), its own images, or (1, B, C, H, W), the same for all; mixture
-    (V, B, n); result (V, B, C, H, W).
+    """The noise every mixture predicts: x (V, B, C, H, W), its own images, or (1, B, C, H, W), the same for all;
+    mixture (V, B, n); result (V, B, C, H, W).
 
     (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which
     it gives weight.
@@ -114,8 +114,10 @@ def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
     """The mixtures as (V, B, n), checked."""
     mixture, B = torch.as_tensor(np.asarray(mixture)), len(start)
     if mixture.ndim not in (2, 3) or mixture.shape[-1] != n or mixture.shape[1:-1] not in ((), (B,)):
-        raise ValueError(f"expected mixtures (V, {n}), one weight a member, or (V, {B}, {n}), each sample its own; "
-                         f"got shape {tuple(mixture.shape)}")
+        raise ValueError(
+            f"expected mixtures (V, {n}), one weight a member, or (V, {B}, {n}), each sample its own; "
+            f"got shape {tuple(mixture.shape)}"
+        )
     if (mixture < 0).any() or not torch.allclose(mixture.sum(-1), torch.ones(1, dtype=mixture.dtype)):
         raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
     mixture = mixture[:, None].expand(-1, B, -1) if mixture.ndim == 2 else mixture
@@ -124,8 +126,12 @@ def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
 
 @torch.no_grad()
 def sample(
-    members: Members, noise: Noise | Tensor, mixture: np.ndarray | Tensor, steps: Schedule,
-    stop: int | None = None, clamp: bool = True,
+    members: Members,
+    noise: Noise | Tensor,
+    mixture: np.ndarray | Tensor,
+    steps: Schedule,
+    stop: int | None = None,
+    clamp: bool = True,
 ) -> Tensor:
     """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Ho et al., Alg. 2).
 
@@ -149,8 +155,14 @@ def sample(
 
 
 def draw(
-    indices: Sequence[int], seed: int, mixtures: Sequence[Sequence[float]], steps: int, sampler: str,
-    variance: str, members: Members, device: str = "cpu",
+    indices: Sequence[int],
+    seed: int,
+    mixtures: Sequence[Sequence[float]],
+    steps: int,
+    sampler: str,
+    variance: str,
+    members: Members,
+    device: str = "cpu",
 ) -> dict[str, Tensor]:
     """What the chapters store: {"y": (B, V, C, H, W)}, the samples `indices` under every mixture, float32."""
     taken = schedule(steps, sampler, variance)

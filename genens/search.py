@@ -65,13 +65,10 @@ def _checked(gram: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarra
         raise ValueError(f"expected Gram matrices (B, n, n), got shape {gram.shape}")
     if codes.ndim != 2 or codes.shape[1] != gram.shape[1]:
         raise ValueError(
-            f"expected codes (N, {gram.shape[1]}), of the ensemble that the Gram matrix is of; "
-            f"got shape {codes.shape}"
+            f"expected codes (N, {gram.shape[1]}), of the ensemble that the Gram matrix is of; got shape {codes.shape}"
         )
     if not np.isfinite(gram).all():
-        raise ValueError(
-            "expected finite Gram matrices, got NaN or infinity; check the weights and Jacobians"
-        )
+        raise ValueError("expected finite Gram matrices, got NaN or infinity; check the weights and Jacobians")
     return gram, codes
 
 
@@ -99,9 +96,7 @@ class Top:
         return len(self.rows)
 
 
-def top_k(
-    gram: np.ndarray, codes: np.ndarray, k: int, excluded: np.ndarray | None = None, block: int = BLOCK
-) -> Top:
+def top_k(gram: np.ndarray, codes: np.ndarray, k: int, excluded: np.ndarray | None = None, block: int = BLOCK) -> Top:
     """The k most influential images of every sample, streamed; a tie goes to the earlier row.
 
     excluded: rows that are passed over. Raises ValueError for k outside 1..N (less the excluded), and as

@@ -55,12 +55,20 @@ def random_rows(N: int, listed: np.ndarray, seed: int) -> np.ndarray:
 
 
 def regenerate(
-    indices: Sequence[int], rows: Sequence[Sequence[int]], seed: int, steps: int, sampler: str, variance: str,
-    members: Members, codes: np.ndarray,
+    indices: Sequence[int],
+    rows: Sequence[Sequence[int]],
+    seed: int,
+    steps: int,
+    sampler: str,
+    variance: str,
+    members: Members,
+    codes: np.ndarray,
 ) -> dict[str, Tensor]:
-    """{"y": (B, k + 1, C, H, W)}: the samples `indices`, and each one's counterfactuals without the k images of its row.
+    """{"y": (B, k + 1, C, H, W)}: the samples `indices`, and each one's counterfactuals without the k images of its
+    row.
 
-    rows (all samples, k): row i is sample i's list. float32 in [-1, 1]. Raises ValueError for codes of another ensemble.
+    rows (all samples, k): row i is sample i's list. float32 in [-1, 1]. Raises ValueError for codes of another
+    ensemble.
     """
     if np.ndim(codes) != 2 or np.shape(codes)[1] != members.n:
         raise ValueError(f"expected codes (N, {members.n}), of these members; got shape {np.shape(codes)}")
@@ -82,7 +90,9 @@ def beats_random(listed: np.ndarray, random: np.ndarray, seed: int) -> metrics.I
 
     One half: the lists are no better than chance. Ties count half; the interval draws samples again.
     """
-    wins = (listed[:, :, None] > random[:, None, :]).mean((1, 2)) + (listed[:, :, None] == random[:, None, :]).mean((1, 2)) / 2
+    wins = (listed[:, :, None] > random[:, None, :]).mean((1, 2)) + (listed[:, :, None] == random[:, None, :]).mean(
+        (1, 2)
+    ) / 2
     return stats.bootstrap(wins, seed=seed)
 
 
@@ -93,8 +103,10 @@ def discounted(gram: np.ndarray, codes: np.ndarray, k: int) -> Discounted | NotR
     except ValueError as problem:
         if "ran out" not in str(problem):
             raise
-        return NotRun(f"removing what the lists share used up the database of {len(codes):,} images before "
-                      f"{len(gram)} lists of {k} were left that share none")
+        return NotRun(
+            f"removing what the lists share used up the database of {len(codes):,} images before "
+            f"{len(gram)} lists of {k} were left that share none"
+        )
 
 
 @dataclass(frozen=True)
@@ -102,8 +114,8 @@ class Likeness:
     """How much listed images look like their samples, by the Euclidean distance between pixels.
 
     `place` (B, k): where each listed image stands when the database is sorted by distance to the sample, 1 the nearest;
-    `nearest` (B,): the nearest image; `in_list` (B,): whether it is listed; `copied` (B,): whether it is listed and less
-    than COPY as far away as the next nearest image.
+    `nearest` (B,): the nearest image; `in_list` (B,): whether it is listed; `copied` (B,): whether it is listed and
+    less than COPY as far away as the next nearest image.
     """
 
     place: np.ndarray
@@ -138,7 +150,8 @@ def cut_off(y: np.ndarray, J: np.ndarray, codes: np.ndarray, rows: np.ndarray) -
 
 
 def likeness_of_scores(influence: np.ndarray) -> float:
-    """The mean rank correlation, over all pairs of samples, of the influences (B, N) of the database on them; 0 for one."""
+    """The mean rank correlation, over all pairs of samples, of the influences (B, N) of the database on them; 0 for
+    one."""
     one, other = np.triu_indices(len(influence), 1)
     return float(stats.spearman(influence[one], influence[other]).mean()) if len(one) else 0.0
 
@@ -146,14 +159,20 @@ def likeness_of_scores(influence: np.ndarray) -> float:
 def beyond_chance(top: Top, N: int, seed: int, trials: int = 2000) -> stats.Interval:
     """How many more images are in several of the lists (B, k) than if every list were drawn at random from N images.
 
-    The interval holds 95 % of the differences over `trials` such draws: above 0, the lists share more than chance has them.
+    The interval holds 95 % of the differences over `trials` such draws: above 0, the lists share more than chance has
+    them.
     """
     B, k = top.rows.shape
     rng, found = np.random.default_rng(seed), len(repeated(top))
-    drawn = np.array([
-        (np.unique(np.concatenate([rng.choice(N, k, replace=False) for _ in range(B)]), return_counts=True)[1] > 1).sum()
-        for _ in range(trials)
-    ])
+    drawn = np.array(
+        [
+            (
+                np.unique(np.concatenate([rng.choice(N, k, replace=False) for _ in range(B)]), return_counts=True)[1]
+                > 1
+            ).sum()
+            for _ in range(trials)
+        ]
+    )
     low, high = found - np.quantile(drawn, [0.975, 0.025])
     return stats.Interval(float(found - drawn.mean()), float(low), float(high), B)
 

@@ -53,11 +53,7 @@ def closure(module: str) -> dict[str, str]:
             continue
         if name not in _read or _read[name][0] is not spec:
             tree = _code(Path(spec.origin))
-            _read[name] = (
-                spec,
-                _digest(tree),
-                _imported(tree, name, spec.submodule_search_locations is not None),
-            )
+            _read[name] = (spec, _digest(tree), _imported(tree, name, spec.submodule_search_locations is not None))
         found[name] = _read[name][1]
         waiting |= _read[name][2]
     return dict(sorted(found.items()))
@@ -65,9 +61,7 @@ def closure(module: str) -> dict[str, str]:
 
 def package(folder: Path) -> dict[str, str]:
     """Every module in a folder, by its path there, with the hex sha256 of its code."""
-    return {
-        path.relative_to(folder).as_posix(): _digest(_code(path)) for path in sorted(folder.rglob("*.py"))
-    }
+    return {path.relative_to(folder).as_posix(): _digest(_code(path)) for path in sorted(folder.rglob("*.py"))}
 
 
 def _spec(module: str) -> ModuleSpec | None:
@@ -77,9 +71,7 @@ def _spec(module: str) -> ModuleSpec | None:
     else:
         try:
             spec = importlib.util.find_spec(module)
-        except (
-            ModuleNotFoundError
-        ):  # `from module import name` asks for module.name, whose parent is no package
+        except ModuleNotFoundError:  # `from module import name` asks for module.name, whose parent is no package
             return None
     return spec if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
@@ -121,14 +113,10 @@ def _same(one: str, other: str) -> bool:
 @functools.cache
 def _commit(folder: Path) -> tuple[str, bool | None]:
     def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
-        ).stdout
+        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout
 
     try:
-        return git("rev-parse", "HEAD").strip(), bool(
-            git("status", "--porcelain", "--untracked-files=no").strip()
-        )
+        return git("rev-parse", "HEAD").strip(), bool(git("status", "--porcelain", "--untracked-files=no").strip())
     except (OSError, subprocess.CalledProcessError):  # no git here, or not a clone
         return "unknown", None
 

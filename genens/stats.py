@@ -35,8 +35,10 @@ def finite(values: object, name: str) -> np.ndarray:
     """The values as a float64 array. ValueError when there are none, or one of them is not finite."""
     values = np.asarray(values, dtype=np.float64)
     if values.size == 0 or not np.isfinite(values).all():
-        raise ValueError(f"expected finite {name}, at least one; got {values.size}, "
-                         f"{int((~np.isfinite(values)).sum())} of them not finite")
+        raise ValueError(
+            f"expected finite {name}, at least one; got {values.size}, "
+            f"{int((~np.isfinite(values)).sum())} of them not finite"
+        )
     return values
 
 
@@ -45,8 +47,14 @@ def _check_level(level: float) -> None:
         raise ValueError(f"expected a confidence level between 0 and 1, got {level}")
 
 
-def bootstrap(values: object, statistic: Callable[..., np.ndarray] = np.mean, n_boot: int = 2000,
-              seed: int = 0, level: float = 0.95, groups: object = None) -> Interval:
+def bootstrap(
+    values: object,
+    statistic: Callable[..., np.ndarray] = np.mean,
+    n_boot: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    groups: object = None,
+) -> Interval:
     """The percentile bootstrap interval of a statistic of values (n, ...), whose rows are drawn again.
 
     statistic(values, axis=k) is called with an axis, as np.mean is.
@@ -74,8 +82,9 @@ def _resample(values: np.ndarray, statistic: Callable, n_boot: int, rng: np.rand
     return np.concatenate([statistic(values[rng.integers(0, n, (size, n))], axis=1) for size in sizes])
 
 
-def _resample_groups(values: np.ndarray, groups: np.ndarray, statistic: Callable, n_boot: int,
-                     rng: np.random.Generator) -> tuple[int, np.ndarray]:
+def _resample_groups(
+    values: np.ndarray, groups: np.ndarray, statistic: Callable, n_boot: int, rng: np.random.Generator
+) -> tuple[int, np.ndarray]:
     if groups.shape != values.shape[:1]:
         raise ValueError(f"expected one group label for each of {len(values)} values, got {groups.shape}")
     _, group = np.unique(groups, return_inverse=True)
@@ -150,7 +159,7 @@ def mann_whitney(a: object, b: object, alternative: str = "two-sided") -> MannWh
         raise ValueError(f'expected alternative "two-sided" or "greater", got {alternative!r}')
     pairs, N = len(a) * len(b), len(a) + len(b)
     ranks = rankdata(np.concatenate([a, b]))
-    U = ranks[:len(a)].sum() - len(a) * (len(a) + 1) / 2
+    U = ranks[: len(a)].sum() - len(a) * (len(a) + 1) / 2
     ties = np.unique(ranks, return_counts=True)[1].astype(np.float64)
     variance = pairs / 12 * (N + 1 - (ties**3 - ties).sum() / (N * (N - 1)))
     excess = (abs(U - pairs / 2) if alternative == "two-sided" else U - pairs / 2) - 0.5

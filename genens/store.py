@@ -54,8 +54,8 @@ def root() -> Path:
 
 
 def trained() -> Path:
-    """Where trained ensembles lie that are not shipped, days of work, out of the reach of `make clean`: the environment's
-    GENENS_TRAINED, or `trained` in GENENS_STORE if that is set, or else in the repository."""
+    """Where trained ensembles lie that are not shipped, days of work, out of the reach of `make clean`: the
+    environment's GENENS_TRAINED, or `trained` in GENENS_STORE if that is set, or else in the repository."""
     return Path(os.environ.get("GENENS_TRAINED") or Path(os.environ.get("GENENS_STORE") or home()) / "trained")
 
 
@@ -96,9 +96,7 @@ def _read(identity: Mapping) -> Arrays:
     folder = _folder(identity)
     meta = read_folder(folder, name="meta.json", remedy=f"delete the folder {folder} and run again")
     if meta["key"] != digest(identity):
-        raise ValueError(
-            f"{folder} holds another result (key {meta['key'][:24]}); delete that folder and run again"
-        )
+        raise ValueError(f"{folder} holds another result (key {meta['key'][:24]}); delete that folder and run again")
     return load_arrays(folder / "arrays.safetensors")
 
 
@@ -111,18 +109,9 @@ def _make(identity: Mapping, call: Callable[[], Mapping[str, object]], length: i
     arrays = as_numpy(call())
     for name, value in arrays.items():
         if length is not None and value.shape[:1] != (length,):
-            raise ValueError(
-                f"expected '{name}' with {length} rows, one for each index, got shape {value.shape}"
-            )
-    meta = {
-        **identity,
-        "key": digest(identity),
-        "seconds": round(time.perf_counter() - began, 3),
-        "made": provenance(),
-    }
-    write_folder(
-        folder, {"arrays.safetensors": arrays_to_bytes(arrays)}, meta, name="meta.json", replace=False
-    )
+            raise ValueError(f"expected '{name}' with {length} rows, one for each index, got shape {value.shape}")
+    meta = {**identity, "key": digest(identity), "seconds": round(time.perf_counter() - began, 3), "made": provenance()}
+    write_folder(folder, {"arrays.safetensors": arrays_to_bytes(arrays)}, meta, name="meta.json", replace=False)
     return arrays
 
 
@@ -171,9 +160,7 @@ def chunked(
 
     def rows(start: int, stop: int) -> Arrays:
         whole = identity(start, start + chunk)
-        if (
-            stop < start + chunk and _folder(whole).exists()
-        ):  # a larger run has already made this chunk in full
+        if stop < start + chunk and _folder(whole).exists():  # a larger run has already made this chunk in full
             return {name: value[: stop - start] for name, value in _read(whole).items()}
         return _make(
             identity(start, stop),
@@ -189,10 +176,7 @@ def chunked(
     }
     parts = []
     with tqdm(
-        total=sum(stop - start for start, stop in new),
-        desc=kind,
-        unit="sample",
-        disable=not (progress and new),
+        total=sum(stop - start for start, stop in new), desc=kind, unit="sample", disable=not (progress and new)
     ) as bar:
         for span in spans:
             parts.append(rows(*span))

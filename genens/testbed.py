@@ -55,7 +55,8 @@ def exact_errors(table: np.ndarray, n: int, h: int, statement: int = 1) -> np.nd
 def bias_and_spread(
     N: int, members: Sequence[int], images: Tensor, times: Sequence[int], trials: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Encoded ensembles of n members on N images against f_e, for each n of `members`, both statements: (len(members), 2).
+    """Encoded ensembles of n members on N images against f_e, for each n of `members`, both statements: (len(members),
+    2).
 
     At one noised image for each of `times`: "exact", the largest bias over pixels, by exact probabilities; "bias", what
     `trials` random assignments give at that pixel, counted in its direction; "error", the standard error of that;
@@ -82,12 +83,12 @@ def bias_and_spread(
 def influence(
     indices: Sequence[int], N: int, n: int, h: int, steps: int, seed: int, images: Tensor
 ) -> dict[str, Tensor]:
-    """For the samples `indices`: how far ablating each of N images moves the sample of the encoded ensemble, and how far
-    leaving it out moves the sample of the optimal denoiser of them all; Euclidean distances, both (B, N).
+    """For the samples `indices`: how far ablating each of N images moves the sample of the encoded ensemble, and how
+    far leaving it out moves the sample of the optimal denoiser of them all; Euclidean distances, both (B, N).
 
-    "ablation": y(u_-x) against y(u_0), by generating all N counterfactuals; "search": its first-order approximation, the
-    length of J (u_-x - u_0), by the Jacobian and the Gram matrix that serve trained members; "left_out": the closed-form
-    truth. With the samples themselves, "y" and "y_all" (B, C, H, W).
+    "ablation": y(u_-x) against y(u_0), by generating all N counterfactuals; "search": its first-order approximation,
+    the length of J (u_-x - u_0), by the Jacobian and the Gram matrix that serve trained members; "left_out": the
+    closed-form truth. With the samples themselves, "y" and "y_all" (B, C, H, W).
     DDIM in so many steps, one noise for all.
     """
     taken, members = schedule(steps, "ddim"), optimal.Members(images[:N], coding.constant_weight(N, n, h, seed))
@@ -104,8 +105,8 @@ def influence(
 def left_out(denoiser: optimal.LeaveOneOut, noise: Noise, taken: Schedule, floor: float = 1e-9) -> Tensor:
     """The sample of the optimal denoiser of all images, then without each of them: (N + 1, B, C, H, W).
 
-    An image whose posterior weight stays below `floor` at every step of every sample cannot move it by more than rounding;
-    its counterfactual is the sample itself and is not generated. A test compares with generating every one.
+    An image whose posterior weight stays below `floor` at every step of every sample cannot move it by more than
+    rounding; its counterfactual is the sample itself and is not generated. A test compares with generating every one.
     """
     x, weight = noise.draw(0).double(), torch.zeros(len(denoiser.data), dtype=torch.float64)
     for k in range(len(taken)):
@@ -126,13 +127,17 @@ def agreement(ablation: np.ndarray, left_out: np.ndarray) -> dict[str, np.ndarra
     first = left_out.argmax(1)
     rank = np.array([(row > row[top]).sum() + 1 for row, top in zip(ablation, first, strict=True)])
     spearman = [stats.spearmanr(a, b).statistic for a, b in zip(ablation, left_out, strict=True)]
-    return {"same": ablation.argmax(1) == first, "rank": rank, "correlation": np.array(spearman),
-            "moved": (left_out > 0.01).sum(1)}
+    return {
+        "same": ablation.argmax(1) == first,
+        "rank": rank,
+        "correlation": np.array(spearman),
+        "moved": (left_out > 0.01).sum(1),
+    }
 
 
 def linearisation(images: Tensor, n: int, h: int, steps: int, distances: Sequence[float], seed: int) -> np.ndarray:
-    """The error of the first-order expansion of Section 2.4 at v = u_0 + s (u_-x - u_0), x the first image, for each s of
-    `distances`: float64 (len(distances),). Its order is the slope against s on logarithmic scales (`order`).
+    """The error of the first-order expansion of Section 2.4 at v = u_0 + s (u_-x - u_0), x the first image, for each s
+    of `distances`: float64 (len(distances),). Its order is the slope against s on logarithmic scales (`order`).
 
     The derivative along that line is a central difference at s = 1e-5; all in float64.
     """

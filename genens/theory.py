@@ -14,16 +14,7 @@ from math import comb, sqrt
 import numpy as np
 from scipy import stats
 
-from genens.bounds import (
-    KINDS,
-    Bound,
-    bias_bound,
-    collision,
-    exact_bias,
-    exact_bound,
-    members_needed,
-    worst_f,
-)
+from genens.bounds import KINDS, Bound, bias_bound, collision, exact_bias, exact_bound, members_needed, worst_f
 from genens.codes import MAX_MEMBERS
 from genens.designs import Balance, balanced
 

@@ -42,8 +42,14 @@ def follow(
     y, slope = film[0, -1], dual(members, noise, taken, v - whole)  # one direction of J, not its n columns
     predicted = y + torch.from_numpy(share).to(y).view(-1, 1, 1, 1) * slope
     where, line = plane(true - y, predicted - y)
-    return {"film": film.numpy(), "taken": stops, "share": share, "walk": torch.stack([true, predicted]).numpy(),
-            "where": where, "line": line}
+    return {
+        "film": film.numpy(),
+        "taken": stops,
+        "share": share,
+        "walk": torch.stack([true, predicted]).numpy(),
+        "where": where,
+        "line": line,
+    }
 
 
 def plane(true: Tensor, predicted: Tensor) -> tuple[np.ndarray, np.ndarray]:

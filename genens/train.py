@@ -54,6 +54,7 @@ def learning_rate(step: int, recipe: Recipe) -> float:
 def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int = 0) -> Iterator[Tensor]:
     """Rows of the training set, int64 (size,), from batch `start` on: independent draws, or one shuffled epoch after
     another, so that every image is seen equally often."""
+
     def epoch(e: int) -> Tensor:
         return torch.randperm(N, generator=generator(seed, member, 1, e))
 
@@ -63,7 +64,7 @@ def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int
         else:
             first, last = step * size, (step + 1) * size
             rows = torch.cat([epoch(e) for e in range(first // N, (last - 1) // N + 1)])
-            yield rows[first % N: first % N + size]
+            yield rows[first % N : first % N + size]
 
 
 def training_times(size: int, T: int, logit: Sequence[float], draw: torch.Generator) -> Tensor:
@@ -74,8 +75,9 @@ def training_times(size: int, T: int, logit: Sequence[float], draw: torch.Genera
         return torch.randint(T, (size,), generator=draw)
     m, s, share = (*logit, 0.0)[:3]
     spread = round(share * size)
-    uniform, quantile = ((torch.rand(1, generator=draw, dtype=torch.float64) + torch.arange(k)) / k
-                         for k in (spread, size - spread))
+    uniform, quantile = (
+        (torch.rand(1, generator=draw, dtype=torch.float64) + torch.arange(k)) / k for k in (spread, size - spread)
+    )
     normal = torch.sigmoid(m + s * torch.special.ndtri(quantile))
     return (T * torch.cat([uniform, normal])).long().clamp(max=T - 1)
 
@@ -110,16 +112,26 @@ class Trainer:
         self.matrices: dict[str, nn.Parameter] = {}
         rate, others = self.recipe.lr, dict(self.model.named_parameters())
         if self.recipe.optimizer == "muon":
-            inner = [name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(("head.", "tail."))]
-            self.matrices = {name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner}  # the same memory
+            inner = [
+                name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(("head.", "tail."))
+            ]
+            self.matrices = {
+                name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner
+            }  # the same memory
         adam = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
         self.optimizers = [adam(others.values(), lr=rate, fused=True)]
         if self.matrices:
             muon = torch.optim.Muon(self.matrices.values(), rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
             self.optimizers.append(muon)
         # Their states are made now, so that a checkpoint has one shape from the first step on.
-        self.moments = {name: {"step": torch.tensor(0.0, device=self.device), "exp_avg": torch.zeros_like(p),
-                               "exp_avg_sq": torch.zeros_like(p)} for name, p in others.items()}
+        self.moments = {
+            name: {
+                "step": torch.tensor(0.0, device=self.device),
+                "exp_avg": torch.zeros_like(p),
+                "exp_avg_sq": torch.zeros_like(p),
+            }
+            for name, p in others.items()
+        }
         self.moments |= {name: {"momentum_buffer": torch.zeros_like(p)} for name, p in self.matrices.items()}
         self.optimizers[0].state.update({p: self.moments[name] for name, p in others.items()})
         self.optimizers[-1].state.update({p: self.moments[name] for name, p in self.matrices.items()})
@@ -167,8 +179,12 @@ class Trainer:
 
     def save(self, path: Path, wall: float, cpu: float) -> None:
         """The whole state as one safetensors file, replaced atomically; `wall` and `cpu` seconds are noted in it."""
-        note = {"step": str(self.step), "wall": f"{wall:.1f}", "cpu": f"{cpu:.1f}",
-                "loss": f"{np.mean(self.losses[-200:]):.5f}"}
+        note = {
+            "step": str(self.step),
+            "wall": f"{wall:.1f}",
+            "cpu": f"{cpu:.1f}",
+            "loss": f"{np.mean(self.losses[-200:]):.5f}",
+        }
         store.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
 
     def resume(self, path: Path) -> tuple[float, float]:
@@ -179,14 +195,20 @@ class Trainer:
                 tensor.copy_(file.get_tensor(name))
         self.step = int(note["step"])
         self.losses = [float(note["loss"])]
-        self.rows = batches(len(self.images), self.recipe.batch, self.recipe.replace, self.recipe.seed, self.member,
-                            self.step)
+        self.rows = batches(
+            len(self.images), self.recipe.batch, self.recipe.replace, self.recipe.seed, self.member, self.step
+        )
         return float(note["wall"]), float(note["cpu"])
 
 
 def train_member(
-    images: Tensor, recipe: Recipe, member: int, checkpoint: Path | None = None,
-    report: Callable[[int], None] | None = None, device: str = "cpu", save_every: float = SAVE_EVERY,
+    images: Tensor,
+    recipe: Recipe,
+    member: int,
+    checkpoint: Path | None = None,
+    report: Callable[[int], None] | None = None,
+    device: str = "cpu",
+    save_every: float = SAVE_EVERY,
 ) -> dict[str, Tensor]:
     """Train one member on its split, uint8 (M, C, H, W); returns its averaged weights.
 
@@ -259,13 +281,17 @@ def _done(path: Path) -> tuple[int, dict]:
 
 
 def train_ensemble(
-    recipe: Recipe, folder: Path, members: Sequence[int] | None = None, device: str = "cpu",
-    workers: int | None = None, save_every: float = SAVE_EVERY,
+    recipe: Recipe,
+    folder: Path,
+    members: Sequence[int] | None = None,
+    device: str = "cpu",
+    workers: int | None = None,
+    save_every: float = SAVE_EVERY,
 ) -> bool:
     """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
 
-    Checkpoints lie beside trained ensembles (`store.trained`), in a folder named by the recipe, and go once the ensemble
-    is written. Several machines that share the store can each train some `members`. Raises ValueError for a
+    Checkpoints lie beside trained ensembles (`store.trained`), in a folder named by the recipe, and go once the
+    ensemble is written. Several machines that share the store can each train some `members`. Raises ValueError for a
     recipe's precision that this machine has no hardware for.
     """
     ensemble.check_precision(recipe.precision, torch.device(device).type)
@@ -277,12 +303,18 @@ def train_ensemble(
     todo = [i for i in (range(n) if members is None else members) if _done(paths[i])[0] < recipe.steps]
     context = multiprocessing.get_context("spawn")
     progress = context.Array("q", [_done(path)[0] for path in paths], lock=False)
-    pool = ProcessPoolExecutor(min(workers or os.cpu_count() or 1, max(1, len(todo))), context, _start_worker,
-                               (progress, os.getpid()))
+    pool = ProcessPoolExecutor(
+        min(workers or os.cpu_count() or 1, max(1, len(todo))), context, _start_worker, (progress, os.getpid())
+    )
     try:
         jobs = [pool.submit(_work, recipe, i, paths[i], device, save_every) for i in todo]
-        with tqdm(desc=folder.name, total=recipe.steps * len(todo), initial=sum(progress[i] for i in todo),
-                  unit="step", smoothing=0.02) as bar:
+        with tqdm(
+            desc=folder.name,
+            total=recipe.steps * len(todo),
+            initial=sum(progress[i] for i in todo),
+            unit="step",
+            smoothing=0.02,
+        ) as bar:
             while jobs:
                 finished, unfinished = wait(jobs, timeout=0.5)
                 bar.update(sum(progress[i] for i in todo) - bar.n)
@@ -302,22 +334,37 @@ def train_ensemble(
     for path in paths:
         with safe_open(path, "pt") as file:
             names = file.keys()
-            states.append({name.removeprefix("average."): file.get_tensor(name)
-                           for name in names if name.startswith("average.")})
-    ensemble.save(folder, states, codes, {
-        "recipe": asdict(recipe), "unet": UNetConfig(**recipe.unet).to_dict(), "shape": list(images.images.shape[1:]),
-        "data": images.digest, "images": len(images), "split_sizes": coding.split_sizes(codes).tolist(),
-        "member_wall_seconds": [float(note["wall"]) for _, note in notes],
-        "member_cpu_seconds": [float(note["cpu"]) for _, note in notes],  # one thread: its wall time when undisturbed
-        "member_loss": [float(note["loss"]) for _, note in notes],
-        "workers": workers or os.cpu_count(), "device": device, "made": store.provenance(),
-    })
+            states.append(
+                {name.removeprefix("average."): file.get_tensor(name) for name in names if name.startswith("average.")}
+            )
+    ensemble.save(
+        folder,
+        states,
+        codes,
+        {
+            "recipe": asdict(recipe),
+            "unet": UNetConfig(**recipe.unet).to_dict(),
+            "shape": list(images.images.shape[1:]),
+            "data": images.digest,
+            "images": len(images),
+            "split_sizes": coding.split_sizes(codes).tolist(),
+            "member_wall_seconds": [float(note["wall"]) for _, note in notes],
+            "member_cpu_seconds": [
+                float(note["cpu"]) for _, note in notes
+            ],  # one thread: its wall time when undisturbed
+            "member_loss": [float(note["loss"]) for _, note in notes],
+            "workers": workers or os.cpu_count(),
+            "device": device,
+            "made": store.provenance(),
+        },
+    )
     shutil.rmtree(runs)
     return True
 
 
 def trained() -> dict[str, Path]:
-    """What was trained on this machine beside the shipped ensembles: {name: folder}, checkpoints of unfinished ones too."""
+    """What was trained on this machine beside the shipped ensembles: {name: folder}, checkpoints of unfinished ones
+    too."""
     found = sorted(path.parent for path in store.trained().rglob("manifest.json"))
     unfinished = sorted(path for path in store.trained().glob("checkpoints/*") if path.is_dir())
     return {path.relative_to(store.trained()).as_posix(): path for path in [*found, *unfinished]}
@@ -328,15 +375,20 @@ def _list() -> None:
     for name, path in trained().items():
         files = [file for file in path.rglob("*") if file.is_file()]
         megabytes = sum(file.stat().st_size for file in files) / 1e6
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(file.stat().st_mtime for file in files))) if files else "-"
+        when = (
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(max(file.stat().st_mtime for file in files)))
+            if files
+            else "-"
+        )
         print(f"{name:<44} {megabytes:8.1f} MB   {when}{'   unfinished' if name.startswith('checkpoints/') else ''}")
 
 
 def _delete(name: str) -> None:
     """One trained ensemble, by name. ValueError for a name that is not in the list."""
     if name not in (known := trained()):
-        raise ValueError(f"expected the name of a trained ensemble to delete, one of {', '.join(known) or '(none)'}; got "
-                         f"{name!r}")
+        raise ValueError(
+            f"expected the name of a trained ensemble to delete, one of {', '.join(known) or '(none)'}; got {name!r}"
+        )
     shutil.rmtree(known[name])
     print(f"deleted {known[name]}")
 
@@ -345,13 +397,19 @@ def _announce(name: str, recipe: Recipe, device: str, workers: int | None) -> No
     """What will be trained, in which precision, and about how long it takes here."""
     n = recipe.n or len(recipe.classes)
     side = min(workers or os.cpu_count() or 1, n)
-    print(f"{name}: {n} members, {recipe.steps:,} steps of {recipe.batch} images each, in {recipe.precision}, {side} at a "
-          "time", file=sys.stderr)
+    print(
+        f"{name}: {n} members, {recipe.steps:,} steps of {recipe.batch} images each, in {recipe.precision}, {side} at "
+        "a time",
+        file=sys.stderr,
+    )
     if device == "cpu":
         minutes = math.ceil(expected_seconds(recipe, recipe.images(), side) / 60)
         spell = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-        print(f"{name}: up to about {spell} on this machine as busy as it is now, less what an earlier run has done; stop "
-              "it at any moment, the same command goes on", file=sys.stderr)
+        print(
+            f"{name}: up to about {spell} on this machine as busy as it is now, less what an earlier run has done; "
+            "stop it at any moment, the same command goes on",
+            file=sys.stderr,
+        )
 
 
 def _members(text: str) -> list[int]:

@@ -253,7 +253,5 @@ def from_pytorch_ddpm(source: str | Path | dict[str, Tensor], config: UNetConfig
     try:
         model.load_state_dict(renamed)
     except RuntimeError as error:
-        raise ValueError(
-            f"the state dict does not fit {model.config}: {' '.join(str(error).split())[:300]}"
-        ) from None
+        raise ValueError(f"the state dict does not fit {model.config}: {' '.join(str(error).split())[:300]}") from None
     return model

@@ -3,8 +3,8 @@
     papermill book/06_search.ipynb out.ipynb -p dataset folder:/path/to/images
     python -m genens.walkthrough out.ipynb book/own_images
 
-keeps what the page "Your own images" shows: the run's parameters and time, what it printed and glued, where and with what
-it ran, and some of its pictures.
+keeps what the page "Your own images" shows: the run's parameters and time, what it printed and glued, where and with
+what it ran, and some of its pictures.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def read(executed: Path, pictures: Sequence[str]) -> Walkthrough:
     found = {}
     for key in pictures:
         light, dark = _IMAGE.findall(drawn[key])
-        found[key] = Picture(*(base64.b64decode(one[3]) for one in (light, dark)), html.unescape(light[1]), int(light[2]))
+        found[key] = Picture(
+            *(base64.b64decode(one[3]) for one in (light, dark)), html.unescape(light[1]), int(light[2])
+        )
     said = [line for line in said if "%|" not in line]
     return Walkthrough(values, said, about["duration"], about["parameters"], last, found)
 
@@ -90,7 +92,9 @@ def keep(run: Walkthrough, folder: Path) -> None:
 def load(folder: Path) -> Walkthrough:
     """What `keep` wrote; FileNotFoundError, saying what to do, when it is not there."""
     if not (folder / "run.json").is_file():
-        raise FileNotFoundError(f"expected a kept run in {folder}, found none: git checkout it, or see genens.walkthrough")
+        raise FileNotFoundError(
+            f"expected a kept run in {folder}, found none: git checkout it, or see genens.walkthrough"
+        )
     told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     pictures = {
         key: Picture(*((folder / f"{key}-{theme}.png").read_bytes() for theme in ("light", "dark")), **about)

@@ -44,8 +44,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Side by side, the files that look at the smoke book stay with one worker, which starts with them: some of their tests
-    build it again. (xdist's own groups are lost under pytest 9.2, which reads no group off a test's id.)"""
+    """Side by side, the files that look at the smoke book stay with one worker, which starts with them: some of their
+    tests build it again. (xdist's own groups are lost under pytest 9.2, which reads no group off a test's id.)"""
     from xdist.scheduler import LoadScopeScheduling
 
     class BookInOneWorker(LoadScopeScheduling):
@@ -93,7 +93,9 @@ def builder() -> ModuleType:
 
 def run_build(*arguments: str, store: Path | None = None, script: Path = ROOT / "book" / "build.py"):
     """book/build.py as a person runs it, in a process of its own; returns the finished process."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("GENENS_STORE", "GENENS_TRAINED", "GENENS_BOOK_PROFILE")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("GENENS_STORE", "GENENS_TRAINED", "GENENS_BOOK_PROFILE")
+    }
     # Toy models gain nothing from a second thread, and two on a busy core wait for each other at every layer.
     environment["OMP_NUM_THREADS"] = "1"
     if store:

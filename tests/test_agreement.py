@@ -21,8 +21,15 @@ def made(seed=0):
         return rng.normal(size=(*lead, *SHAPE)).astype(np.float32) * 0.8
 
     y = draw(B)
-    return dict(y=y, J=draw(B, n), original=y.clip(-1, 1), truth=draw(B, V).clip(-1, 1), last=draw(B, V).clip(-1, 1),
-                singles=draw(B, n).clip(-1, 1), mixtures=MIXTURES)
+    return dict(
+        y=y,
+        J=draw(B, n),
+        original=y.clip(-1, 1),
+        truth=draw(B, V).clip(-1, 1),
+        last=draw(B, V).clip(-1, 1),
+        singles=draw(B, n).clip(-1, 1),
+        mixtures=MIXTURES,
+    )
 
 
 def by_hand(given, b, v):
@@ -67,7 +74,9 @@ def test_a_sample_that_is_linear_in_the_weights_is_predicted_perfectly():
     assert summary["last_step"]["pearson_effect"].value > 0.95 > summary["jacobian"]["pearson_effect"].value
     length = summary["jacobian"]["length"]
     assert (length.low, length.value, length.high) == pytest.approx((1, 1, 1), abs=1e-6)
-    assert summary["last_step"]["wins"] == found["true.size"].size and summary["jacobian"]["wins"] == 0  # none above itself
+    assert (
+        summary["last_step"]["wins"] == found["true.size"].size and summary["jacobian"]["wins"] == 0
+    )  # none above itself
     found["jacobian.size"] = found["jacobian.size"] * 2
     found["true.size"][0, 0] = 0  # a pair without a true change has no multiple of it
     length = agreement.summary(found, seed=0)["jacobian"]["length"]
@@ -94,8 +103,10 @@ def draws():
     given = made()
     rng = np.random.default_rng(1)
     off = rng.normal(size=given["J"].shape).astype(np.float32)
-    return given, {k: {"y": given["y"], "jacobian": given["J"] + scale * off, "seconds": np.full(B, k + 1.0)}
-                   for k, scale in ((0, 1.0), (1, 1e-5), (n, 0.0))}
+    return given, {
+        k: {"y": given["y"], "jacobian": given["J"] + scale * off, "seconds": np.full(B, k + 1.0)}
+        for k, scale in ((0, 1.0), (1, 1e-5), (n, 0.0))
+    }
 
 
 def test_fewer_members_are_measured_against_the_exact_jacobian():
@@ -204,9 +215,18 @@ def test_words_follow_the_interval():
         assert agreement.words(Interval((low + high) / 2, low, high, 9), "above", "below") == expected
 
 
-FITTING = dict(n_samples=48, n_rotating=8, n_path=8, n_counterfactuals=48, n_directions=2,
-               n_near=3, per_step=1, tangents="forward",
-               per_steps=[0, 1, 16], shares=[0.1, 0.2, 0.5, 1.0])
+FITTING = dict(
+    n_samples=48,
+    n_rotating=8,
+    n_path=8,
+    n_counterfactuals=48,
+    n_directions=2,
+    n_near=3,
+    per_step=1,
+    tangents="forward",
+    per_steps=[0, 1, 16],
+    shares=[0.1, 0.2, 0.5, 1.0],
+)
 
 
 @pytest.mark.parametrize(
@@ -239,5 +259,7 @@ def test_torch_and_numpy_give_the_same():
     given = made()
     tensors = {name: torch.from_numpy(value) if name != "mixtures" else value for name, value in given.items()}
     mixed = agreement.images(*(tensors[k] for k in ("y", "J", "mixtures", "last", "singles", "original")))
-    for name, images in agreement.images(*(given[k] for k in ("y", "J", "mixtures", "last", "singles", "original"))).items():
+    for name, images in agreement.images(
+        *(given[k] for k in ("y", "J", "mixtures", "last", "singles", "original"))
+    ).items():
         torch.testing.assert_close(images, mixed[name])

@@ -97,17 +97,12 @@ def test_curvature_is_the_second_derivative_along_every_direction():
     [
         (lambda m: approximate.last_step(m, exogenous(m), np.ones((2, 3)) / 3, STEPS), r"\(V, 4\)"),
         (
-            lambda m: approximate.individual_models(
-                torch.zeros(1, 1, 2, 2), torch.zeros(3, 1, 1, 2, 2), MIXTURES
-            ),
+            lambda m: approximate.individual_models(torch.zeros(1, 1, 2, 2), torch.zeros(3, 1, 1, 2, 2), MIXTURES),
             r"\(V, 3\)",
         ),
         (lambda m: approximate.curvature(m, exogenous(m), STEPS, MIXTURES), "sum to 0"),
         (lambda m: approximate.curvature(m, exogenous(m), STEPS, MIXTURES - 0.25, reach=2), "non-negative"),
-        (
-            lambda m: approximate.curvature(m, Noise(0, [0], m.shape, 4), STEPS, MIXTURES - 0.25),
-            "noise for 5 steps",
-        ),
+        (lambda m: approximate.curvature(m, Noise(0, [0], m.shape, 4), STEPS, MIXTURES - 0.25), "noise for 5 steps"),
         (lambda m: approximate.path(MIXTURES, 2), "one mixture"),
         (lambda m: approximate.error_order([0.0, 1.0], [1.0, 1.0]), "leave out the point u_0"),
         (lambda m: approximate.error_order([1.0], [1.0]), "at least 2 distances"),

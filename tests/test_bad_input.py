@@ -1,5 +1,5 @@
-"""Chapters and commands with wrong input: one clear line, nothing half-written. Their cells run here as papermill runs them;
-that papermill itself ends with that line is tried once."""
+"""Chapters and commands with wrong input: one clear line, nothing half-written. Their cells run here as papermill runs
+them; that papermill itself ends with that line is tried once."""
 
 import os
 import shutil
@@ -37,9 +37,21 @@ def refusal(store, chapter, **parameters):
 
 def test_papermill_ends_with_the_line_and_an_exit_code(tmp_path, store):
     done = subprocess.run(
-        [sys.executable, "-m", "papermill", "--no-progress-bar", ROOT / "book" / "02_class_ablation.ipynb",
-         tmp_path / "out.ipynb", "-p", "n_sampels", "5"],
-        env=os.environ | {"GENENS_STORE": str(store)}, capture_output=True, text=True, check=False,
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            "--no-progress-bar",
+            ROOT / "book" / "02_class_ablation.ipynb",
+            tmp_path / "out.ipynb",
+            "-p",
+            "n_sampels",
+            "5",
+        ],
+        env=os.environ | {"GENENS_STORE": str(store)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode != 0 and not artifacts(store)
     assert "did you mean 'n_samples'?" in (last := done.stderr.strip().splitlines()[-1]) and "ValueError" in last
@@ -105,7 +117,12 @@ def test_weights_that_are_not_numbers_stop_a_chapter(tmp_path, store):
 
 
 def test_an_unknown_profile_is_refused_before_anything_is_installed(tmp_path):
-    done = subprocess.run(["make", "book", "PROFILE=labtop", f"VENV={tmp_path}/venv"], cwd=ROOT, capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run(
+        ["make", "book", "PROFILE=labtop", f"VENV={tmp_path}/venv"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode != 0 and "unknown PROFILE 'labtop'" in done.stderr
     assert not (tmp_path / "venv").exists()

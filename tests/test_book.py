@@ -109,13 +109,19 @@ def test_page_shows_no_progress_bar_and_no_local_path(path, book):
 def test_the_codes_page_states_the_papers_own_numbers(book):
     """Glued numbers are read as a reader reads them: a loop once showed one data set's N for all three."""
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", (book.html / "book" / "01_codes.html").read_text()))
-    sentence = (r"MNIST.s ([\d,]+) images need (\d+) members and the paper has (\d+); for CIFAR-10 and CelebA (\d+) and (\d+) "
-                r"would do for the guarantee, where the paper has (\d+) and (\d+)")
+    sentence = (
+        r"MNIST.s ([\d,]+) images need (\d+) members and the paper has (\d+); for CIFAR-10 and CelebA (\d+) and (\d+) "
+        r"would do for the guarantee, where the paper has (\d+) and (\d+)"
+    )
     found = re.search(sentence, text)
     N, needed, *rest = (int(number.replace(",", "")) for number in found.groups())
     paper = codes.PAPER
-    assert N == paper["mnist"][0] and [rest[0], *rest[3:]] == [paper[name][1] for name in ("mnist", "cifar10", "celeba")]
-    assert [needed, *rest[1:3]] == [theory.members_for_guarantee(paper[name][0]) for name in ("mnist", "cifar10", "celeba")]
+    assert N == paper["mnist"][0] and [rest[0], *rest[3:]] == [
+        paper[name][1] for name in ("mnist", "cifar10", "celeba")
+    ]
+    assert [needed, *rest[1:3]] == [
+        theory.members_for_guarantee(paper[name][0]) for name in ("mnist", "cifar10", "celeba")
+    ]
 
 
 def test_scorecard_lies_beside_the_pages_as_data(book):

@@ -99,7 +99,11 @@ def test_what_a_chapter_and_the_pages_depend_on(tiny, monkeypatch):
     """The fingerprints that decide what runs again, one edit after the other."""
     for name in ("GENENS_STORE", "GENENS_TRAINED"):
         monkeypatch.setenv(name, str(tiny.root / "store"))
-    module, folder, notebook = load_builder(tiny.root), tiny.root / "_build" / "laptop", tiny.root / "book" / "01_tiny.ipynb"
+    module, folder, notebook = (
+        load_builder(tiny.root),
+        tiny.root / "_build" / "laptop",
+        tiny.root / "book" / "01_tiny.ipynb",
+    )
     (folder / "executed").mkdir(parents=True)
 
     def now() -> tuple[str, str]:

@@ -66,9 +66,7 @@ def test_the_book_lists_every_headline_number_of_the_paper() -> None:
 
 def test_the_split_sizes_add_up_as_their_codes_demand() -> None:
     book = claims.load()
-    assert sum(book["b1-class-splits"].value) == 3 * book["b1-class-images"].value, (
-        "every class is in 3 of 7 splits"
-    )
+    assert sum(book["b1-class-splits"].value) == 3 * book["b1-class-images"].value, "every class is in 3 of 7 splits"
     for name in ("mnist", "cifar10", "celeba"):
         n, h = book[f"b1-code-{name}"].value
         images, sizes = book[f"b1-images-{name}"].value, book[f"b1-splits-{name}"].value
@@ -198,10 +196,7 @@ def test_each_rule_decides_as_it_says(
     assert claims.holds(claim, value, low, high) is expected
     assert claims.verdict(claim, value, low, high) == ("reproduced" if expected else "not reproduced")
     assert claims.verdict(claim, None) == "not run yet"
-    assert (
-        claims.verdict(made(comparison=comparison, value=paper, kind="setting"), value, low, high)
-        == "setting"
-    )
+    assert claims.verdict(made(comparison=comparison, value=paper, kind="setting"), value, low, high) == "setting"
 
 
 def test_a_tolerance_is_met_item_by_item_or_by_rank() -> None:
@@ -270,9 +265,7 @@ def test_numpy_values_become_plain() -> None:
         ({}, None, None, None, ""),
     ],
 )
-def test_values_read_well(
-    changes: dict, value: object, low: float | None, high: float | None, expected: str
-) -> None:
+def test_values_read_well(changes: dict, value: object, low: float | None, high: float | None, expected: str) -> None:
     assert claims.show(made(**changes), value, low, high) == expected
 
 

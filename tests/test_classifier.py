@@ -97,9 +97,7 @@ def test_features_are_what_the_last_layer_reads(model, mnist):
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(mnist):
     few = mnist.take(96)
-    one, again, other = (
-        classifier.train(few.images, few.labels, seed, epochs=2).state_dict() for seed in (3, 3, 4)
-    )
+    one, again, other = (classifier.train(few.images, few.labels, seed, epochs=2).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not torch.equal(one["head.weight"], other["head.weight"])
 
@@ -147,9 +145,12 @@ def test_raw_pixels_and_nan_are_refused(model, mnist):
 def test_a_training_set_that_does_not_fit_is_refused(mnist):
     images, labels = mnist.images[:4], mnist.labels[:4]
     for bad, match in [
-        ((images[:, :, :20], labels, 0), "uint8 image"), ((images.float(), labels, 0), "uint8 image"),
-        ((images[:0], labels[:0], 0), "at least one"), ((images, labels[:3], 0), "one for each image"),
-        ((images, labels + 9, 0), "from 0 to 9"), ((images, labels, 0, 0), "epoch"),
+        ((images[:, :, :20], labels, 0), "uint8 image"),
+        ((images.float(), labels, 0), "uint8 image"),
+        ((images[:0], labels[:0], 0), "at least one"),
+        ((images, labels[:3], 0), "one for each image"),
+        ((images, labels + 9, 0), "from 0 to 9"),
+        ((images, labels, 0, 0), "epoch"),
     ]:
         with pytest.raises(ValueError, match=match):
             classifier.train(*bad)

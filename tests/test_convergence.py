@@ -26,9 +26,7 @@ def test_orders_do_not_share_a_stream_with_the_noise():
     noise = Noise(1, [4], (1, 4, 4), 0).draw(0)
     from genens.seeds import generator
 
-    assert torch.equal(
-        noise[0], torch.randn(1, 4, 4, generator=generator(1, 4))
-    )  # a trailing 0 changes nothing
+    assert torch.equal(noise[0], torch.randn(1, 4, 4, generator=generator(1, 4)))  # a trailing 0 changes nothing
     same = torch.randperm(50, generator=generator(1, 4)).numpy()
     assert (convergence.orders(1, [4], 50)[0] != same).any()
 
@@ -55,9 +53,7 @@ def test_what_is_stored_is_each_samples_own_growing_ensemble():
             weights = np.isin(np.arange(4), order[b, :k]) / k
             alone = sample(members, Noise(5, [b], members.shape, 5), weights[None], schedule(5))
             assert torch.equal(alone[0, 0], y[b, k - 1])
-    whole = sample(
-        members, Noise(5, range(3), members.shape, 5), coding.uniform(4)[None], schedule(5)
-    )
+    whole = sample(members, Noise(5, range(3), members.shape, 5), coding.uniform(4)[None], schedule(5))
     assert torch.equal(y[:, -1], whole[0])  # all members in any order are the ensemble, to the last bit
 
 
@@ -87,9 +83,7 @@ def test_a_sample_that_alternates_is_told_from_one_that_walks():
 def test_the_law_is_exact_for_means_over_every_order():
     population = np.random.default_rng(0).normal(size=(5, 3))
     sigma2 = ((population - population.mean(0)) ** 2).sum(1).mean()
-    means = np.array(
-        [[population[list(order[:k])].mean(0) for k in range(1, 6)] for order in permutations(range(5))]
-    )
+    means = np.array([[population[list(order[:k])].mean(0) for k in range(1, 6)] for order in permutations(range(5))])
     to_full = ((means[:, :-1] - means[:, -1:]) ** 2).sum(2).mean(0)
     by_one = ((means[:, 1:] - means[:, :-1]) ** 2).sum(2).mean(0)
     np.testing.assert_allclose(to_full, sigma2 * convergence.law(5))

@@ -25,7 +25,9 @@ def test_dual_numbers_along_a_direction_are_the_jacobian_times_it(members):
     noise, direction = exogenous(members), np.array([0.5, -0.2, -0.3])
     J = jacobian.jacobian(members, noise, STEPS)[1]
     found = counterfactuals.dual(members, noise, STEPS, direction)
-    torch.testing.assert_close(found, torch.einsum("bnchw,n->bchw", J, torch.from_numpy(direction)), rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(
+        found, torch.einsum("bnchw,n->bchw", J, torch.from_numpy(direction)), rtol=1e-9, atol=1e-11
+    )
     with pytest.raises(ValueError, match="3 numbers, one a member"):
         counterfactuals.dual(members, noise, STEPS, np.ones(4))
 
@@ -90,6 +92,14 @@ def test_a_jacobian_of_one_member_is_refused_and_nothing_is_left_behind(tmp_path
     monkeypatch.setenv("GENENS_STORE", str(tmp_path))
     single = Posterior(n=1)
     with pytest.raises(ValueError, match="at least 2 members"):
-        store.chunked("jacobian", jacobian.draw, 2, 2, DRAWN | dict(per_step=1), {"ensemble": "one"}, {"members": single},
-                      progress=False)
+        store.chunked(
+            "jacobian",
+            jacobian.draw,
+            2,
+            2,
+            DRAWN | dict(per_step=1),
+            {"ensemble": "one"},
+            {"members": single},
+            progress=False,
+        )
     assert not any(tmp_path.iterdir())

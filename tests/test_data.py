@@ -174,8 +174,10 @@ def tv_classes() -> list[str]:
 def fabricate_celeba(root: Path, monkeypatch, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
     """A celeba folder of a few images; torchvision's list of checksums is replaced, its check runs."""
     base, names = root / "celeba", [f"{i + 1:06d}.jpg" for i in range(len(shapes))]
-    written = [write(base / "img_align_celeba" / name, pixels(*shape, 3, seed=i), quality=95)
-               for i, (name, shape) in enumerate(zip(names, shapes, strict=True))]
+    written = [
+        write(base / "img_align_celeba" / name, pixels(*shape, 3, seed=i), quality=95)
+        for i, (name, shape) in enumerate(zip(names, shapes, strict=True))
+    ]
     tables = {
         "list_attr_celeba.txt": ([[len(names)], ["Smiling", "Young"]], [1, -1]),
         "identity_CelebA.txt": ([], [7]),

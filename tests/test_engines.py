@@ -94,7 +94,9 @@ def test_passes_of_several_cores_at_once_do_not_mix():
 
 def test_precision_and_engine_are_in_the_digest():
     folder = ensemble.locate("mnist7", "laptop")
-    digests = {ensemble.load(folder, *given).digest for given in (("float32", "eager"), ("float32", "openvino"), ("float64",))}
+    digests = {
+        ensemble.load(folder, *given).digest for given in (("float32", "eager"), ("float32", "openvino"), ("float64",))
+    }
     assert len(digests) == 3
 
 

@@ -1,4 +1,5 @@
-"""The explorer: its data against plain versions, the page's own numbers against genens, and a reader's way through it."""
+"""The explorer: its data against plain versions, the page's own numbers against genens, and a reader's way through
+it."""
 
 from __future__ import annotations
 
@@ -30,14 +31,17 @@ B, K = 3, 4
 
 
 def made_up(codes, seed):
-    """y, J, items and truth with nothing behind them but a generator; J's columns share a large part, as true ones do."""
+    """y, J, items and truth with nothing behind them but a generator; J's columns share a large part, as true ones
+    do."""
     rng = np.random.default_rng(seed)
     n = codes.shape[1]
     y = rng.normal(0, 0.7, (B, 1, 28, 28)).astype(np.float32)
     J = (rng.normal(0, 0.5, (B, n, 1, 28, 28)) + 20 * rng.normal(0, 1, (B, 1, 1, 28, 28))).astype(np.float32)
     items = explorer.Items(codes, rng.integers(0, 10, len(codes)), rng.integers(0, 256, (len(codes), 28, 28), np.uint8))
     rows = explorer.choose(jacobian.gram(jacobian.centred(J)), codes, 1, K - 2, seed)
-    truth = explorer.Truth(y.clip(-1, 1), *(rng.uniform(-1, 1, (B, k, 1, 28, 28)).astype(np.float32) for k in (n, K)), rows)
+    truth = explorer.Truth(
+        y.clip(-1, 1), *(rng.uniform(-1, 1, (B, k, 1, 28, 28)).astype(np.float32) for k in (n, K)), rows
+    )
     return y, J, items, truth
 
 
@@ -328,7 +332,8 @@ ACCESS = """() => {
   }
   for (const e of root.querySelectorAll("input, select, button, [role=option]")) {
     if (!seen(e)) continue;
-    const name = e.getAttribute("aria-label") || [...(e.labels ?? [])].map(l => l.textContent).join("") || e.textContent;
+    const name = e.getAttribute("aria-label") || [...(e.labels ?? [])].map(l => l.textContent).join("") ||
+                 e.textContent;
     if (!name.trim()) wrong.push("no name: " + e.outerHTML.slice(0, 90));
     const { width, height } = (e.closest("label") ?? e).getBoundingClientRect();
     if (Math.min(width, height) < 24) wrong.push(`small (${width} x ${height}): ` + e.outerHTML.slice(0, 90));

@@ -126,11 +126,7 @@ def cache(tmp_path, monkeypatch):
 def test_without_weights_nothing_is_fetched_and_the_reason_is_said(cache, monkeypatch):
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *_: pytest.fail("asked the network"))
     found = module.inception()
-    assert (
-        isinstance(found, metrics.NotRun)
-        and "inception_v3_google" in found.reason
-        and cache.name in found.reason
-    )
+    assert isinstance(found, metrics.NotRun) and "inception_v3_google" in found.reason and cache.name in found.reason
     with pytest.raises(FileNotFoundError, match="check the path"):
         module.inception(cache / "elsewhere.pth")
 
@@ -143,9 +139,7 @@ def test_inception_takes_weights_from_the_cache_and_images_of_any_size(cache):
     torch.testing.assert_close(nn.functional.linear(pooled, state()["fc.weight"], state()["fc.bias"]), logits)
     network = Inception3(transform_input=True, init_weights=False)
     network.load_state_dict(state())
-    by_hand = (
-        nn.functional.interpolate(y.repeat(1, 3, 1, 1), (299, 299), mode="bilinear", antialias=True) / 2 + 0.5
-    )
+    by_hand = nn.functional.interpolate(y.repeat(1, 3, 1, 1), (299, 299), mode="bilinear", antialias=True) / 2 + 0.5
     with torch.no_grad():
         torch.testing.assert_close(network.eval()(by_hand), logits, rtol=1e-3, atol=1e-3)
 

@@ -30,12 +30,27 @@ def colours(tmp_path, monkeypatch):
 
 def test_it_prints_the_fid_of_the_ensemble_and_of_every_member(colours, tmp_path, capsys):
     torch.save(state(), tmp_path / "inception.pth")
-    line = ["--profile", "smoke", "--weights", str(colours), "--inception", str(tmp_path / "inception.pth"), "--samples", "8",
-            "--steps", "2", "--n-boot", "2"]
+    line = [
+        "--profile",
+        "smoke",
+        "--weights",
+        str(colours),
+        "--inception",
+        str(tmp_path / "inception.pth"),
+        "--samples",
+        "8",
+        "--steps",
+        "2",
+        "--n-boot",
+        "2",
+    ]
     assert fids.main(line) == 0
     said = capsys.readouterr().out.splitlines()
-    assert [one.split(" FID ")[0].strip() for one in said[:6]] == ["ensemble", *(f"member {i}" for i in range(1, 5)),
-                                                                   "training images"]
+    assert [one.split(" FID ")[0].strip() for one in said[:6]] == [
+        "ensemble",
+        *(f"member {i}" for i in range(1, 5)),
+        "training images",
+    ]
     assert said[6].startswith("ensemble less the largest of its members: ")
 
 

@@ -28,9 +28,7 @@ class Posterior:
         self.n, self.shape, self.digest = n, (1, side, side), "points"
         draws = torch.Generator().manual_seed(0)
         self.points = torch.randn(n, points, *self.shape, generator=draws).double().clamp(-1, 1)
-        self.bar = {
-            int(t): bar for steps in (STEPS, schedule(8)) for t, bar in zip(steps.t, steps.bar, strict=True)
-        }
+        self.bar = {int(t): bar for steps in (STEPS, schedule(8)) for t, bar in zip(steps.t, steps.bar, strict=True)}
 
     def __call__(self, x, t, which=None):
         bar = self.bar[int(t)]
@@ -77,9 +75,7 @@ def test_central_finite_differences_agree_to_a_millionth(members, where):
     v = coding.uniform(members.n) if where == "u_0" else np.eye(members.n)[0]
     noise, h = exogenous(members), 1e-5
     y, J = jac.jacobian(members, noise, STEPS, v)
-    torch.testing.assert_close(
-        y, sample(members, noise, v[None], STEPS, clamp=False)[0], rtol=1e-12, atol=1e-12
-    )
+    torch.testing.assert_close(y, sample(members, noise, v[None], STEPS, clamp=False)[0], rtol=1e-12, atol=1e-12)
     for j, move in enumerate(h * np.eye(members.n)):
         change = (unclamped(members, noise, v + move) - unclamped(members, noise, v - move)) / (2 * h)
         assert (J[:, j] - change).norm() < 1e-6 * change.norm()
@@ -128,7 +124,9 @@ def test_fewer_members_a_step_cost_fewer_evaluations_and_come_closer_with_each()
 def test_differences_are_forward_mode_to_a_thousandth(per_step):
     members, steps = Posterior(n=4, points=6, side=3), schedule(8)
     noise = exogenous(members, 6, steps)
-    (y, exact), (same, found) = (jac.jacobian(members, noise, steps, per_step=per_step, tangents=way) for way in jac.TANGENTS)
+    (y, exact), (same, found) = (
+        jac.jacobian(members, noise, steps, per_step=per_step, tangents=way) for way in jac.TANGENTS
+    )
     torch.testing.assert_close(same, y, rtol=0, atol=1e-12)
     for one, other in ((found, exact), (jac.centred(found), jac.centred(exact))):
         assert ((one - other).flatten(1).norm(dim=1) <= 1e-3 * other.flatten(1).norm(dim=1)).all()
@@ -139,7 +137,9 @@ def test_differences_are_forward_mode_to_a_thousandth(per_step):
 def test_differences_of_float32_networks_are_forward_mode_to_a_hundredth(engine):
     models = ensemble("float32", attention=(0,)).models
     members, noise = Ensemble(models, CODES, (1, 8, 8), engine=engine), Noise(5, range(3), (1, 8, 8), 5)
-    exact, found = (jac.centred(jac.jacobian(members, noise, STEPS, tangents=way)[1]).flatten(1) for way in jac.TANGENTS)
+    exact, found = (
+        jac.centred(jac.jacobian(members, noise, STEPS, tangents=way)[1]).flatten(1) for way in jac.TANGENTS
+    )
     assert ((found - exact).norm(dim=1) < 1e-2 * exact.norm(dim=1)).all()
 
 
@@ -167,7 +167,9 @@ def test_differences_that_rounding_would_drown_are_refused():
         jac.jacobian(ensemble("bfloat16"), Noise(0, [0], (1, 8, 8), 5), STEPS, tangents="differences")
 
 
-@pytest.mark.parametrize("precision, tangents", [("float32", "forward"), ("float32", "differences"), ("bfloat16", "forward")])
+@pytest.mark.parametrize(
+    "precision, tangents", [("float32", "forward"), ("float32", "differences"), ("bfloat16", "forward")]
+)
 def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision, tangents):
     members = ensemble(precision)
     arguments = dict(seed=3, steps=3, sampler="ancestral", variance="beta", members=members, tangents=tangents)

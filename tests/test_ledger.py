@@ -195,17 +195,9 @@ def test_a_recorded_claim_shows_its_verdict_and_anchor() -> None:
     assert '<a id="claim-s3.1-accuracy"' in page._repr_html_() and "✓" in page._repr_html_()
     words = page.html.replace("\xa0", " ")
     assert "61 %" in words and "58 % (55 to 62)" in words and "n = 1,000." in words
-    assert repr(page).startswith(
-        "[reproduced] 3.1: How often the class is right. Paper: 61 %. Here: 58 % (55 to 62)."
-    )
+    assert repr(page).startswith("[reproduced] 3.1: How often the class is right. Paper: 61 %. Here: 58 % (55 to 62).")
     record = json.loads(made.path.read_text())
-    assert record["claims"]["s3.1-accuracy"] == {
-        "value": 0.58,
-        "low": 0.55,
-        "high": 0.62,
-        "n": 1000,
-        "note": "",
-    }
+    assert record["claims"]["s3.1-accuracy"] == {"value": 0.58, "low": 0.55, "high": 0.62, "n": 1000, "note": ""}
     assert record["parameters"] == made.parameters and set(record["made"]) == set(store.provenance())
 
 
@@ -213,9 +205,7 @@ def test_an_interval_and_a_reason_are_taken_as_they_come() -> None:
     made = run()
     made.claim("s3.1-accuracy", Interval(np.float64(0.7), 0.65, 0.75, np.int64(500)))
     page = made.claim("s3.1-lpips", NotRun("the weights of VGG-16 are not at hand"))
-    assert (
-        "not run: the weights of VGG-16 are not at hand" in page.html and "not&nbsp;run&nbsp;yet" in page.html
-    )
+    assert "not run: the weights of VGG-16 are not at hand" in page.html and "not&nbsp;run&nbsp;yet" in page.html
     rows = {row["id"]: row for row in ledger.scorecard("laptop")}
     assert (rows["s3.1-accuracy"]["value"], rows["s3.1-accuracy"]["n"]) == (0.7, 500)
     assert rows["s3.1-lpips"]["verdict"] == "not run yet" and "VGG" in rows["s3.1-lpips"]["run_note"]
@@ -278,14 +268,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_record(monkeypatch: pytest.M
 
 def test_provenance_tells_what_a_reader_needs() -> None:
     page = run(n_samples=200).provenance()
-    for words in (
-        "custom: laptop with n_samples = 200 for 1000",
-        "seed = 1",
-        "Commit",
-        "Python",
-        "torch",
-        "Run time",
-    ):
+    for words in ("custom: laptop with n_samples = 200 for 1000", "seed = 1", "Commit", "Python", "torch", "Run time"):
         assert words in page.html.replace("&#x27;", "'") and words in repr(page)
 
 
@@ -312,9 +295,7 @@ def filled() -> list[dict]:
     made.claim("s3.1-accuracy", 0.58, 0.55, 0.62, n=1000)
     made.claim("s3.1-other", 0.6, 0.55, 0.65)
     made.claim("s3.1-samples", 1000)
-    ledger.Run("01_codes", {"profile": "laptop", "seed": 1}).claim(
-        "b1-splits", np.array([3, 4]), note="exact"
-    )
+    ledger.Run("01_codes", {"profile": "laptop", "seed": 1}).claim("b1-splits", np.array([3, 4]), note="exact")
     return ledger.scorecard("laptop")
 
 
@@ -397,16 +378,16 @@ def test_every_line_that_was_not_run_says_so_and_what_to_run(monkeypatch: pytest
     assert {row["kind"] for row in rows} >= {"setting"}, "settings too"
     cells = re.findall(r'data-label="This run">(.*?)</td>', pages.table(rows).html)
     assert len(cells) == len(rows)
-    for row, cell in zip(sorted(rows, key=lambda row: [r["section"] for r in rows].index(row["section"])), cells, strict=True):
+    for row, cell in zip(
+        sorted(rows, key=lambda row: [r["section"] for r in rows].index(row["section"])), cells, strict=True
+    ):
         assert cell.startswith("not run") and f"To run: <code>{html.escape(row['command'])}</code>" in cell
 
 
 def test_the_summary_counts_each_chapter_in_words_as_well_as_colour() -> None:
     page = pages.summary(filled(), {CHAPTER: "Classes"})
     parsed = Tags(page.html)
-    assert parsed.links == ["01_codes.html", "02_class_ablation.html"], (
-        "a chapter that was not run is no link"
-    )
+    assert parsed.links == ["01_codes.html", "02_class_ablation.html"], "a chapter that was not run is no link"
     labels = re.findall('aria-label="([^"]*)"', page.html)
     assert labels == [
         "2 reproduced, 1 not reproduced, 2 not run yet, 1 setting",

@@ -49,9 +49,7 @@ def test_unsigned_pixels_do_not_wrap_around():
     assert metrics.euclidean(black, black + 255).tolist() == [510.0]
 
 
-@pytest.mark.parametrize(("a", "b"), [
-    ((3, 1, 8, 8), (3, 1, 9, 9)), ((3, 1, 8, 8), (4, 1, 8, 8)), ((8,), (8,)),
-])
+@pytest.mark.parametrize(("a", "b"), [((3, 1, 8, 8), (3, 1, 9, 9)), ((3, 1, 8, 8), (4, 1, 8, 8)), ((8,), (8,))])
 def test_images_that_do_not_fit_are_refused(a, b):
     with pytest.raises(ValueError, match=r"expected .* got"):
         metrics.euclidean(torch.zeros(a), torch.zeros(b))
@@ -120,8 +118,10 @@ def vgg_state():
 @pytest.fixture
 def offline(monkeypatch):
     """Any attempt to reach the network fails the test."""
+
     def refuse(*_args, **_kwargs):
         pytest.fail("the network was asked for something")
+
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
@@ -180,8 +180,10 @@ def test_lpips_reads_the_old_file_format_of_the_published_weights_and_broadcasts
     found = metrics.lpips(torch.stack([y[:2], y[2:4]]), y[:2], weights=tmp_path / "old.pth")
     assert found.shape == (2, 2) and found[0].max() == 0 and found[1].min() > 0
     np.testing.assert_allclose(found[1], lpips_oracle(y[2:4], y[:2]), rtol=1e-4)
-    grey, colour = metrics.lpips(y[:1], y[1:2], tmp_path / "old.pth"), metrics.lpips(
-        y[:1].repeat(1, 3, 1, 1), y[1:2].repeat(1, 3, 1, 1), tmp_path / "old.pth")
+    grey, colour = (
+        metrics.lpips(y[:1], y[1:2], tmp_path / "old.pth"),
+        metrics.lpips(y[:1].repeat(1, 3, 1, 1), y[1:2].repeat(1, 3, 1, 1), tmp_path / "old.pth"),
+    )
     np.testing.assert_array_equal(grey, colour)
 
 

@@ -195,7 +195,10 @@ def test_the_linear_approximation_errs_to_second_order():
     ("call", "message"),
     [
         (lambda: optimal.Members(some_images(3).float(), np.ones((3, 2), bool)), "images as uint8 .* torch.float32"),
-        (lambda: optimal.Members(some_images(3), np.ones((4, 2), bool)), r"each of 3 images, got codes of shape \(4, 2\)"),
+        (
+            lambda: optimal.Members(some_images(3), np.ones((4, 2), bool)),
+            r"each of 3 images, got codes of shape \(4, 2\)",
+        ),
         (lambda: optimal.Members(some_images(0), np.ones((0, 2), bool)), "expected codes as a bool array"),
         (lambda: optimal.Enumerated(some_images(13)), "at most 12 images .* got 13"),
         (lambda: optimal.LeaveOneOut(some_images(1)), "at least two images"),

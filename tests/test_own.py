@@ -96,9 +96,18 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(tmp_pa
 def saved(folder, recipe, codes, images):
     """Untrained members as an ensemble's folder."""
     states = [train.Trainer(images.images, recipe, i).state() for i in range(codes.shape[1])]
-    ensemble.save(folder, states, codes, {
-        "recipe": dataclasses.asdict(recipe), "unet": recipe.unet, "shape": list(images.images.shape[1:]),
-        "data": images.digest, "images": len(images)})
+    ensemble.save(
+        folder,
+        states,
+        codes,
+        {
+            "recipe": dataclasses.asdict(recipe),
+            "unet": recipe.unet,
+            "shape": list(images.images.shape[1:]),
+            "data": images.digest,
+            "images": len(images),
+        },
+    )
     return ensemble.load(folder)
 
 
@@ -112,10 +121,14 @@ def test_the_database_is_what_the_members_were_trained_on(tmp_path):
 
 
 def test_an_ensemble_of_classes_cannot_be_searched(tmp_path):
-    made = Recipe("mnist", steps=1, classes=(0, 1, 2), limit=9, unet=dict(width=8, multipliers=[1], attention=[], blocks=1))
+    made = Recipe(
+        "mnist", steps=1, classes=(0, 1, 2), limit=9, unet=dict(width=8, multipliers=[1], attention=[], blocks=1)
+    )
     images = made.images()
     with pytest.raises(ValueError, match="a code for every class"):
-        own.database(saved(tmp_path / "w", made, coding.by_class(coding.walsh(4), images.labels.numpy(), (0, 1, 2)), images))
+        own.database(
+            saved(tmp_path / "w", made, coding.by_class(coding.walsh(4), images.labels.numpy(), (0, 1, 2)), images)
+        )
 
 
 def test_what_is_announced_reaches_the_notebook_and_the_terminal(tmp_path, monkeypatch):
@@ -146,7 +159,12 @@ def test_the_chapter_searches_a_folder_of_pictures_and_uses_what_it_trained_agai
 
     done = subprocess.run(
         [sys.executable, "-m", "papermill", ROOT / "book" / "06_search.ipynb", "out.ipynb", *words],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
     said = done.stderr

@@ -34,7 +34,9 @@ def test_fids_mark_the_largest_member_not_the_ensemble_or_real_images():
     found = every()
     (ax,) = plots_fid.fids({"digit features": found}).axes
     assert [t.get_text() for t in ax.get_xticklabels()] == ["all", "1", "2", "3", "real"]
-    dashed = next(line for line in ax.lines if line.get_label() == "largest of the members" or line.get_linestyle() == "--")
+    dashed = next(
+        line for line in ax.lines if line.get_label() == "largest of the members" or line.get_linestyle() == "--"
+    )
     assert dashed.get_ydata()[0] == max(e.value for e in found[1:-1])
     assert any("at n = 40" in t.get_text() for t in ax.get_legend().get_texts())
     assert len(plots_fid.fids({"a": found, "b": found}).axes) == 2
@@ -65,5 +67,8 @@ def test_the_plane_has_three_panels_with_their_counts():
 def test_the_table_ranks_the_paper_s_sizes_only_where_there_are_as_many():
     manifest = {"split_sizes": [12, 10, 11], "member_cpu_seconds": [60.0, 1.0, 2.0]}
     assert plots_fid.members_table(manifest, [5, 4, 6]).text.splitlines()[1:] == [
-        "2\t10\t4\t1.0 s", "3\t11\t5\t2.0 s", "1\t12\t6\t1 min 00 s"]
+        "2\t10\t4\t1.0 s",
+        "3\t11\t5\t2.0 s",
+        "1\t12\t6\t1 min 00 s",
+    ]
     assert "–" in plots_fid.members_table(manifest, [5, 4]).text

@@ -20,8 +20,10 @@ def test_a_strip_has_a_column_for_every_pick_and_the_truth_below_the_original():
     by_method = agreement.images(*(given[k] for k in ("y", "J", "mixtures", "last", "singles", "original")))
     figure = plots_jacobian.strip(given["original"], given["truth"], by_method, [(0, 1), (2, 3)])
     shown = figure.axes[0].images[0].get_array()
-    rows = [[given["original"][b], given["truth"][b, v], *(by_method[m][v, b].numpy() for m in agreement.METHODS)]
-            for b, v in ((0, 1), (2, 3))]
+    rows = [
+        [given["original"][b], given["truth"][b, v], *(by_method[m][v, b].numpy() for m in agreement.METHODS)]
+        for b, v in ((0, 1), (2, 3))
+    ]
     np.testing.assert_allclose(shown, tile(np.array(rows).transpose(1, 0, 2, 3, 4)))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(plots_jacobian.STRIP)
 
@@ -53,7 +55,9 @@ def test_the_path_is_drawn_with_its_intervals_and_images():
     intervals = agreement.by_share(found, seed=0)
     figure = plots_jacobian.path(found, shares, intervals)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1/16", "1/8", "1/2", "1"]
-    drawn = [line.get_ydata() for line in figure.axes[0].lines if len(line.get_xdata()) == 4 and line.get_linestyle() == "-"]
+    drawn = [
+        line.get_ydata() for line in figure.axes[0].lines if len(line.get_xdata()) == 4 and line.get_linestyle() == "-"
+    ]
     np.testing.assert_allclose(drawn[0], [interval.value for interval in intervals["linear"]["error"]])
     film = plots_jacobian.walked(given["true"], found, shares, 1, 0)
     rows = np.stack([given["true"][1, 0], *(found[name]["images"][1, 0] for name in plots_jacobian.PREDICTIONS)])

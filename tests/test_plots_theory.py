@@ -29,8 +29,18 @@ def test_bounds_against_n_draws_every_kind_in_a_panel_for_each_number_of_images(
 
 
 def test_bias_beside_spread_has_both_statements():
-    found = {name: np.full((2, 2), value) for name, value in
-             {"bias": 0.1, "error": 0.01, "exact": 0.1, "spread": 0.5, "typical": 0.2, "sharp": 0.3, "paper": 9.0}.items()}
+    found = {
+        name: np.full((2, 2), value)
+        for name, value in {
+            "bias": 0.1,
+            "error": 0.01,
+            "exact": 0.1,
+            "spread": 0.5,
+            "typical": 0.2,
+            "sharp": 0.3,
+            "paper": 9.0,
+        }.items()
+    }
     figure = plots_theory.bias_beside_spread([6, 8], found)
     assert [ax.get_title() for ax in figure.axes] == ["whole ensemble", "one image ablated"]
 

@@ -53,8 +53,7 @@ def test_noise_is_a_function_of_seed_and_index():
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_sample_does_not_depend_on_what_it_is_computed_with(precision):
     members = ensemble(precision)
-    arguments = dict(seed=3, mixtures=MIXTURES.tolist(), steps=4, sampler="ancestral", variance="beta",
-                     members=members)
+    arguments = dict(seed=3, mixtures=MIXTURES.tolist(), steps=4, sampler="ancestral", variance="beta", members=members)
     together = draw(range(12), **arguments)["y"]
     shuffled = draw([11, 4, 0], **arguments)["y"]
     alone = draw([4], **arguments | dict(mixtures=MIXTURES[1:2].tolist()))["y"]
@@ -87,8 +86,12 @@ def test_ddim_adds_no_noise():
 
 @pytest.mark.parametrize(
     "mixture, steps, message",
-    [(np.ones((1, 2)) / 2, 3, r"mixtures \(V, 3\)"), (np.array([[0.5, 0.6, 0.0]]), 3, "sum to 1"),
-     (np.array([[1.5, -0.5, 0.0]]), 3, "non-negative"), (MIXTURES, 4, "expected noise for 4 steps")],
+    [
+        (np.ones((1, 2)) / 2, 3, r"mixtures \(V, 3\)"),
+        (np.array([[0.5, 0.6, 0.0]]), 3, "sum to 1"),
+        (np.array([[1.5, -0.5, 0.0]]), 3, "non-negative"),
+        (MIXTURES, 4, "expected noise for 4 steps"),
+    ],
 )
 def test_wrong_mixtures_and_noise_are_refused(mixture, steps, message):
     members = ensemble()

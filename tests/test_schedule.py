@@ -20,8 +20,11 @@ def test_all_steps_are_algorithm_2(variance):
     bar = np.cumprod(1 - beta)
     for k, t in enumerate(range(999, -1, -1)):
         before = bar[t - 1] if t else 1.0
-        sigma2 = {"beta": beta[t], "posterior": (1 - before) / (1 - bar[t]) * beta[t],
-                  "alpha_beta": (1 - beta[t]) * beta[t]}[variance]
+        sigma2 = {
+            "beta": beta[t],
+            "posterior": (1 - before) / (1 - bar[t]) * beta[t],
+            "alpha_beta": (1 - beta[t]) * beta[t],
+        }[variance]
         assert steps.t[k] == t
         assert steps.a[k] == pytest.approx(1 / np.sqrt(1 - beta[t]), rel=1e-12)
         assert steps.b[k] == pytest.approx(-beta[t] / np.sqrt(1 - bar[t]) / np.sqrt(1 - beta[t]), rel=1e-9)
@@ -44,8 +47,12 @@ def test_a_perfect_prediction_keeps_every_step_on_the_forward_process(sampler, S
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [((0,), "between 1 and T"), ((1001,), "between 1 and T"), ((10, "euler"), "sampler as one of"),
-     ((10, "ancestral", "large"), "variance as one of")],
+    [
+        ((0,), "between 1 and T"),
+        ((1001,), "between 1 and T"),
+        ((10, "euler"), "sampler as one of"),
+        ((10, "ancestral", "large"), "variance as one of"),
+    ],
 )
 def test_unknown_settings_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -100,11 +100,7 @@ def test_discounting_is_the_papers_procedure():
         gone |= shared
         rounds.append(sorted(shared))
     found = search.discount(G, codes, 4)
-    assert (
-        found.top.rows.tolist() == lists
-        and [row.tolist() for row in found.removed] == rounds
-        and len(rounds) > 1
-    )
+    assert found.top.rows.tolist() == lists and [row.tolist() for row in found.removed] == rounds and len(rounds) > 1
     assert len(search.repeated(found.top)) == 0
     np.testing.assert_array_equal(search.repeated(search.top_k(G, codes, 4)), rounds[0])
 
@@ -159,9 +155,7 @@ def test_what_the_second_stage_reports():
 def test_the_saving_for_the_papers_shapes():
     numbers = {name: (search.saving(name).gram[0], search.saving(name).jacobian[0]) for name in search.SHAPES}
     assert numbers == {"mnist": (256, 12544), "cifar10": (400, 61440), "celeba": (576, 1179648)}
-    assert "celeba: 576 numbers a sample instead of 1,179,648 (2048 times fewer)" in str(
-        search.saving("celeba")
-    )
+    assert "celeba: 576 numbers a sample instead of 1,179,648 (2048 times fewer)" in str(search.saving("celeba"))
     with pytest.raises(ValueError, match="among mnist"):
         search.saving("imagenet")
 
@@ -175,10 +169,7 @@ def test_the_saving_for_the_papers_shapes():
         (lambda G: search.influence(G, CODES[:, :7]), r"codes \(N, 8\), of the ensemble"),
         (lambda G: search.influence(G[0], CODES), r"\(B, n, n\)"),
         (lambda G: search.influence(G * np.nan, CODES), "got NaN"),
-        (
-            lambda G: search.check_codes(CODES, coding.digest(CODES[::-1])),
-            "the codes the members were trained with",
-        ),
+        (lambda G: search.check_codes(CODES, coding.digest(CODES[::-1])), "the codes the members were trained with"),
     ],
 )
 def test_wrong_arguments_are_refused(call, message):

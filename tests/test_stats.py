@@ -68,10 +68,17 @@ def test_groups_may_differ_in_size():
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(oracle, [0.025, 0.975])))
 
 
-@pytest.mark.parametrize("arguments", [
-    {"values": []}, {"values": [1.0, math.nan]}, {"values": 3.0}, {"values": [1.0, 2.0], "n_boot": 0},
-    {"values": [1.0, 2.0], "level": 1.0}, {"values": [1.0, 2.0], "groups": [1]},
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"values": []},
+        {"values": [1.0, math.nan]},
+        {"values": 3.0},
+        {"values": [1.0, 2.0], "n_boot": 0},
+        {"values": [1.0, 2.0], "level": 1.0},
+        {"values": [1.0, 2.0], "groups": [1]},
+    ],
+)
 def test_a_bootstrap_of_nothing_sensible_is_refused(arguments):
     with pytest.raises(ValueError, match="expected"):
         stats.bootstrap(**arguments)
@@ -144,6 +151,7 @@ def test_mann_whitney_of_the_same_values_finds_nothing():
 def test_p_values_are_written_as_numbers():
     def written(log10_p):
         return stats.MannWhitney(0, log10_p, 0.5, 1, 1).p
+
     assert written(math.log10(0.03)) == "0.03"
     assert written(-9.999999) == "1.0e-10" and written(-412.3) == "5.0e-413"
 

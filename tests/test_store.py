@@ -82,9 +82,7 @@ def test_the_key_counts_parameters_and_inputs_and_nothing_uncounted() -> None:
 
 def test_strided_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.float32).reshape(4, 6)
-    store.save_arrays(
-        tmp_path / "a.safetensors", {"turned": array.T, "every": array[::2, ::-1], "one": np.float64(3)}
-    )
+    store.save_arrays(tmp_path / "a.safetensors", {"turned": array.T, "every": array[::2, ::-1], "one": np.float64(3)})
     back = store.load_arrays(tmp_path / "a.safetensors")
     np.testing.assert_array_equal(back["turned"], array.T)
     np.testing.assert_array_equal(back["every"], array[::2, ::-1])
@@ -102,9 +100,7 @@ def test_strided_arrays_come_back_as_they_were(tmp_path: Path) -> None:
         (("squares", squares, {"n": 1}, None, {"power": "x"}), None),
     ],
 )
-def test_arguments_that_cannot_be_hashed_are_refused(
-    arguments: tuple, words: str | None, fresh: Path
-) -> None:
+def test_arguments_that_cannot_be_hashed_are_refused(arguments: tuple, words: str | None, fresh: Path) -> None:
     if words is None:
         with pytest.raises(TypeError):  # the function's own error passes through
             store.compute(*arguments)
@@ -115,9 +111,7 @@ def test_arguments_that_cannot_be_hashed_are_refused(
     assert not fresh.exists()
 
 
-@pytest.mark.parametrize(
-    "damage", ["truncate", "edit", "remove", "edit_meta", "truncate_meta", "remove_meta"]
-)
+@pytest.mark.parametrize("damage", ["truncate", "edit", "remove", "edit_meta", "truncate_meta", "remove_meta"])
 def test_a_damaged_result_is_an_error_that_says_what_to_delete(damage: str) -> None:
     store.compute("squares", squares, {"n": 5})
     folder = store.where("squares", squares, {"n": 5})
@@ -196,9 +190,7 @@ def test_two_writers_of_the_same_results_do_not_disturb_each_other(fresh: Path) 
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     assert len(list(fresh.iterdir())) == 12, "no temporary folder is left"
     for n in range(12):
-        np.testing.assert_array_equal(
-            store.compute("squares", squares, {"n": n + 1})["values"], np.arange(n + 1) ** 2
-        )
+        np.testing.assert_array_equal(store.compute("squares", squares, {"n": n + 1})["values"], np.arange(n + 1) ** 2)
     assert calls == []
 
 
@@ -211,20 +203,14 @@ def oracle(n: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("chunk", [1, 4, 10, 64])
 def test_chunks_join_to_the_whole(chunk: int) -> None:
-    np.testing.assert_array_equal(
-        store.chunked("noise", noise_rows, 10, chunk, {"seed": 3})["rows"], oracle(10, 3)
-    )
+    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 10, chunk, {"seed": 3})["rows"], oracle(10, 3))
 
 
-def test_a_larger_n_only_adds_chunks_and_a_smaller_one_computes_nothing(
-    capsys: pytest.CaptureFixture,
-) -> None:
+def test_a_larger_n_only_adds_chunks_and_a_smaller_one_computes_nothing(capsys: pytest.CaptureFixture) -> None:
     store.chunked("noise", noise_rows, 8, 4, {"seed": 3})
     assert "noise" in capsys.readouterr().err
     calls.clear()
-    np.testing.assert_array_equal(
-        store.chunked("noise", noise_rows, 12, 4, {"seed": 3})["rows"], oracle(12, 3)
-    )
+    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 12, 4, {"seed": 3})["rows"], oracle(12, 3))
     assert [call["indices"] for call in calls] == [range(8, 12)]
     calls.clear()
     capsys.readouterr()
@@ -305,9 +291,7 @@ def fake_run() -> object:
 
 def test_the_closure_holds_what_a_module_imports_and_no_more(fakepack: Path) -> None:
     fake_run()
-    assert set(source.closure("fakepack.top")) == {
-        f"fakepack.{name}" for name in ("top", "middle", "base", "late")
-    }
+    assert set(source.closure("fakepack.top")) == {f"fakepack.{name}" for name in ("top", "middle", "base", "late")}
     assert "fakepack.plots" in source.closure("fakepack"), "the package itself imports plots"
 
 
@@ -344,7 +328,14 @@ def test_a_file_edited_after_its_import_counts_once_it_is_reloaded(fakepack: Pat
 
 def test_no_module_of_the_core_below_plots_depends_on_plots_or_ledger() -> None:
     names = {file.stem for file in Path(store.__file__).parent.glob("*.py")} - {"__init__"}
-    pages = {"ledger", "pages", "networks", "own", "rerun", "walkthrough"}  # words and tables; nothing stored rests on them
+    pages = {
+        "ledger",
+        "pages",
+        "networks",
+        "own",
+        "rerun",
+        "walkthrough",
+    }  # words and tables; nothing stored rests on them
     above = {name for name in names if name.startswith("plots")} | pages
     for name in names - above:
         upwards = {f"genens.{each}" for each in above} & set(source.closure(f"genens.{name}"))
@@ -361,10 +352,7 @@ def test_the_digest_of_all_source_is_stable() -> None:
 def test_a_folder_is_read_back_with_its_manifest(tmp_path: Path) -> None:
     store.write_folder(tmp_path / "w" / "demo", {"a.bin": b"alpha", "b.bin": b""}, {"seed": 3})
     manifest = store.read_folder(tmp_path / "w" / "demo")
-    assert manifest["seed"] == 3 and manifest["files"]["a.bin"] == {
-        "sha256": store.sha256(b"alpha"),
-        "bytes": 5,
-    }
+    assert manifest["seed"] == 3 and manifest["files"]["a.bin"] == {"sha256": store.sha256(b"alpha"), "bytes": 5}
     assert (tmp_path / "w" / "demo" / "a.bin").read_bytes() == b"alpha"
     store.write_folder(tmp_path / "w" / "demo", {"c.bin": b"gamma"}, {"seed": 4})
     assert everything_in(tmp_path / "w") == ["demo", "demo/c.bin", "demo/manifest.json"]
@@ -383,9 +371,7 @@ def test_a_folder_is_read_back_with_its_manifest(tmp_path: Path) -> None:
         ("manifest not ours", ValueError, "manifest.json is damaged"),
     ],
 )
-def test_a_damaged_folder_is_one_clear_error(
-    damage: str, error: type[Exception], words: str, tmp_path: Path
-) -> None:
+def test_a_damaged_folder_is_one_clear_error(damage: str, error: type[Exception], words: str, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     store.write_folder(folder, {"a.bin": b"alpha"}, {"seed": 3})
     manifest = folder / "manifest.json"
@@ -459,8 +445,4 @@ def test_only_arrays_of_numbers_are_stored(bad: object) -> None:
 def test_provenance_names_no_folder_or_host() -> None:
     found = store.provenance()
     assert set(found) == {"commit", "dirty", "python", "torch", "numpy", "machine", "cpus", "date"}
-    assert (
-        found["cpus"] >= 1
-        and os.uname().nodename not in str(found)
-        and str(Path.home()) + "/" not in str(found)
-    )
+    assert found["cpus"] >= 1 and os.uname().nodename not in str(found) and str(Path.home()) + "/" not in str(found)

@@ -16,12 +16,7 @@ from genens import codes, theory
 
 def pairwise(bits: np.ndarray) -> list[tuple[int, int]]:
     """The ordered pairs (x, x') for which no member holds x' but not x, found by looking."""
-    return [
-        (x, y)
-        for x in range(len(bits))
-        for y in range(len(bits))
-        if x != y and not (bits[y] & ~bits[x]).any()
-    ]
+    return [(x, y) for x in range(len(bits)) for y in range(len(bits)) if x != y and not (bits[y] & ~bits[x]).any()]
 
 
 @st.composite

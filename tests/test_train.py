@@ -34,10 +34,20 @@ def test_the_loss_is_the_simple_objective():
     model, bars = build(UNetConfig(**TINY), 0).double(), torch.from_numpy(alpha_bars())
     x = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     noise, t = x.flip(0), torch.tensor([0, 500, 999])
-    expected = np.mean([
-        ((model(bars[t[i]].sqrt() * x[i : i + 1] + (1 - bars[t[i]]).sqrt() * noise[i : i + 1], t[i : i + 1])
-          - noise[i]) ** 2).mean().item() for i in range(3)
-    ])
+    expected = np.mean(
+        [
+            (
+                (
+                    model(bars[t[i]].sqrt() * x[i : i + 1] + (1 - bars[t[i]]).sqrt() * noise[i : i + 1], t[i : i + 1])
+                    - noise[i]
+                )
+                ** 2
+            )
+            .mean()
+            .item()
+            for i in range(3)
+        ]
+    )
     assert loss(model, x, t, noise, bars).item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -55,8 +65,9 @@ def test_a_member_is_a_function_of_seed_and_member():
     assert not equal(first, train_member(images(), dataclasses.replace(PLAIN, seed=1), 1))
 
 
-@pytest.mark.parametrize("change", [{}, {"replace": True, "flip": True}, {"unet": TINY | {"dropout": 0.3}},
-                                    {"optimizer": "muon"}])
+@pytest.mark.parametrize(
+    "change", [{}, {"replace": True, "flip": True}, {"unet": TINY | {"dropout": 0.3}}, {"optimizer": "muon"}]
+)
 def test_a_stopped_run_ends_with_the_same_weights(tmp_path, change):
     recipe = dataclasses.replace(PLAIN, **change)
     whole = train_member(images(), recipe, 0)
@@ -92,7 +103,9 @@ def test_muon_turns_the_inner_convolutions_in_all_directions_alike():
     after = dict(trainer.model.named_parameters())
     inner = {f"{block}.conv{i}.weight" for block in ("down.0", "middle.0", "middle.1", "up.0", "up.1") for i in (1, 2)}
     assert {name for name in after if name in trainer.matrices} == inner
-    matrix = (after["up.1.conv2.weight"] - before["up.1.conv2.weight"]).detach().flatten(1)  # the first to get a gradient
+    matrix = (
+        (after["up.1.conv2.weight"] - before["up.1.conv2.weight"]).detach().flatten(1)
+    )  # the first to get a gradient
     values = torch.linalg.svdvals(matrix) / (PLAIN.lr * 0.2 * max(matrix.shape) ** 0.5)
     assert 0.4 < values.min() and values.max() < 1.4
     assert (after["tail.bias"] - before["tail.bias"]).abs().max() <= 1.01 * PLAIN.lr  # AdamW
@@ -141,7 +154,9 @@ def test_the_class_ensemble_trains_loads_and_knows_its_codes(tmp_path, monkeypat
     torch.set_num_threads(threads)
     weights = members.models[3].state_dict()
     assert all(torch.equal(weights[name], value.half().float()) for name, value in alone.items())
-    assert not list((tmp_path / "store" / "trained" / "checkpoints").iterdir())  # checkpoints go once the ensemble is written
+    assert not list(
+        (tmp_path / "store" / "trained" / "checkpoints").iterdir()
+    )  # checkpoints go once the ensemble is written
 
 
 def test_kill_minus_nine_and_start_again(tmp_path):
@@ -160,8 +175,13 @@ def test_kill_minus_nine_and_start_again(tmp_path):
     script.write_text(program)
 
     def start(place):
-        return subprocess.Popen([sys.executable, script], env=os.environ | {"GENENS_STORE": str(place)},
-                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+        return subprocess.Popen(
+            [sys.executable, script],
+            env=os.environ | {"GENENS_STORE": str(place)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     killed = start(tmp_path / "a")
     waited = time.monotonic() + 60
@@ -183,8 +203,18 @@ def test_kill_minus_nine_and_start_again(tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.parametrize("wrong", [{"optimizer": "sgd"}, {"precision": "int8"}, {"steps": 0}, {"times": (0.5,)},
-                                   {"times": (0.0, -1.0)}, {"times": (0.0, 1.0, 1.0)}, {"times": (0.0, 1.0, 0.2, 0.1)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"optimizer": "sgd"},
+        {"precision": "int8"},
+        {"steps": 0},
+        {"times": (0.5,)},
+        {"times": (0.0, -1.0)},
+        {"times": (0.0, 1.0, 1.0)},
+        {"times": (0.0, 1.0, 0.2, 0.1)},
+    ],
+)
 def test_impossible_recipes_are_refused(wrong):
     with pytest.raises(ValueError, match="^expected"):
         dataclasses.replace(PLAIN, **wrong)

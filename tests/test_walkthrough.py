@@ -16,7 +16,8 @@ def glued(key, mime, value):
 
 def executed(tmp_path, **papermill):
     outputs = [
-        glued("06_images", "text/plain", "'2,000'"), glued("06_k", "text/plain", "10"),
+        glued("06_images", "text/plain", "'2,000'"),
+        glued("06_k", "text/plain", "10"),
         glued("06_fig", "text/html", PICTURE._repr_html_()),
         {"output_type": "stream", "name": "stderr", "text": "takes about 3 min\n\rmembers:  5%|x\rmembers: 100%|xx\n"},
         {"output_type": "execute_result", "data": {"text/html": '<dl class="ge-provenance"></dl>'}, "metadata": {}},

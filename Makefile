@@ -47,13 +47,13 @@ $(READY): pyproject.toml
 	@touch $@
 
 book: profile $(READY)
-	$(BIN)/python book/build.py --profile $(PROFILE)
+	$(BIN)/python -m genens_book.press.build --profile $(PROFILE)
 
 pdf: book
-	$(BIN)/python book/pdf.py --profile $(PROFILE)
+	$(BIN)/python -m genens_book.press.pdf --profile $(PROFILE)
 
 train: profile $(READY)
-	$(BIN)/python -m genens.train --profile $(PROFILE)
+	$(BIN)/python -m genens_book.press.train --profile $(PROFILE)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto
@@ -74,7 +74,7 @@ bench-explorer: $(READY)
 	$(BIN)/python -m bench.explorer
 
 headline: $(READY)
-	$(BIN)/python -c "from genens import ledger, store; ledger.write_headline(store.home() / 'README.md')"
+	$(BIN)/python -c "from genens import store; from genens_book.pages import ledger; ledger.write_headline(store.home() / 'README.md')"
 
 clean:
 	rm -rf _build

@@ -13,9 +13,10 @@ from math import comb
 import numpy as np
 import torch
 
-from genens import codes, ensemble, theory
-from genens.sample import Noise, sample
-from genens.schedule import Schedule, schedule
+from genens import codes, ensemble, store
+from genens.sampling import Noise, sample
+from genens.schedules import Schedule, schedule
+from genens.theory import guarantee
 
 
 def compare(name: str, plain: Callable[[], object], fast: Callable[[], object], pairs: int = 5) -> None:
@@ -44,7 +45,7 @@ def algorithm_2(members: ensemble.Ensemble, noise: torch.Tensor, weights: np.nda
 
 def bench_sampling(samples: int = 64, S: int = 4) -> None:
     """Eight mixtures of the shipped class ensemble."""
-    folder, steps = ensemble.locate("mnist7", "laptop"), schedule(S)
+    folder, steps = store.home() / "weights" / "mnist7", schedule(S)
     slow, fast = ensemble.load(folder), ensemble.load(folder, engine="openvino")
     mixtures = np.vstack([codes.uniform(7), codes.ablations(codes.walsh(8))])
     noise = Noise(0, range(samples), slow.shape, S).tensor()
@@ -69,8 +70,8 @@ def bench_guarantee(N: int = 4000) -> None:
     def plain() -> bool:
         return all((~row & drawn).any(axis=1).sum() == N - 1 for row in drawn)
 
-    assert plain() and theory.guarantee(drawn).holds
-    compare(f"the guarantee on {N:,} codes of 16 bits: row by row", plain, lambda: theory.guarantee(drawn))
+    assert plain() and guarantee.guarantee(drawn).holds
+    compare(f"the guarantee on {N:,} codes of 16 bits: row by row", plain, lambda: guarantee.guarantee(drawn))
 
 
 def bench_codes(n: int = 16) -> None:

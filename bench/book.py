@@ -19,10 +19,15 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__", "*.e
 
 def build(tree: Path) -> tuple[float, str]:
     """Seconds of one build, and all it said."""
-    environment = os.environ | {"PYTHONPATH": str(tree)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tree), str(tree / "book")])}
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "book/build.py"], cwd=tree, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "genens_book.press.build"],
+        cwd=tree,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -38,7 +43,7 @@ def main() -> None:
         print(f"from nothing, on the shipped weights     {first:6.1f} s", flush=True)
         second, _ = build(tree)
         print(f"again, nothing changed                   {second:6.1f} s   (1/{first / second:.0f} of it)", flush=True)
-        plots = tree / "genens" / "plots_ablation.py"
+        plots = tree / "book" / "genens_book" / "chapters" / "class_ablation" / "figures.py"
         plots.write_text(plots.read_text().replace("2.9))", "3.1))"))
         samples = {path: path.stat().st_mtime_ns for path in (tree / "_build" / "store").glob("samples-*")}
         third, said = build(tree)

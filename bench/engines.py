@@ -20,10 +20,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from genens import engines, ensemble, jacobian, machine, sample, store
+from genens import engines, ensemble, jacobians, provenance, sampling, store
 from genens.ensemble import Ensemble
 from genens.recipe import recipes
 from genens.train import Trainer
+from genens_book.pages import parameters
+from genens_book.press import machine
 
 OUT = Path(__file__).with_name("engines.json")
 IMAGES, T = 64, 500
@@ -63,8 +65,8 @@ def side_by_side(members: Ensemble, images: torch.Tensor) -> Callable[[], object
     asked = dict.fromkeys(range(torch.get_num_threads()), images)
 
     def call() -> None:
-        with sample.side_by_side(images.device) as run, torch.no_grad():
-            sample.predictions(members, asked, T, run)
+        with sampling.side_by_side(images.device) as run, torch.no_grad():
+            sampling.predictions(members, asked, T, run)
 
     return call
 
@@ -148,25 +150,25 @@ def tangent_passes(members: Ensemble, fast: Ensemble, report: dict) -> None:
 
     def differences(ensemble: Ensemble) -> Callable[[], torch.Tensor]:
         def call() -> torch.Tensor:
-            images, h = jacobian.difference_images(x, J)
-            with sample.side_by_side(x.device) as run, torch.no_grad():
-                seen = sample.predictions(ensemble, {0: images.flatten(0, 1)}, T, run)[0]
-            return jacobian.differences(seen.unflatten(0, images.shape[:2]), h)
+            images, h = jacobians.difference_images(x, J)
+            with sampling.side_by_side(x.device) as run, torch.no_grad():
+                seen = sampling.predictions(ensemble, {0: images.flatten(0, 1)}, T, run)[0]
+            return jacobians.differences(seen.unflatten(0, images.shape[:2]), h)
 
         return call
 
     def central() -> torch.Tensor:
-        images, h = jacobian.difference_images(x, J)
+        images, h = jacobians.difference_images(x, J)
         both = torch.cat([images[1:], 2 * images[:1] - images[1:]])
-        with sample.side_by_side(x.device) as run, torch.no_grad():
-            seen = sample.predictions(fast, {0: both.flatten(0, 1)}, T, run)[0].unflatten(0, both.shape[:2])
+        with sampling.side_by_side(x.device) as run, torch.no_grad():
+            seen = sampling.predictions(fast, {0: both.flatten(0, 1)}, T, run)[0].unflatten(0, both.shape[:2])
         along = (seen[: len(h)] - seen[len(h) :]) / (2 * h)
         return along[:-1] + along[-1:]
 
-    jacobian.prepare()
+    jacobians.prepare()
     with torch.no_grad():
         ways = {
-            "forward mode": lambda: jacobian.push(members, x, T, 0, J)[1],
+            "forward mode": lambda: jacobians.push(members, x, T, 0, J)[1],
             "one-sided differences, eager": differences(members),
             "one-sided differences, openvino": differences(fast),
             "central differences, openvino": central,
@@ -185,7 +187,7 @@ def tangent_passes(members: Ensemble, fast: Ensemble, report: dict) -> None:
 
 def training_steps(report: dict) -> None:
     """A step of the shipped recipe on one core, and on all."""
-    recipe = dataclasses.replace(recipes("laptop")["mnist16"], precision="float32")
+    recipe = dataclasses.replace(recipes(parameters.profile_file("laptop"))["mnist16"], precision="float32")
     images, cores = recipe.images().images[:5000], torch.get_num_threads()
     operations = flops(Trainer(images, recipe, 0).advance)
     for threads in sorted({1, cores}):
@@ -203,11 +205,11 @@ def training_steps(report: dict) -> None:
 def main() -> None:
     """Prints the three tables and writes them."""
     warnings.simplefilter("ignore")
-    folder = ensemble.locate("mnist16", "laptop")
+    folder = store.home() / "weights" / "mnist16"
     members, fast = ensemble.load(folder), ensemble.load(folder, engine="openvino")
     found: dict = {
         "machine": machine.describe(),
-        "made": store.provenance(),
+        "made": provenance.describe(),
         "forward": {},
         "tangents": {},
         "training": {},

@@ -19,14 +19,15 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from genens import classifier, data, metrics
 from genens import codes as coding
+from genens import data
 from genens.ensemble import Ensemble
 from genens.recipe import Recipe
-from genens.sample import draw
+from genens.sampling import draw
 from genens.seeds import generator
 from genens.train import Trainer, loss
 from genens.unet import UNet, parameter_count
+from genens_book.measures import classifier, fid
 
 BASE = dict(dataset="mnist", n=16, h=8, steps=1000)
 A = dict(width=16, multipliers=[2, 3], blocks=1)
@@ -67,7 +68,7 @@ def judge(model: UNet, samples: int = 256) -> dict[str, float]:
     digits = classifier.load()
     real = classifier.features(digits, data.to_unit(data.load("mnist").images))
     return {
-        "fid": metrics.fid(classifier.features(digits, y), real),
+        "fid": fid.fid(classifier.features(digits, y), real),
         "confident": (classifier.predict(digits, y)[1] > 0.9).float().mean().item(),
     }
 

@@ -18,7 +18,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from genens import codes as coding
-from genens import engines, store
+from genens import engines, files
 from genens.unet import UNet, UNetConfig
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -106,24 +106,14 @@ class Ensemble:
         return self
 
 
-def locate(name: str, profile: str) -> Path:
-    """The folder of a named ensemble: the shipped one for the laptop profile, `store.trained` for the others.
-
-    A name with a path separator is taken as a path.
-    """
-    if "/" in name:
-        return Path(name).expanduser()
-    return store.home() / "weights" / name if profile == "laptop" else store.trained() / profile / name
-
-
 def save(folder: str | Path, states: Sequence[dict[str, Tensor]], codes: np.ndarray, manifest: dict) -> None:
     """Write members' state dicts (as float16), codes and manifest as one folder, all or nothing."""
-    files = {
+    written = {
         f"member_{i:02d}.safetensors": to_bytes({k: v.to(torch.float16).contiguous() for k, v in state.items()})
         for i, state in enumerate(states)
     }
-    files["codes.safetensors"] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
-    store.write_folder(folder, files, {**manifest, "n": len(states), "codes": coding.digest(codes)})
+    written["codes.safetensors"] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
+    files.write_folder(folder, written, {**manifest, "n": len(states), "codes": coding.digest(codes)})
 
 
 def load(folder: str | Path, precision: str = "float32", engine: str = "eager", device: str = "cpu") -> Ensemble:
@@ -136,7 +126,7 @@ def load(folder: str | Path, precision: str = "float32", engine: str = "eager", 
     check_precision(precision, device)
     engines.check(engine, precision)
     folder = Path(folder)
-    manifest = store.read_folder(folder)
+    manifest = files.read_folder(folder)
     codes = from_bytes((folder / "codes.safetensors").read_bytes())["codes"].numpy()
     if coding.digest(codes) != manifest["codes"]:
         raise ValueError(
@@ -150,6 +140,6 @@ def load(folder: str | Path, precision: str = "float32", engine: str = "eager", 
             raise ValueError(f"expected finite weights, got NaN or infinity in {bad[0]} of member {i} in {folder}")
         models.append(UNet(config))
         models[-1].load_state_dict({name: value.float() for name, value in state.items()})
-    files = {name: entry["sha256"] for name, entry in manifest["files"].items()}
-    digest = store.digest({"files": files, "precision": precision, "engine": engine})
+    written = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+    digest = files.digest({"files": written, "precision": precision, "engine": engine})
     return Ensemble(models, codes, manifest["shape"], digest, precision, manifest, engine).to(device)

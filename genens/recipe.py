@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import yaml
 
 from genens import codes as coding
-from genens import data, profiles
+from genens import data
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,20 @@ class Recipe:
         return coding.by_class(coding.walsh(len(self.classes) + 1), images.labels.numpy(), self.classes)
 
 
-def recipes(profile: str) -> dict[str, Recipe]:
-    """The ensembles of a profile, by name, from its `train` section."""
-    return {name: Recipe(**entry) for name, entry in profiles.load(profile).get("train", {}).items()}
+def recipes(file: str | Path) -> dict[str, Recipe]:
+    """The ensembles that a YAML file lists in its section `train`, by name; in the book, a profile of `book/profiles`.
+
+    Raises FileNotFoundError when there is no such file, ValueError for one that holds something else.
+    """
+    try:
+        listed = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        return {name: Recipe(**entry) for name, entry in listed.get("train", {}).items()}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected a file that lists recipes at {file}, found none") from None
+    except (yaml.YAMLError, AttributeError, TypeError) as problem:
+        raise ValueError(
+            f"expected {file} to list recipes under 'train', name: settings; {' '.join(str(problem).split())}"
+        ) from problem
 
 
 def trained_on(manifest: Mapping) -> data.Dataset:

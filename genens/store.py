@@ -18,34 +18,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from genens import source
-from genens.files import (
-    Arrays,
-    arrays_to_bytes,
-    as_numpy,
-    atomic_write,
-    canonical,
-    digest,
-    load_arrays,
-    read_folder,
-    save_arrays,
-    sha256,
-    sha256_file,
-    write_folder,
-)
-from genens.source import provenance
-
-__all__ = [  # what other modules call by the name store.X, wherever it is defined
-    "Arrays", "arrays_to_bytes", "atomic_write", "chunked", "closure_digest", "compute", "digest", "home",
-    "load_arrays", "provenance", "read_folder", "root", "save_arrays", "sha256", "sha256_file",
-    "source_digest", "trained", "where", "write_folder",
-]  # fmt: skip
-_PACKAGE = Path(__file__).resolve().parent
+from genens import provenance
+from genens.files import Arrays, arrays_to_bytes, as_numpy, canonical, digest, load_arrays, read_folder, write_folder
+from genens.provenance import describe
 
 
 def home() -> Path:
-    """The repository this package lies in, or the current folder when it is installed elsewhere."""
-    return _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").is_file() else Path.cwd()
+    """The repository: the environment's GENENS_HOME, or where this package lies, or, when it is installed elsewhere,
+    the current folder."""
+    around = Path(__file__).resolve().parent.parent
+    return Path(os.environ.get("GENENS_HOME") or (around if (around / "pyproject.toml").is_file() else Path.cwd()))
 
 
 def root() -> Path:
@@ -59,14 +41,9 @@ def trained() -> Path:
     return Path(os.environ.get("GENENS_TRAINED") or Path(os.environ.get("GENENS_STORE") or home()) / "trained")
 
 
-def source_digest() -> str:
-    """Hex sha256 of the code of every module of the package."""
-    return digest(source.package(_PACKAGE))
-
-
 def closure_digest(function: Callable) -> str:
     """Hex sha256 of the code that decides what `function` computes: its module and all that it imports."""
-    return digest(source.closure(source.module_of(function)))
+    return digest(provenance.closure(provenance.module_of(function)))
 
 
 def _identity(kind: str, function: Callable, params: Mapping, inputs: Mapping[str, str] | None) -> dict:
@@ -110,7 +87,7 @@ def _make(identity: Mapping, call: Callable[[], Mapping[str, object]], length: i
     for name, value in arrays.items():
         if length is not None and value.shape[:1] != (length,):
             raise ValueError(f"expected '{name}' with {length} rows, one for each index, got shape {value.shape}")
-    meta = {**identity, "key": digest(identity), "seconds": round(time.perf_counter() - began, 3), "made": provenance()}
+    meta = {**identity, "key": digest(identity), "seconds": round(time.perf_counter() - began, 3), "made": describe()}
     write_folder(folder, {"arrays.safetensors": arrays_to_bytes(arrays)}, meta, name="meta.json", replace=False)
     return arrays
 

@@ -1,255 +1,36 @@
-"""Algorithm 1 of Ho et al. (2020) for the members of an encoded ensemble: deterministic, resumable, one process each.
+"""Trains the members of encoded ensembles, a process each, and writes the ensembles.
 
-    python -m genens.train --profile laptop            # every ensemble of the profile, into weights/
-    python -m genens.train --profile paper --only cifar20 --members 0-4 --device cuda
+    python -m genens.train book/profiles/laptop.yml --out weights     # every ensemble that the file lists
+    python -m genens.train book/profiles/paper.yml --only cifar20 --members 0-4 --device cuda
     python -m genens.train --list                      # what was trained on this machine, and what of it is unfinished
     python -m genens.train --delete paper/cifar20      # one of these
 
-Every draw (batch, times, noise, dropout) is a function of (seed, member, step), so a run that is stopped and started
-again continues from its last checkpoint and ends with the weights of one that was not.
+A run that is stopped and started again goes on from its checkpoints (`training`).
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import multiprocessing
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
 from tqdm import tqdm
 
-from genens import classifier, data, ensemble, store
 from genens import codes as coding
+from genens import data, ensemble, files, provenance, store
 from genens.recipe import Recipe, recipes
-from genens.schedule import alpha_bars
-from genens.seeds import generator
-from genens.unet import UNet, UNetConfig, build
-
-SAVE_EVERY = 20.0  # seconds between checkpoints
-
-
-def learning_rate(step: int, recipe: Recipe) -> float:
-    """The rate at a step; one-cycle climbs for a tenth of the steps, then falls to zero along a cosine."""
-    if recipe.schedule == "constant":
-        return recipe.lr
-    climb = max(1, recipe.steps // 10)
-    if step < climb:
-        return recipe.lr * (step + 1) / climb
-    return recipe.lr * 0.5 * (1 + np.cos(np.pi * (step - climb) / max(1, recipe.steps - climb)))
-
-
-def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int = 0) -> Iterator[Tensor]:
-    """Rows of the training set, int64 (size,), from batch `start` on: independent draws, or one shuffled epoch after
-    another, so that every image is seen equally often."""
-
-    def epoch(e: int) -> Tensor:
-        return torch.randperm(N, generator=generator(seed, member, 1, e))
-
-    for step in itertools.count(start):
-        if replace:
-            yield torch.randint(N, (size,), generator=generator(seed, member, 1, step))
-        else:
-            first, last = step * size, (step + 1) * size
-            rows = torch.cat([epoch(e) for e in range(first // N, (last - 1) // N + 1)])
-            yield rows[first % N : first % N + size]
-
-
-def training_times(size: int, T: int, logit: Sequence[float], draw: torch.Generator) -> Tensor:
-    """The times of a minibatch, int64 (size,) in 0..T-1: drawn uniformly, or with logit = (m, s) or (m, s, share) a
-    share of them uniformly and the others logit-normal (see `Recipe`), of either kind one from each of equally probable
-    parts (the low-discrepancy sampler of Kingma et al. 2021)."""
-    if not logit:
-        return torch.randint(T, (size,), generator=draw)
-    m, s, share = (*logit, 0.0)[:3]
-    spread = round(share * size)
-    uniform, quantile = (
-        (torch.rand(1, generator=draw, dtype=torch.float64) + torch.arange(k)) / k for k in (spread, size - spread)
-    )
-    normal = torch.sigmoid(m + s * torch.special.ndtri(quantile))
-    return (T * torch.cat([uniform, normal])).long().clamp(max=T - 1)
-
-
-def loss(
-    model: UNet, x: Tensor, t: Tensor, noise: Tensor, bars: Tensor, precision: str = "float32", weight: str = "simple"
-) -> Tensor:
-    """Mean squared error of the noise predicted in sqrt(bar_t) x + sqrt(1 - bar_t) noise: the simple objective (Ho et
-    al., Eq. 14), or with weight "v" each image's error over bar_t. x, noise: (B, C, H, W); t: int64 (B,)."""
-    bar = bars[t].view(-1, 1, 1, 1)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        predicted = model(bar.sqrt() * x + (1 - bar).sqrt() * noise, t)
-    error = (predicted.float() - noise).square()
-    return (error / bar if weight == "v" else error).mean()
-
-
-class Trainer:
-    """One member in training: weights, their average, and the optimisers' moments; all of it goes to disk."""
-
-    def __init__(self, images: Tensor, recipe: Recipe, member: int, device: str = "cpu"):
-        self.images, self.recipe, self.member, self.device, self.step = images, recipe, member, device, 0
-        self.config = UNetConfig(**recipe.unet)
-        self.model = build(self.config, recipe.seed * 1000 + member).to(device)
-        self.average = [p.detach().clone() for p in self.model.parameters()]
-        self._make_optimizers()
-        self.bars = torch.from_numpy(alpha_bars(self.config.T)).float().to(device)
-        self.rows = batches(len(images), recipe.batch, recipe.replace, recipe.seed, member)
-        self.losses: list[float] = []
-
-    def _make_optimizers(self) -> None:
-        """Muon takes the 3x3 convolutions between head and tail, as matrices (Jordan et al. 2024), AdamW the rest."""
-        self.matrices: dict[str, nn.Parameter] = {}
-        rate, others = self.recipe.lr, dict(self.model.named_parameters())
-        if self.recipe.optimizer == "muon":
-            inner = [
-                name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(("head.", "tail."))
-            ]
-            self.matrices = {
-                name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner
-            }  # the same memory
-        adam = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
-        self.optimizers = [adam(others.values(), lr=rate, fused=True)]
-        if self.matrices:
-            muon = torch.optim.Muon(self.matrices.values(), rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-            self.optimizers.append(muon)
-        # Their states are made now, so that a checkpoint has one shape from the first step on.
-        self.moments = {
-            name: {
-                "step": torch.tensor(0.0, device=self.device),
-                "exp_avg": torch.zeros_like(p),
-                "exp_avg_sq": torch.zeros_like(p),
-            }
-            for name, p in others.items()
-        }
-        self.moments |= {name: {"momentum_buffer": torch.zeros_like(p)} for name, p in self.matrices.items()}
-        self.optimizers[0].state.update({p: self.moments[name] for name, p in others.items()})
-        self.optimizers[-1].state.update({p: self.moments[name] for name, p in self.matrices.items()})
-
-    def advance(self) -> float:
-        """One step of Algorithm 1; returns the loss."""
-        recipe, draw = self.recipe, generator(self.recipe.seed, self.member, 2, self.step)
-        x = data.to_unit(self.images[next(self.rows)])
-        t = training_times(len(x), self.config.T, recipe.times, draw)
-        noise = torch.randn(x.shape, generator=draw)
-        if recipe.flip:
-            x = torch.where(torch.rand((len(x), 1, 1, 1), generator=draw) < 0.5, x.flip(-1), x)
-        x, t, noise = (value.to(self.device) for value in (x, t, noise))
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.step, recipe)
-        with torch.random.fork_rng(enabled=self.config.dropout > 0):
-            if self.config.dropout > 0:  # dropout has no generator argument: seed the global one, then put it back
-                torch.manual_seed(draw.initial_seed())
-            value = loss(self.model, x, t, noise, self.bars, recipe.precision, recipe.weight)
-        self.model.zero_grad()
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
-        for name, matrix in self.matrices.items():
-            matrix.grad = self.model.get_parameter(name).grad.flatten(1)
-        for optimizer in self.optimizers:
-            optimizer.step()
-        # Early on the average would be of the starting weights: its memory grows with the number of steps.
-        decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
-        self.step += 1
-        return value.item()
-
-    def state(self) -> dict[str, Tensor]:
-        """The averaged weights, which are the member."""
-        names = [name for name, _ in self.model.named_parameters()]
-        return {name: value.cpu() for name, value in zip(names, self.average, strict=True)}
-
-    def _tensors(self) -> dict[str, Tensor]:
-        found = {}
-        for (name, p), average in zip(self.model.named_parameters(), self.average, strict=True):
-            found |= {f"weight.{name}": p.detach(), f"average.{name}": average}
-            found |= {f"{moment}.{name}": value for moment, value in self.moments[name].items()}
-        return found
-
-    def save(self, path: Path, wall: float, cpu: float) -> None:
-        """The whole state as one safetensors file, replaced atomically; `wall` and `cpu` seconds are noted in it."""
-        note = {
-            "step": str(self.step),
-            "wall": f"{wall:.1f}",
-            "cpu": f"{cpu:.1f}",
-            "loss": f"{np.mean(self.losses[-200:]):.5f}",
-        }
-        store.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
-
-    def resume(self, path: Path) -> tuple[float, float]:
-        """Continue from a checkpoint; returns the wall and the processor seconds already spent."""
-        with safe_open(path, "pt") as file:
-            note = file.metadata()
-            for name, tensor in self._tensors().items():
-                tensor.copy_(file.get_tensor(name))
-        self.step = int(note["step"])
-        self.losses = [float(note["loss"])]
-        self.rows = batches(
-            len(self.images), self.recipe.batch, self.recipe.replace, self.recipe.seed, self.member, self.step
-        )
-        return float(note["wall"]), float(note["cpu"])
-
-
-def train_member(
-    images: Tensor,
-    recipe: Recipe,
-    member: int,
-    checkpoint: Path | None = None,
-    report: Callable[[int], None] | None = None,
-    device: str = "cpu",
-    save_every: float = SAVE_EVERY,
-) -> dict[str, Tensor]:
-    """Train one member on its split, uint8 (M, C, H, W); returns its averaged weights.
-
-    With `checkpoint`, the state is written there every `save_every` seconds and at the end, and read back first.
-    """
-    trainer = Trainer(images, recipe, member, device)
-    wall, cpu = trainer.resume(checkpoint) if checkpoint is not None and checkpoint.exists() else (0.0, 0.0)
-    saved = time.perf_counter()
-    wall, cpu = saved - wall, time.process_time() - cpu  # from here on: when it would have begun, uninterrupted
-    while trainer.step < recipe.steps:
-        trainer.losses.append(trainer.advance())
-        if report is not None:
-            report(trainer.step)
-        now, done = time.perf_counter(), trainer.step == recipe.steps
-        if checkpoint is not None and (done or now - saved >= save_every):
-            trainer.save(checkpoint, now - wall, time.process_time() - cpu)
-            saved = now
-    return trainer.state()
-
-
-TRIED = 6  # training steps that an estimate of the time is taken from
-
-
-def expected_seconds(recipe: Recipe, images: data.Dataset, workers: int) -> float:
-    """How long training on a CPU takes with so many members side by side, from a few steps of one member."""
-    split = coding.splits(recipe.codes(images))[0]
-    threads, trainer = torch.get_num_threads(), Trainer(images.images[split], recipe, 0)
-    torch.set_num_threads(1)  # as each of the workers has
-    try:
-        trainer.advance()  # the first one sets things up
-        began = time.perf_counter()
-        for _ in range(TRIED):
-            trainer.advance()
-        each = (time.perf_counter() - began) / TRIED
-    finally:
-        torch.set_num_threads(threads)
-    n = recipe.n or len(recipe.classes)
-    return each * recipe.steps * math.ceil(n / workers)
-
-
-# ---------------------------------------------------------------- all members, side by side
+from genens.training import SAVE_EVERY, expected_seconds, train_member
+from genens.unet import UNetConfig
 
 
 def _start_worker(progress: object, parent: int) -> None:
@@ -298,7 +79,7 @@ def train_ensemble(
     images = recipe.images()
     codes = recipe.codes(images)
     n = codes.shape[1]
-    runs = store.trained() / "checkpoints" / f"{folder.name}-{store.digest(asdict(recipe))[:16]}"
+    runs = store.trained() / "checkpoints" / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
     paths = [runs / f"member_{i:02d}.safetensors" for i in range(n)]
     todo = [i for i in (range(n) if members is None else members) if _done(paths[i])[0] < recipe.steps]
     context = multiprocessing.get_context("spawn")
@@ -355,7 +136,7 @@ def train_ensemble(
             "member_loss": [float(note["loss"]) for _, note in notes],
             "workers": workers or os.cpu_count(),
             "device": device,
-            "made": store.provenance(),
+            "made": provenance.describe(),
         },
     )
     shutil.rmtree(runs)
@@ -373,11 +154,11 @@ def trained() -> dict[str, Path]:
 def _list() -> None:
     print(f"in {store.trained()}:")
     for name, path in trained().items():
-        files = [file for file in path.rglob("*") if file.is_file()]
-        megabytes = sum(file.stat().st_size for file in files) / 1e6
+        there = [file for file in path.rglob("*") if file.is_file()]
+        megabytes = sum(file.stat().st_size for file in there) / 1e6
         when = (
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(max(file.stat().st_mtime for file in files)))
-            if files
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(max(file.stat().st_mtime for file in there)))
+            if there
             else "-"
         )
         print(f"{name:<44} {megabytes:8.1f} MB   {when}{'   unfinished' if name.startswith('checkpoints/') else ''}")
@@ -417,18 +198,33 @@ def _members(text: str) -> list[int]:
     return list(range(int(first), int(last or first) + 1))
 
 
-def _is_there(folder: Path, recipe: Recipe | None) -> bool:
-    """Whether a folder holds what this recipe makes; the classifier has none and only needs to be there."""
-    if not (folder / "manifest.json").is_file():
-        return False
-    return recipe is None or Recipe(**store.read_folder(folder)["recipe"]) == recipe
+def _is_there(folder: Path, recipe: Recipe) -> bool:
+    """Whether a folder holds what this recipe makes."""
+    return (folder / "manifest.json").is_file() and Recipe(**files.read_folder(folder)["recipe"]) == recipe
+
+
+def _train(given: argparse.Namespace) -> None:
+    """All that the command line asks for. Raises as `recipes` and `train_ensemble`."""
+    if given.recipes is None:
+        raise ValueError("expected a file that lists recipes, such as book/profiles/laptop.yml, got none")
+    wanted, out = recipes(given.recipes), given.out or store.trained() / given.recipes.stem
+    if given.only and given.only not in wanted:
+        raise ValueError(f"expected one of {given.recipes}'s {', '.join(wanted)}; got {given.only}")
+    for name, recipe in wanted.items():
+        if given.only not in (None, name) or (given.missing and _is_there(out / name, recipe)):
+            continue
+        ensemble.check_precision(recipe.precision, torch.device(given.device).type)
+        _announce(name, recipe, given.device, given.workers)
+        if not train_ensemble(recipe, out / name, given.members, given.device, given.workers):
+            print(f"genens.train: {name} waits for its other members", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m genens.train", description="Train the ensembles of a profile.")
-    parser.add_argument("--profile", default="laptop")
-    parser.add_argument("--only", help="one ensemble of the profile")
+    parser = argparse.ArgumentParser("python -m genens.train", description="Train the ensembles that a file lists.")
+    parser.add_argument("recipes", type=Path, nargs="?", help="the file, for instance book/profiles/laptop.yml")
+    parser.add_argument("--out", type=Path, help="where the ensembles' folders go (default: trained/<the file's name>)")
+    parser.add_argument("--only", help="one ensemble of the file")
     parser.add_argument("--members", type=_members, help="a member, or a range: 0-3")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, help="members trained side by side (default: one a core)")
@@ -437,23 +233,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--delete", metavar="NAME", help="delete one of these, and train nothing")
     given = parser.parse_args(arguments)
     try:
-        if given.list or given.delete:
-            _delete(given.delete) if given.delete else _list()
-            return 0
-        wanted: dict[str, Recipe | None] = {"digits": None, **recipes(given.profile)}
-        if given.only and given.only not in wanted:
-            raise ValueError(f"expected one of profile {given.profile}'s {', '.join(wanted)}; got {given.only}")
-        for name, recipe in wanted.items():
-            folder = ensemble.locate(name, given.profile)
-            if given.only not in (None, name) or (given.missing and _is_there(folder, recipe)):
-                continue
-            if recipe is None:  # the classifier that judges samples: seconds to minutes
-                classifier.build(folder, profile=given.profile)
-                continue
-            ensemble.check_precision(recipe.precision, torch.device(given.device).type)
-            _announce(name, recipe, given.device, given.workers)
-            if not train_ensemble(recipe, folder, given.members, given.device, given.workers):
-                print(f"genens.train: {name} waits for its other members", file=sys.stderr)
+        if given.list:
+            _list()
+        elif given.delete:
+            _delete(given.delete)
+        else:
+            _train(given)
     except (ValueError, OSError) as error:
         print(f"genens.train: {error}", file=sys.stderr)
         return 2

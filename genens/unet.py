@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genens.schedule import alpha_bars
+from genens.schedules import alpha_bars
 
 
 @dataclass(frozen=True)

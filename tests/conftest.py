@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import nbformat
 import pytest
 import torch
 from hypothesis import settings
+from support import Book, run_build
 
-ROOT = Path(__file__).resolve().parent.parent
+from genens_book.press import build
+
 BOOK_FILES = ("test_book.py", "test_browser.py", "test_explorer.py")
 
 # The same examples on every machine, and no failure because a machine was busy.
@@ -60,58 +57,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--book-out", type=Path, help="build the smoke book here and reuse what is up to date")
 
 
-@dataclass(frozen=True)
-class Book:
-    """A built smoke book and what its build said."""
-
-    out: Path
-    seconds: float
-    stdout: str
-    stderr: str
-
-    @property
-    def html(self) -> Path:
-        """Folder of the finished pages."""
-        return self.out / "html"
-
-
-def load_builder(root: Path) -> ModuleType:
-    """book/build.py of a project as a module."""
-    spec = importlib.util.spec_from_file_location("book_build", root / "book" / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(root / "book"))  # as for the script, which finds its neighbour there
-    spec.loader.exec_module(module)
-    sys.path.pop(0)
-    return module
-
-
 @pytest.fixture(scope="session")
 def builder() -> ModuleType:
-    """This project's book/build.py."""
-    return load_builder(ROOT)
-
-
-def run_build(*arguments: str, store: Path | None = None, script: Path = ROOT / "book" / "build.py"):
-    """book/build.py as a person runs it, in a process of its own; returns the finished process."""
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("GENENS_STORE", "GENENS_TRAINED", "GENENS_BOOK_PROFILE")
-    }
-    # Toy models gain nothing from a second thread, and two on a busy core wait for each other at every layer.
-    environment["OMP_NUM_THREADS"] = "1"
-    if store:
-        environment["GENENS_STORE"] = str(store)
-    command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-def run_chapter(chapter: str, **parameters: object) -> None:
-    """The cells of a chapter one after the other in this process, with parameters set as papermill sets them."""
-    namespace: dict[str, object] = {"display": lambda *_: None}
-    for cell in nbformat.read(ROOT / "book" / f"{chapter}.ipynb", 4).cells:
-        if cell.cell_type == "code":
-            exec(compile(cell.source, chapter, "exec"), namespace)
-            if "parameters" in cell.metadata.get("tags", []):
-                namespace |= parameters
+    """The module that builds the book."""
+    return build
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,85 @@
+"""Inception FIDs of any trained ensemble, images of any kind: what chapter 3 does for digits, as a command.
+
+    python -m genens_book.chapters.fid --profile paper --weights cifar20 --inception inception_v3_google-0cc3c7bd.pth
+
+draws samples of the ensemble and of each member, and prints their FIDs to the training set with intervals, and whether
+the ensemble's is below the largest of its members' (paper, Section 3.2 and Figure 3a).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from genens import codes, data, ensemble, recipe, sampling, store
+from genens_book.chapters.fid import analysis
+from genens_book.measures import fid
+from genens_book.measures.not_run import NotRun
+from genens_book.pages import parameters
+
+CHUNK = 64  # samples drawn at a time
+
+
+def measure(
+    members: ensemble.Ensemble,
+    inception: Path | None,
+    n_samples: int,
+    steps: int,
+    seed: int,
+    n_boot: int,
+    sampler: str = "ancestral",
+    variance: str = "posterior",
+    layer: str = "fc",
+) -> list[fid.Estimate] | NotRun:
+    """The FIDs of the ensemble, of each member, and of training images drawn again; NotRun without Inception's weights.
+
+    Raises as `recipe.trained_on` and `fid.analysis.through_inception`; nothing is drawn before the weights are there.
+    """
+    missing = fid.find_inception(inception)
+    if isinstance(missing, NotRun):
+        return missing
+    images = data.to_unit(recipe.trained_on(members.manifest).images).numpy()
+    mixtures = np.vstack([codes.uniform(members.n), np.eye(members.n)])
+    setting = dict(seed=seed, mixtures=mixtures.tolist(), steps=steps, sampler=sampler, variance=variance)
+    inputs = {"ensemble": members.digest}
+    y = store.chunked("samples", sampling.draw, n_samples, CHUNK, setting, inputs, {"members": members})["y"]
+    features, reference = analysis.through_inception(y, images, inception, layer)
+    return analysis.unpack(analysis.estimates(features, reference, seed, n_boot))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; see the module."""
+    parser = argparse.ArgumentParser(
+        "python -m genens_book.chapters.fid", description="Inception FIDs of a trained ensemble."
+    )
+    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--weights", required=True, help="an ensemble of the profile, or the path of a folder with one")
+    parser.add_argument("--inception", type=Path, help="a file of Inception v3 weights (default: the torch cache)")
+    parser.add_argument("--samples", type=int, default=10000)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--n-boot", type=int, default=20)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--engine", default="openvino")
+    given = parser.parse_args(arguments)
+    try:
+        members = ensemble.load(parameters.folder(given.weights, given.profile), given.precision, given.engine)
+        found = measure(members, given.inception, given.samples, given.steps, given.seed, given.n_boot)
+        if isinstance(found, NotRun):
+            raise ValueError(f"not run: {found.reason}")
+    except (ValueError, OSError) as problem:
+        print(f"genens_book.chapters.fid: {problem}", file=sys.stderr)
+        return 1
+    names = ["ensemble", *(f"member {i + 1}" for i in range(members.n)), "training images"]
+    for name, one in zip(names, found, strict=True):
+        print(f"{name:<16} FID {one.spread}, extrapolated {one.infinite}")
+    print(f"ensemble less the largest of its members: {fid.below_largest(found[0], found[1:-1])}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""What an ensemble draws beside what its members draw: features, FIDs, a plane (paper, Section 3.2, Figure 3).
+
+Throughout, y is (B, 1 + n, C, H, W): the ensemble's samples first, then each member's, all from the same noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from genens import files, store
+from genens_book.measures import classifier, fid
+from genens_book.measures.fid import Estimate
+from genens_book.measures.not_run import NotRun
+from genens_book.measures.stats import Interval
+
+CHUNK = 64  # samples whose features from Inception are kept as one artifact
+
+
+@torch.no_grad()
+def read(y: np.ndarray, digits: classifier.DigitNet) -> dict[str, torch.Tensor]:
+    """What the digit classifier makes of images (..., 1, 28, 28): features (..., F), labels and confidence (...)."""
+    features = classifier.features(digits, y)
+    confidence, labels = digits.head(features).softmax(-1).max(-1)
+    return {"features": features, "labels": labels, "confidence": confidence}
+
+
+# ---------------------------------------------------------------- Inception
+
+
+def see(indices: range, images: np.ndarray, network: nn.Module) -> dict[str, torch.Tensor]:
+    """Inception's features of some of the images (N, ..., C, H, W) in [-1, 1]: {"features": (B, ..., F)}."""
+    part = torch.as_tensor(images[indices.start : indices.stop])
+    found = fid.inception_features(network, part.reshape(-1, *part.shape[-3:]))
+    return {"features": found.view(*part.shape[:-3], -1)}
+
+
+def through_inception(
+    y: np.ndarray, training: np.ndarray, path: str | Path | None = None, layer: str = "fc"
+) -> tuple[np.ndarray, np.ndarray] | NotRun:
+    """Features (B, 1 + n, F) of the samples and (M, F) of the training set, stored chunk by chunk; NotRun without
+    weights. Source: paper, Section B.3. Raises FileNotFoundError for a path without a file (see `fid.inception`)."""
+    network = fid.inception(path, layer)
+    if isinstance(network, NotRun):
+        return network
+    weights = files.sha256_file(fid.find_inception(path))
+
+    def features(images: np.ndarray) -> np.ndarray:
+        inputs = {"images": files.sha256(images), "weights": weights}
+        return store.chunked(
+            "inception", see, len(images), CHUNK, {}, inputs | {"layer": layer}, {"images": images, "network": network}
+        )["features"]
+
+    return features(y), features(training)
+
+
+# ---------------------------------------------------------------- FIDs
+
+
+def estimates(
+    features: np.ndarray, reference: np.ndarray, seed: int, n_boot: int, points: int = 3
+) -> dict[str, np.ndarray]:
+    """The FID of every column of features (B, V, F) to the training set's (M, F), and last that of B training images
+    drawn with replacement, whose true FID is 0: what a perfect model would score. All columns are resampled alike, row
+    by row, so that what their samples share by coming of one noise cancels in differences. As arrays; see `unpack`."""
+    given, against = np.asarray(reference), fid.Reference(reference)
+    real = given[np.random.default_rng(seed).integers(0, len(given), len(features))]
+    sets = [*np.moveaxis(np.asarray(features), 1, 0), real]
+    found = [fid.estimate(rows, against, seed, n_boot, points) for rows in tqdm(sets, desc="FID", unit="set")]
+    numbers = [
+        (e.value, e.spread.low, e.spread.high, e.bias, e.infinite.value, e.infinite.low, e.infinite.high) for e in found
+    ]
+    return {
+        "numbers": np.array(numbers),
+        "n": np.full(len(found), len(features)),
+        "sizes": np.array([e.sizes for e in found]),
+        "curve": np.array([e.curve for e in found]),
+        "draws": np.array([e.draws for e in found]),
+    }
+
+
+def unpack(found: Mapping[str, np.ndarray]) -> list[Estimate]:
+    """The estimates in what `estimates` returns: the ensemble, its members, the training images drawn again."""
+    result = []
+    for row, n, sizes, curve, draws in zip(
+        found["numbers"].tolist(), found["n"].tolist(), found["sizes"], found["curve"], found["draws"], strict=True
+    ):
+        value, low, high, bias, infinite, inf_low, inf_high = row
+        result.append(
+            Estimate(
+                value,
+                Interval(value, low, high, n),
+                bias,
+                Interval(infinite, inf_low, inf_high, n),
+                sizes,
+                curve,
+                draws,
+            )
+        )
+    return result
+
+
+def worse(ensemble: Estimate, members: Sequence[Estimate]) -> int:
+    """How many members have a larger FID than the ensemble."""
+    return sum(member.value > ensemble.value for member in members)
+
+
+# ---------------------------------------------------------------- the plane
+
+
+def picture(features: np.ndarray, reference: np.ndarray, n: int, seed: int) -> dict[str, np.ndarray | float]:
+    """The first n samples of every column of features (B, V, F), and at most n images of the training set (M, F) drawn
+    at random, in the plane of the first two principal components of all of them (paper, Figure 3b).
+
+    {"samples": (V, n, 2), "training": (min(n, M), 2), "share": of all variance, that in the plane}. Raises ValueError
+    for more samples than there are.
+    """
+    if not 1 <= n <= len(features):
+        raise ValueError(f"expected n in 1..{len(features)}, the samples there are; got {n}")
+    chosen = np.random.default_rng(seed).permutation(len(reference))[:n]
+    sets = [np.asarray(reference)[chosen], *np.moveaxis(np.asarray(features)[:n], 1, 0)]
+    flat = fid.plane(*sets)
+    share = np.concatenate(flat).var(axis=0).sum() / np.concatenate(sets).astype(np.float64).var(axis=0).sum()
+    return {"samples": np.stack(flat[1:]), "training": flat[0], "share": float(share)}

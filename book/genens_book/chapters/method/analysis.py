@@ -1,0 +1,67 @@
+"""One sample, followed: what the method page draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genens import codes as coding
+from genens.ensemble import Members
+from genens.sampling import Noise, sample
+from genens.schedules import schedule
+from genens_book.chapters.jacobian.draws import dual
+
+FRAMES = 6  # of the film, the start and the end among them
+STOPS = 9  # mixtures on the way
+
+
+def follow(
+    index: int, seed: int, mixture: Sequence[float], steps: int, sampler: str, variance: str, members: Members
+) -> dict[str, np.ndarray]:
+    """Sample `index` under u_0 and under another mixture v, and on the line through both.
+
+    "film": the image after `taken` steps, (2, FRAMES, C, H, W), u_0 first; "share": the s of the mixtures
+    u_0 + s (v - u_0), (STOPS,), from -1 where that is still a mixture and from 0 otherwise, to 1; "walk": the
+    true images there and y + s J (v - u_0), (2, STOPS, C, H, W); "where" and "line": both in the plane of `plane`,
+    (STOPS, 2). Images before the clamp, float32. Raises ValueError when v is no mixture.
+    """
+    taken, v, whole = schedule(steps, sampler, variance), np.asarray(mixture), coding.uniform(members.n)
+    noise = Noise(seed, [index], members.shape, steps)
+
+    def image(mixtures: np.ndarray, stop: int | None = None) -> Tensor:
+        return sample(members, noise, mixtures, taken, stop=stop, clamp=False)[:, 0]
+
+    stops = np.linspace(0, steps, FRAMES).round().astype(int)
+    film = torch.stack([image(np.stack([whole, v]), int(stop)) for stop in stops], dim=1)
+    share = np.linspace(-1.0 if (2 * whole >= v).all() else 0.0, 1.0, STOPS)
+    mixtures = whole + share[:, None] * (v - whole)
+    true = image(mixtures)
+    y, slope = film[0, -1], dual(members, noise, taken, v - whole)  # one direction of J, not its n columns
+    predicted = y + torch.from_numpy(share).to(y).view(-1, 1, 1, 1) * slope
+    where, line = plane(true - y, predicted - y)
+    return {
+        "film": film.numpy(),
+        "taken": stops,
+        "share": share,
+        "walk": torch.stack([true, predicted]).numpy(),
+        "where": where,
+        "line": line,
+    }
+
+
+def plane(true: Tensor, predicted: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Changes of an image, true and predicted ones along a line, (K, C, H, W) each, as points (K, 2) of one plane.
+
+    The first axis is the direction of the prediction; the second, at a right angle to it, that in which the true
+    changes leave it most, pointing to where the last of them lies.
+    """
+    true, predicted = (change.double().flatten(1).numpy() for change in (true, predicted))
+    first = predicted[-1] / np.linalg.norm(predicted[-1])
+    beside = true - np.outer(true @ first, first)
+    second = np.linalg.svd(beside, full_matrices=False)[2][0]
+    second *= np.sign(beside[-1] @ second) or 1.0
+    axes = np.stack([first, second], axis=1)
+    return true @ axes, predicted @ axes

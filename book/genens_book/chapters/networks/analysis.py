@@ -1,0 +1,92 @@
+"""The appendix's table: the networks that were tried for the laptop, as `bench/networks.py` measured them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from genens import store
+from genens.recipe import recipes
+from genens.unet import UNetConfig
+from genens_book.pages import markup, parameters
+from genens_book.pages.markup import Page
+
+Row = Mapping[str, object]
+NUMBERS = ("parameters", "steps", "seconds", "held_out", "fid", "confident", "forward_64_ms")
+SETTINGS = ("batch", "lr", "ema", "weight", "optimizer", "times")
+
+
+def candidates(file: Path | None = None) -> list[Row]:
+    """The rows of bench/networks.json. ValueError for a file that is damaged or lacks a number."""
+    file = file or store.home() / "bench" / "networks.json"
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        if not rows:
+            raise ValueError("no rows")
+        for row in rows:
+            _ = row["name"], row["unet"], *(float(row[key]) for key in NUMBERS), *(row[key] for key in SETTINGS)
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(
+            f"expected the candidates that bench/networks.py measured in {file}, got something else "
+            f"({type(problem).__name__}: {problem}); restore it or run the script"
+        ) from problem
+    return rows
+
+
+def table(rows: Sequence[Row]) -> Page:
+    """All candidates, a line each."""
+    head = [
+        "candidate",
+        "parameters",
+        "steps",
+        "processor time",
+        "held-out loss",
+        "digit-feature FID",
+        "confident",
+        "forward",
+    ]
+    lines = [
+        [
+            str(row["name"]),
+            f"{row['parameters']:,}",
+            f"{row['steps']:,}",
+            f"{row['seconds']:.0f} s",
+            f"{row['held_out']:.4f}",
+            f"{row['fid']:,.0f}",
+            f"{row['confident']:.0%}",
+            f"{row['forward_64_ms']:.0f} ms",
+        ]
+        for row in rows
+    ]
+    return markup.lines_table(head, lines, numeric=True)
+
+
+def words(row: Row) -> str:
+    """A candidate's results as a sentence."""
+    return (
+        f"digit-feature FID {row['fid']:,.0f}, {row['confident']:.0%} confident samples and a held-out loss of "
+        f"{row['held_out']:.4f} after {row['steps']:,} steps in {row['seconds']:.0f} s."
+    ).replace("%", "\u00a0%")
+
+
+def best(rows: Sequence[Row]) -> Row:
+    """The candidate with the lowest digit-feature FID."""
+    return min(rows, key=lambda row: row["fid"])
+
+
+def shipped(rows: Sequence[Row], profile: str = "laptop", name: str = "mnist16") -> Row:
+    """The candidate whose network and settings are those of an ensemble of a profile (its number of steps apart).
+
+    Raises ValueError when none is: the recipe was changed without measuring it.
+    """
+    recipe = recipes(parameters.profile_file(profile))[name]
+    for row in rows:
+        same = replace(recipe, **{key: row[key] for key in SETTINGS}) == recipe
+        if same and UNetConfig(**row["unet"]) == UNetConfig(**recipe.unet):
+            return row
+    raise ValueError(
+        f"expected a candidate with the network and settings of {profile}'s {name}, got none: "
+        "add it to bench/networks.py and measure it"
+    )

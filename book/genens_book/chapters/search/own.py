@@ -1,0 +1,167 @@
+"""Your own images: a small encoded ensemble trained on a folder of them, so that a chapter can search it.
+
+    folder = own.trained("folder:holidays", side=24, n=None, steps=1200)
+    members = ensemble.load(folder)
+
+The network and its training are those of the laptop's MNIST members (`bench/networks.py`), for as many colours as the
+images have. One ensemble is kept, where `store.trained` says, for each set of images and settings, wherever the folder
+lies.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from math import comb
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from genens import codes as coding
+from genens import data, files, store
+from genens.ensemble import Ensemble
+from genens.recipe import Recipe, trained_on
+from genens.train import expected_seconds, train_ensemble
+from genens_book.pages import markup
+
+SMALLEST = 24  # images: with fewer, a list of ten would hold most of them
+FEWEST = 8  # members
+UNET = {"width": 16, "multipliers": [2, 3], "attention": [], "blocks": 1, "skip": True}
+TRAINING = {"batch": 32, "lr": 0.003, "ema": 0.998, "weight": "v"}
+STRIDE = 4  # the network halves an image twice
+
+
+def members_for(N: int) -> int:
+    """The smallest even number of members n, at least FEWEST, with a code of weight n/2 for each of N images."""
+    return next(n for n in range(FEWEST, coding.MAX_MEMBERS + 1, 2) if comb(n, n // 2) >= N)
+
+
+def recipe(spec: str, side: int, n: int | None, steps: int, seed: int = 0) -> tuple[Recipe, data.Dataset]:
+    """How an ensemble is trained on the images of `spec` ("folder:PATH"), and the images, side x side pixels.
+
+    n: members, by default as few as `members_for` gives. Raises ValueError, in one line, for another kind of dataset,
+    a folder that is too small or holds an unreadable image, and a side or n that cannot be; FileNotFoundError for a
+    folder that is not there or holds no images.
+    """
+    if not spec.startswith("folder:"):
+        raise ValueError(f"expected dataset as folder:PATH, a folder of your own png or jpg images; got {spec!r}")
+    if side < 2 * STRIDE or side % STRIDE:
+        raise ValueError(f"expected a side that is a multiple of {STRIDE}, at least {2 * STRIDE} pixels; got {side}")
+    place = f"folder:{Path(spec.partition(':')[2]).expanduser().absolute()}"
+    images = data.load(place, size=side)
+    if len(images) < SMALLEST:
+        raise ValueError(f"expected at least {SMALLEST} images to search, got {len(images)} in {spec}: add some")
+    n = members_for(len(images)) if n is None else n
+    if not 4 <= n <= coding.MAX_MEMBERS or comb(n, n // 2) < len(images):
+        raise ValueError(
+            f"expected between {members_for(len(images))} and {coding.MAX_MEMBERS} members, so that each of "
+            f"{len(images):,} images has a code of its own; got n = {n}"
+        )
+    unet = {**UNET, "channels": images.images.shape[1]}
+    return Recipe(place, steps=steps, n=n, h=n // 2, seed=seed, size=side, unet=unet, **TRAINING), images
+
+
+def home(made: Recipe, images: data.Dataset) -> Path:
+    """Where the ensemble of a recipe is kept: a name made of the recipe and the images, not of where they lie."""
+    settings = {name: value for name, value in asdict(made).items() if name != "dataset"}
+    return store.trained() / f"own-{files.digest({**settings, 'images': images.digest})[:12]}"
+
+
+def trained(
+    spec: str,
+    side: int,
+    n: int | None,
+    steps: int,
+    seed: int = 0,
+    k: int = 1,
+    per_step: int = 1,
+    workers: int | None = None,
+) -> Path:
+    """The folder of an ensemble trained on your images; what was trained before is used again, what was
+    stopped goes on.
+
+    k and per_step are what will be asked of it (`attribution.top_k`, `jacobians.jacobian`): what cannot be had is
+    refused before the minutes of training, not after. An estimate of the time comes first. Raises as `recipe`.
+    """
+    made, images = recipe(spec, side, n, steps, seed)
+    check(len(images), made.n, k, per_step)
+    folder, workers = home(made, images), workers or os.cpu_count() or 1
+    with announced() as out:
+        if (folder / "manifest.json").is_file():
+            print(f"{len(images):,} images; their {made.n} members were trained before, in {folder.name}", file=out)
+            return folder
+        resumed = any(store.trained().glob(f"checkpoints/{folder.name}*"))
+        print(
+            f"{len(images):,} images of {side} x {side} pixels: training {made.n} members, {steps:,} steps each, "
+            f"{min(workers, made.n)} at a time.",
+            file=out,
+        )
+        print(
+            f"This takes about {markup.duration(expected_seconds(made, images, min(workers, made.n)))} on this "
+            f"machine, as busy as it is now{', less what an earlier run has done' if resumed else ''}. Stop it at any "
+            "moment: the same command goes on.",
+            file=out,
+        )
+        train_ensemble(made, folder, workers=workers)
+    return folder
+
+
+def check(N: int, n: int, k: int, per_step: int) -> None:
+    """ValueError unless lists of k fit a database of N images, and n members have per_step to differentiate."""
+    if not 1 <= k <= N:
+        raise ValueError(f"expected k in 1..{N} (a database of {N} images), got {k}")
+    if not 0 <= per_step <= n:
+        raise ValueError(f"expected per_step in 0..{n}, members used a step; got {per_step}")
+
+
+def database(members: Ensemble) -> data.Dataset:
+    """The images that the members were trained on, row x of the codes being image x.
+
+    Raises ValueError when what is there now is not what they were trained on, or images share a code.
+    """
+    images = trained_on(members.manifest)
+    if len(np.unique(members.codes, axis=0)) < len(images):
+        raise ValueError(
+            "expected an ensemble with a code for every image; these members have a code for every class, "
+            "which is chapter 2's subject: give other weights"
+        )
+    return images
+
+
+@contextmanager
+def announced() -> Iterator[TextIO]:
+    """What is printed to standard error meanwhile also reaches the terminal of a plain `papermill` command.
+
+    papermill takes a notebook's output for the notebook alone, and minutes of silence look like a hang. The kernel
+    keeps the terminal's descriptor; elsewhere than in a kernel standard error is the terminal.
+    """
+    real, kept = sys.stderr, getattr(sys.stderr, "_original_stdstream_copy", None)
+    if kept is None:
+        yield real
+        return
+    with os.fdopen(os.dup(kept), "w", buffering=1) as terminal:
+        sys.stderr = _Both(real, terminal)
+        try:
+            yield sys.stderr
+        finally:
+            sys.stderr = real
+
+
+class _Both:
+    """Writes to two streams."""
+
+    def __init__(self, *streams: TextIO) -> None:
+        self.streams = streams
+
+    def write(self, text: str) -> int:
+        for stream in self.streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for stream in self.streams:
+            stream.flush()

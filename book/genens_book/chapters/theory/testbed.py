@@ -1,0 +1,165 @@
+"""Experiments on closed-form members: what a bias bound says and leaves out, and ablation against leaving one out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from genens import attribution, closed_form, jacobians
+from genens import codes as coding
+from genens.sampling import Noise, sample
+from genens.schedules import Schedule, alpha_bars, schedule
+from genens.seeds import generator
+from genens.theory import bias
+
+LEADING = 2 * stats.norm.pdf(1)  # the sharp bound is LEADING * N / M to first order, for M far above N
+
+
+def probes(images: Tensor, times: Sequence[int], seed: int) -> list[tuple[Tensor, int]]:
+    """One noised image for each time, (1, C, H, W) float64 with its t: what a denoiser meets on its way."""
+    found = []
+    for k, t in enumerate(times):
+        bar, start = alpha_bars()[t], closed_form.to_unit(images[k % len(images)][None]).double()
+        noise = torch.randn(start.shape, generator=generator(seed, k), dtype=torch.float64)
+        found.append((bar**0.5 * start + (1 - bar) ** 0.5 * noise, t))
+    return found
+
+
+def errors(indices: Sequence[int], table: np.ndarray, N: int, n: int, h: int, seed: int) -> dict[str, np.ndarray]:
+    """What encoded ensembles with random assignments predict, less f_e: "full" (len(indices), D); and without the last
+    image, less f_e without it: "ablated". Assignment k is drawn with the seed (seed, k).
+
+    table: (2^N, D), the prediction of a member trained on each subset (`closed_form.Enumerated.table`).
+    """
+    truth, without = table.mean(0), table[: len(table) // 2].mean(0)  # the last image is the highest bit
+    full, ablated = [], []
+    for k in indices:
+        drawn = coding.constant_weight(N, n, h, int(np.random.SeedSequence([seed, k]).generate_state(1)[0]))
+        members = table[(drawn.T.astype(np.int64) << np.arange(N)).sum(1)]
+        full.append(members.mean(0) - truth)
+        ablated.append(members[~drawn[-1]].mean(0) - without)
+    return {"full": np.stack(full), "ablated": np.stack(ablated)}
+
+
+def exact_errors(table: np.ndarray, n: int, h: int, statement: int = 1) -> np.ndarray:
+    """The bias itself, (D,): every subset's probability under the codes, less that under the coins, times its value."""
+    draws = len(table).bit_length() - 1
+    gaps = np.array([float(gap) for gap in bias.set_gaps(draws, n, h, statement)])
+    sizes = closed_form.subsets(draws - (statement - 1)).sum(1)
+    return gaps[sizes] @ table[: len(sizes)]
+
+
+def bias_and_spread(
+    N: int, members: Sequence[int], images: Tensor, times: Sequence[int], trials: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Encoded ensembles of n members on N images against f_e, for each n of `members`, both statements: (len(members),
+    2).
+
+    At one noised image for each of `times`: "exact", the largest bias over pixels, by exact probabilities; "bias", what
+    `trials` random assignments give at that pixel, counted in its direction; "error", the standard error of that;
+    "spread", the largest standard deviation over pixels; "typical", the root mean square error of one ensemble; and the
+    bounds "sharp" and "paper".
+    """
+    enumerated = closed_form.Enumerated(images[:N])
+    table = np.concatenate([enumerated.table(x, t)[:, 0].numpy() for x, t in probes(images[:N], times, seed)], axis=1)
+    names = ("bias", "error", "exact", "spread", "typical", "sharp", "paper")
+    found = {name: np.zeros((len(members), 2)) for name in names}
+    for row, n in enumerate(members):
+        for column, error in enumerate(errors(range(trials), table, N, n, n // 2, seed).values()):
+            mean, spread = error.mean(0), error.std(0, ddof=1)
+            exact = exact_errors(table, n, n // 2, column + 1)
+            at = int(np.abs(exact).argmax())
+            limits = [bias.bias_bound(N, n, n // 2, kind, column + 1).value for kind in ("sharp", "paper")]
+            signed, top = mean[at] * np.sign(exact[at]), abs(exact[at])
+            values = (signed, spread[at] / trials**0.5, top, spread.max(), (error**2).mean() ** 0.5, *limits)
+            for name, value in zip(names, values, strict=True):
+                found[name][row, column] = value
+    return found
+
+
+def influence(
+    indices: Sequence[int], N: int, n: int, h: int, steps: int, seed: int, images: Tensor
+) -> dict[str, Tensor]:
+    """For the samples `indices`: how far ablating each of N images moves the sample of the encoded ensemble, and how
+    far leaving it out moves the sample of the optimal denoiser of them all; Euclidean distances, both (B, N).
+
+    "ablation": y(u_-x) against y(u_0), by generating all N counterfactuals; "search": its first-order approximation,
+    the length of J (u_-x - u_0), by the Jacobian and the Gram matrix that serve trained members; "left_out": the
+    closed-form truth. With the samples themselves, "y" and "y_all" (B, C, H, W).
+    DDIM in so many steps, one noise for all.
+    """
+    taken, members = schedule(steps, "ddim"), closed_form.Members(images[:N], coding.constant_weight(N, n, h, seed))
+    noise = Noise(seed, indices, members.shape, steps)
+    mixtures = np.concatenate([coding.uniform(n)[None], coding.ablations(members.codes)])
+    y = sample(members, noise, mixtures, taken)
+    alone = left_out(closed_form.LeaveOneOut(images[:N]), noise, taken)
+    distances = [(found[1:] - found[:1]).flatten(2).norm(dim=2).T for found in (y, alone)]
+    _, J = jacobians.jacobian(members, noise.tensor().double(), taken)
+    found = torch.from_numpy(attribution.influence(jacobians.gram(J), members.codes))
+    return {"ablation": distances[0], "search": found, "left_out": distances[1], "y": y[0], "y_all": alone[0]}
+
+
+def left_out(denoiser: closed_form.LeaveOneOut, noise: Noise, taken: Schedule, floor: float = 1e-9) -> Tensor:
+    """The sample of the optimal denoiser of all images, then without each of them: (N + 1, B, C, H, W).
+
+    An image whose posterior weight stays below `floor` at every step of every sample cannot move it by more than
+    rounding; its counterfactual is the sample itself and is not generated. A test compares with generating every one.
+    """
+    x, weight = noise.draw(0).double(), torch.zeros(len(denoiser.data), dtype=torch.float64)
+    for k in range(len(taken)):
+        weight = torch.maximum(weight, torch.softmax(denoiser.logits(x, taken.t[k]), 1).amax(0))
+        x = taken.a[k] * x + taken.b[k] * denoiser(x, taken.t[k], [0])[0]
+    seen = [0, *(weight > floor).nonzero().flatten().add(1).tolist()]
+    rows = np.eye(denoiser.n)[seen]
+    y = sample(denoiser, noise, rows, taken)
+    return y[:1].repeat(denoiser.n, 1, 1, 1, 1).index_copy(0, torch.tensor(seen), y)
+
+
+def agreement(ablation: np.ndarray, left_out: np.ndarray) -> dict[str, np.ndarray]:
+    """Whether ablation finds what leaving one out finds, for each sample: distances (B, N) in, (B,) out.
+
+    "same": whether the most influential image is the same; "rank": which place the truth's first has in the order by
+    ablation, 1 at best; "correlation": Spearman's; "moved": how many images move the sample at all (by more than 0.01).
+    """
+    first = left_out.argmax(1)
+    rank = np.array([(row > row[top]).sum() + 1 for row, top in zip(ablation, first, strict=True)])
+    spearman = [stats.spearmanr(a, b).statistic for a, b in zip(ablation, left_out, strict=True)]
+    return {
+        "same": ablation.argmax(1) == first,
+        "rank": rank,
+        "correlation": np.array(spearman),
+        "moved": (left_out > 0.01).sum(1),
+    }
+
+
+def linearisation(images: Tensor, n: int, h: int, steps: int, distances: Sequence[float], seed: int) -> np.ndarray:
+    """The error of the first-order expansion of Section 2.4 at v = u_0 + s (u_-x - u_0), x the first image, for each s
+    of `distances`: float64 (len(distances),). Its order is the slope against s on logarithmic scales (`order`).
+
+    The derivative along that line is a central difference at s = 1e-5; all in float64.
+    """
+    members, taken = (
+        closed_form.Members(images, coding.constant_weight(len(images), n, h, seed)),
+        schedule(steps, "ddim"),
+    )
+    noise = Noise(seed, range(4), members.shape, steps).tensor().double()
+    start, tiny = coding.uniform(n), 1e-5
+    way = coding.ablated(members.codes, 0) - start
+    s = np.array([0.0, tiny, -tiny, *distances])
+    y = sample(members, noise, start + s[:, None] * way, taken)
+    slope = (y[1] - y[2]) / (2 * tiny)
+    return np.array([float((y[k] - y[0] - s[k] * slope).norm()) for k in range(3, len(s))])
+
+
+def nearly_equal(images: Tensor) -> Tensor:
+    """The same pictures in two neighbouring greys, uint8: so close that a posterior is soft at every t."""
+    return (images > 127).to(torch.uint8) + 127
+
+
+def order(distances: Sequence[float], error: np.ndarray) -> float:
+    """The power of the distance with which an error shrinks: the least-squares slope in logarithms."""
+    return float(np.polyfit(np.log(distances), np.log(error), 1)[0])

@@ -1,0 +1,290 @@
+"""FID with its bias and its uncertainty; Inception's features; a plane to look at features in.
+
+The FID of n samples is too large by about c / n (Chong and Forsyth 2020), so two FIDs at different n cannot
+be compared, and the plain bootstrap, whose resamples hold fewer different images, adds as much bias again.
+`estimate` gives the FID at n with the spread of other samples of that size around it, and FID_inf, the
+straight line through FIDs at several n continued to 1/n = 0, with an interval whose resamples go through the
+same extrapolation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError  # what torch.load raises for a damaged file; nothing is unpickled here
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genens_book.measures.not_run import NotRun, find_weights
+from genens_book.measures.stats import Interval, finite
+
+INCEPTION_FILES = "inception_v3_google-*.pth"  # torchvision's DEFAULT weights in the torch cache
+SIDE = 299
+LAYERS = {"fc": 1000, "pool": 2048}
+
+
+# ---------------------------------------------------------------- features
+
+
+def find_inception(path: str | Path | None = None) -> Path | NotRun:
+    """The Inception v3 weights: the file `path`, or those in the torch cache ($TORCH_HOME); never downloaded.
+
+    Raises FileNotFoundError when a path is given and holds no file; without one, NotRun names what was looked
+    for.
+    """
+    return find_weights("Inception v3", INCEPTION_FILES, "inception_v3_google-0cc3c7bd.pth", path)
+
+
+def inception(path: str | Path | None = None, layer: str = "fc") -> nn.Module | NotRun:
+    """torchvision's Inception v3 with its DEFAULT weights, for `inception_features`; NotRun without them.
+
+    layer: "fc", the 1000 outputs of the last layer, as the paper says (Section B.3); "pool", the 2048 numbers
+    that go into it, the usual choice for FID. Raises FileNotFoundError for a given path without a file, and
+    ValueError for another layer or damaged weights.
+    """
+    if layer not in LAYERS:
+        raise ValueError(f"expected layer as one of {', '.join(LAYERS)}; got {layer!r}")
+    file = find_inception(path)
+    if isinstance(file, NotRun):
+        return file
+    from torchvision.models import Inception3  # seconds to import, and rarely needed
+
+    with torch.device("meta"):  # no numbers are drawn for weights that are replaced at once
+        network = Inception3(transform_input=True, init_weights=False)  # as torchvision has it for these weights
+    try:
+        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), assign=True)
+    except (RuntimeError, EOFError, KeyError, TypeError, AttributeError, UnpicklingError) as problem:
+        raise ValueError(
+            f"expected torchvision's Inception v3 weights in {file}, but they are damaged or "
+            f"another network's ({type(problem).__name__}); fetch inception_v3_google-0cc3c7bd.pth "
+            "anew"
+        ) from problem
+    if layer == "pool":
+        network.fc = nn.Identity()
+    return network.requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def inception_features(network: nn.Module, y: object, batch: int = 32) -> Tensor:
+    """Features (B, F), float32, of images (B, 1 or 3, H, W) in [-1, 1] (paper, Section B.3).
+
+    Grey images are repeated to three channels, pixels mapped to [0, 1], and images resized to 299 x 299 with
+    antialias. Raises ValueError for images of another shape or type, or that are not finite.
+    """
+    y = torch.as_tensor(y)
+    if y.ndim != 4 or y.shape[1] not in (1, 3) or not y.is_floating_point() or len(y) == 0:
+        raise ValueError(f"expected float images (B, 1 or 3, H, W), got {y.dtype} {tuple(y.shape)}")
+    if not y.isfinite().all():
+        raise ValueError("expected finite images, got NaN or infinity; check the weights and the samples")
+    from torchvision.transforms.v2 import functional as transforms
+
+    parts = []
+    for part in y.split(batch):
+        colour = (part.float().expand(-1, 3, -1, -1) + 1) / 2
+        parts.append(network(transforms.resize(colour, [SIDE, SIDE], antialias=True)))
+    return torch.cat(parts)
+
+
+# ---------------------------------------------------------------- the distance
+
+
+class _Given(nn.Module):
+    """Stands where torchmetrics expects a feature extractor: the features are already there."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows
+
+
+def fid(features_a: object, features_b: object) -> float:
+    """The Frechet distance between Gaussians fitted to two sets of features, (N, F) and (M, F).
+
+    Through torchmetrics, accumulated in float64. Source: paper, Sections 3.2 and B.3.
+    Raises ValueError for fewer than two rows in a set, different numbers of features, or features not finite.
+    """
+    a, b = (torch.as_tensor(side).double() for side in (features_a, features_b))
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
+        raise ValueError(
+            f"expected features (N, F) and (M, F) with at least 2 rows each, got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+    if not (a.isfinite().all() and b.isfinite().all()):
+        raise ValueError("expected finite features, got NaN or infinity; check the weights and the samples")
+    from torchmetrics.image.fid import FrechetInceptionDistance  # seconds to import, and not needed by every chapter
+
+    metric = FrechetInceptionDistance(feature=_Given(a.shape[1])).to(a.device)
+    metric.update(a, real=True)
+    metric.update(b.to(a.device), real=False)
+    return max(0.0, float(metric.compute()))  # equal sets come out at about -1e-14
+
+
+def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (F,) and covariance (F, F) of features (N, F)."""
+    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """The symmetric square root of a covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    return vectors * np.sqrt(values.clip(min=0)) @ vectors.T
+
+
+class Reference:
+    """What FIDs are measured against, for instance the training set: mean, covariance and its root, once.
+
+    features (M, F), M >= 2, finite.
+    """
+
+    def __init__(self, features: object):
+        features = _features(features)
+        self.features, (self.mean, self.covariance) = features, _moments(features)
+        self.root = _root(self.covariance)
+
+    def fid(self, features: np.ndarray) -> float:
+        """`fid` of features (N, F) and the reference, for one symmetric eigenvalue problem."""
+        mean, covariance = _moments(features)
+        cross = np.sqrt(np.linalg.eigvalsh(self.root @ covariance @ self.root).clip(min=0)).sum()
+        apart = mean - self.mean
+        return float(apart @ apart + np.trace(covariance) + np.trace(self.covariance) - 2 * cross)
+
+
+def _features(features: object) -> np.ndarray:
+    features = finite(torch.as_tensor(features).cpu().numpy(), "features")
+    if features.ndim != 2 or len(features) < 2:
+        raise ValueError(f"expected features (N, F) with at least 2 rows, got {features.shape}")
+    return features
+
+
+def _line(sizes: Sequence[int], values: np.ndarray) -> tuple[float, float]:
+    """FID_inf and c of FID = FID_inf + c / n, by least squares weighted by n."""
+    slope, level = np.polyfit(1 / np.asarray(sizes, dtype=np.float64), values, 1, w=np.sqrt(sizes))
+    return float(level), float(slope)
+
+
+def _ladder(n: int, F: int, points: int) -> list[int]:
+    """The sizes n, n/2, n/3 ..., evenly spaced in 1/n; after the second, none at or below F: it is no line
+    there."""
+    return [n // j for j in range(1, points + 1) if j <= 2 or n // j > F]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A FID and what can be said about it.
+
+    value: at the n samples there are (through torchmetrics); spread: where the FID of other n samples would
+    fall, around `value`. bias: how much of `value` is owed to n, the extrapolation's c / n. infinite: FID_inf
+    with its interval. sizes and curve: the points of the line. draws: the bootstrap's FIDs at n, and of
+    FID_inf, less their means, (n_boot, 2).
+    """
+
+    value: float
+    spread: Interval
+    bias: float
+    infinite: Interval
+    sizes: np.ndarray
+    curve: np.ndarray
+    draws: np.ndarray
+
+
+def _curve(
+    reference: Reference, features: np.ndarray, sizes: Sequence[int], repeats: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The mean FID of the disjoint random parts of each size: float64 (K,)."""
+    values = []
+    for size in sizes:
+        tries = repeats if size < len(features) else 1
+        mixed = (features[rng.permutation(len(features))] for _ in range(tries))
+        starts = range(0, len(features) - size + 1, size)
+        parts = (rows[start : start + size] for rows in mixed for start in starts)
+        values.append(np.mean([reference.fid(rows) for rows in parts]))
+    return np.array(values)
+
+
+def estimate(
+    features: object,
+    reference: Reference,
+    seed: int = 0,
+    n_boot: int = 100,
+    points: int = 3,
+    repeats: int = 1,
+    level: float = 0.95,
+) -> Estimate:
+    """The FID of features (n, F) to a reference: its spread at n, its bias, and FID_inf with an interval.
+
+    A bootstrap resample is a sample of the empirical distribution, whose own FID to the reference is `value`.
+    Its FID at n lies above `value` by about the bias, so the spread is of resamples less their mean; its
+    extrapolation lies around `value`, as the extrapolation of the data around the truth, so FID_inf's
+    interval is the reflected one, which takes what bias the extrapolation keeps back out. The reference is
+    taken as given, as the training set is. It takes n_boot * (1 + 2 * repeats + 3 * repeats ...) FIDs; with a
+    thousand features, at about half a second each, take n_boot small. Raises ValueError for fewer than 8
+    rows, or n_boot, points or repeats too small.
+    """
+    features = _features(features)
+    n, F = features.shape
+    if n < 8 or n_boot < 2 or points < 2 or repeats < 1 or len(reference.mean) != F:
+        raise ValueError(
+            f"expected features (n >= 8, {len(reference.mean)}), n_boot >= 2, points >= 2 and "
+            f"repeats >= 1; got {features.shape}, {n_boot}, {points} and {repeats}"
+        )
+    rng, sizes = np.random.default_rng(seed), _ladder(n, F, points)
+    curve = _curve(reference, features, sizes, 4 * repeats, rng)
+    infinite, slope = _line(sizes, curve)
+    value, draws = fid(features, reference.features), []
+    for _ in range(n_boot):
+        again = _curve(reference, features[rng.integers(0, n, n)], sizes, repeats, rng)
+        draws.append((again[0], _line(sizes, again)[0]))
+    at_n, at_infinity = np.array(draws).T
+    tails = (1 - level) / 2, (1 + level) / 2
+    low, high = value + np.quantile(at_n - at_n.mean(), tails)
+    high_off, low_off = np.quantile(at_infinity - value, tails)
+    return Estimate(
+        value,
+        Interval(value, float(low), float(high), n, level),
+        slope / n,
+        Interval(infinite, float(infinite - low_off), float(infinite - high_off), n, level),
+        np.array(sizes),
+        curve,
+        np.array(draws) - np.mean(draws, axis=0),
+    )
+
+
+def below_largest(ensemble: Estimate, members: Sequence[Estimate], level: float = 0.95) -> Interval:
+    """The FID of the ensemble less the largest of its members', all at one n (paper, Figure 3a).
+
+    The paper's claim is that it is negative. Where the estimates were made with one seed and row i of every set came of
+    the same noise, the bootstrap draws noises, each with its sample of either side: what they share cancels. Raises
+    ValueError for no members, or FIDs at different n, which cannot be compared.
+    """
+    if not members or {e.spread.n for e in members} != {ensemble.spread.n}:
+        raise ValueError(
+            f"expected at least one member with its FID at n = {ensemble.spread.n} too, got n = "
+            f"{[e.spread.n for e in members]}"
+        )
+    draws = min(len(e.draws) for e in (ensemble, *members))
+    largest = max(members, key=lambda e: e.value)  # chosen once: the draws' own maximum would be biased
+    value = ensemble.value - largest.value
+    spread = ensemble.draws[:draws, 0] - largest.draws[:draws, 0]
+    low, high = value + np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high), ensemble.spread.n, level)
+
+
+def plane(*sets: object) -> list[np.ndarray]:
+    """Sets of features (N_i, F) in the plane of the first two principal components of all: (N_i, 2) each.
+
+    Source: paper, Figure 3b. A component's sign is the one that makes its largest loading positive.
+    Raises ValueError for sets with different numbers of features, or fewer than two.
+    """
+    sets = [_features(side) for side in sets]
+    if not sets or len({side.shape[1] for side in sets}) != 1 or sets[0].shape[1] < 2:
+        raise ValueError(
+            f"expected sets with the same number of features, at least 2; got {[side.shape for side in sets]}"
+        )
+    joint = np.concatenate(sets)
+    axes = np.linalg.eigh(np.cov(joint, rowvar=False))[1][:, [-1, -2]]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
+    return [(side - joint.mean(axis=0)) @ axes for side in sets]

@@ -1,0 +1,348 @@
+"""The paper's claims beside what this run measured.
+
+A chapter opens a `Run`, which checks its parameters against the profile, records what it measures claim by
+claim, and tells at the end what it ran with. `scorecard` reads the records of all chapters back; `export`
+writes them out. Records lie in `<store>/ledger/<profile>/<chapter>.json`.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from genens import files, provenance, store
+from genens_book.pages import claims as paper
+from genens_book.pages import markup, parameters
+from genens_book.pages.claims import Claim
+from genens_book.pages.markup import Page, counts
+
+claims = paper.load  # ledger.claims() is what chapters and tests call
+
+_PLAIN = (int, float, str, bool, list, tuple, dict, type(None))
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _parameters(chapter: str, namespace: Mapping[str, object]) -> tuple[dict, dict]:
+    """The chapter's parameters as the notebook holds them, and as its profile does."""
+    profile = namespace.get("profile")
+    if not isinstance(profile, str):
+        raise ValueError(
+            f"expected the parameter profile, one of {', '.join(parameters.profiles())}; got {profile!r:.50}"
+        )
+    chapters = parameters.load(profile)
+    if chapter not in chapters:
+        raise ValueError(f"profile {profile!r} has no chapter {chapter!r}{_meant(chapter, chapters)}")
+    expected = {name: value for name, value in chapters[chapter].items() if name != "profile"}
+    if missing := [name for name in expected if name not in namespace]:
+        raise ValueError(
+            f"{chapter}: expected the parameter {missing[0]!r}, which profile {profile!r} lists, found none"
+        )
+    # A name that papermill was given by mistake lands among the notebook's globals like any other.
+    known = {"profile"}.union(*(parameters.load(name).get(chapter, {}) for name in parameters.profiles()))
+    for name, value in namespace.items():
+        if isinstance(value, _PLAIN) and not name.startswith("_") and name not in known | {"In", "Out"}:
+            raise ValueError(
+                f"{chapter}: unknown parameter {name!r}{_meant(name, known)}; it takes {', '.join(sorted(known))}"
+            )
+    given = {name: namespace[name] for name in expected}
+    for name, value in given.items():
+        if not _same_kind(value, expected[name]):
+            raise ValueError(
+                f"{chapter}: expected {name} as {type(expected[name]).__name__} like "
+                f"{expected[name]!r:.40}, got {value!r:.40}"
+            )
+        if name.startswith("n_") and value is not None and value < 1:  # a count: n_samples and its like
+            raise ValueError(f"{chapter}: expected {name} as a whole number of at least 1, got {value!r}")
+    return given, expected
+
+
+def _same_kind(value: object, like: object) -> bool:
+    """Whether a parameter can stand where the profile has another: None stands for 'all' or 'not given'."""
+    if value is None or like is None or (isinstance(like, float) and type(value) is int):
+        return True
+    return type(value) is type(like) or {type(value), type(like)} <= {list, tuple}
+
+
+def within(n_samples: int, **wanted: int) -> None:
+    """Raises ValueError when one of `wanted`, a number of samples to show or use, is none or more than are drawn."""
+    for name, number in wanted.items():
+        if number < 1:
+            raise ValueError(f"expected {name} at least 1, got {number}")
+        if number > n_samples:
+            raise ValueError(
+                f"expected {name} at most n_samples = {n_samples}, got {number}; draw more samples or ask for fewer"
+            )
+
+
+# ---------------------------------------------------------------- a chapter's run
+
+
+class Run:
+    """One execution of a chapter: its parameters, its clock, and what it recorded.
+
+    `chapter` is the notebook's name without `.ipynb`; `namespace` its `globals()` after the parameters cell.
+    Raises ValueError, one line, for an unknown profile, or an unknown, missing or ill-typed parameter. Where
+    a value differs from the profile's, `profile` is "custom" and `changed` says which, name -> (profile's,
+    this run's).
+    """
+
+    def __init__(self, chapter: str, namespace: dict[str, object]) -> None:
+        self.chapter, self.claims, self._began = chapter, paper.load(), time.perf_counter()
+        # Run again in a live notebook: names that later cells made are no parameters.
+        first = namespace.setdefault("_ledger_first_names", frozenset(namespace))
+        self.parameters, expected = _parameters(chapter, {k: v for k, v in namespace.items() if k in first})
+        self.base = str(namespace["profile"])
+        self.changed = {
+            name: (expected[name], value)
+            for name, value in self.parameters.items()
+            if _as_json(value) != _as_json(expected[name])
+        }
+        self.profile = "custom" if self.changed else self.base
+        self.made = provenance.describe()
+        self.records: dict[str, dict] = {}
+        self._save()  # forgets what an earlier execution recorded: no number outlives its run
+
+    @property
+    def path(self) -> Path:
+        """Where this run's records lie."""
+        return ledger_folder(self.profile) / f"{self.chapter}.json"
+
+    def claim(
+        self,
+        id: str,
+        value: object,
+        low: float | None = None,
+        high: float | None = None,
+        n: int | None = None,
+        note: str = "",
+    ) -> Page:
+        """Record what was measured for a claim, and show it beside the paper's value with its verdict.
+
+        `value` is in the claim's unit: a share as a fraction of 1, a p-value as its base-10 logarithm, a
+        statement as True or False. It may be an interval (an object with value, low, high and n), or have a
+        `reason`, which is then why the claim was not run. Raises ValueError for an unknown id or a value that
+        does not suit.
+        """
+        if id not in self.claims:
+            raise ValueError(f"expected the id of a claim in claims.yml, got {id!r}{_meant(id, self.claims)}")
+        claim = self.claims[id]
+        if claim.chapter != self.chapter:
+            raise ValueError(
+                f"claim {id} is recorded by chapter {claim.chapter}, not by {self.chapter}; "
+                f"change its chapter in claims.yml to record it here"
+            )
+        if reason := getattr(value, "reason", None):
+            record = {"value": None, "low": None, "high": None, "n": None, "note": note or str(reason)}
+        else:
+            if all(hasattr(value, name) for name in ("value", "low", "high")):
+                value, low, high, n = value.value, value.low, value.high, n or getattr(value, "n", None)
+            value, low, high = paper.measured(claim, value, low, high)
+            if n is not None and (isinstance(n, bool) or int(n) != n or n < 1):
+                raise ValueError(f"claim {id}: expected n as a whole number of at least 1, got {n!r}")
+            record = {"value": value, "low": low, "high": high, "n": None if n is None else int(n), "note": note}
+        self.records[id] = record
+        self._save()
+        return markup.claim_line(_row(claim, record))
+
+    def provenance(self) -> Page:
+        """What the chapter ran with: profile, parameters, commit, machine, versions, run time so far."""
+        self._save()
+        made = self.made
+        parameters = ", ".join(f"{name} = {value!r}" for name, value in self.parameters.items())
+        lines = {
+            "Profile": self._profile_words(),
+            "Parameters": parameters,
+            "Commit": markup.commit(made),
+            "Machine": f"{made['machine']}, {made['cpus']} CPUs",
+            "Versions": f"Python {made['python']}, torch {made['torch']}, numpy {made['numpy']}",
+            "Run time": markup.duration(time.perf_counter() - self._began),
+            "Date": str(made["date"]),
+        }
+        return markup.provenance(lines)
+
+    def __repr__(self) -> str:
+        return f"Run of {self.chapter}, {self._profile_words()}"
+
+    def _profile_words(self) -> str:
+        if not self.changed:
+            return self.profile
+        differences = ", ".join(f"{name} = {here!r} for {there!r}" for name, (there, here) in self.changed.items())
+        return f"custom: {self.base} with {differences}"
+
+    def _save(self) -> None:
+        record = {
+            "chapter": self.chapter,
+            "profile": self.profile,
+            "base": self.base,
+            "parameters": self.parameters,
+            "made": self.made,
+            "seconds": round(time.perf_counter() - self._began, 1),
+            "claims": self.records,
+        }
+        files.atomic_write(self.path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def ledger_folder(profile: str) -> Path:
+    """Where the records of a profile lie, one JSON file for each chapter."""
+    return store.root() / "ledger" / profile
+
+
+def _as_json(value: object) -> object:
+    return json.loads(json.dumps(value))
+
+
+# ---------------------------------------------------------------- the scorecard
+
+
+def _row(claim: Claim, record: Mapping[str, object] | None) -> dict[str, object]:
+    """One claim beside what was recorded for it, ready for a table, for JSON and for CSV."""
+    record = record or {}
+    value, low, high = (record.get(name) for name in ("value", "low", "high"))
+    same = paper.holds(claim, value, low, high) if claim.kind == "setting" and value is not None else None
+    return {
+        "id": claim.id,
+        "section": claim.section,
+        "statement": claim.statement,
+        "dataset": claim.dataset,
+        "unit": claim.unit,
+        "paper": paper.paper_value(claim),
+        "paper_value": claim.value,
+        "here": paper.show(claim, value, low, high),
+        "value": value,
+        "low": low,
+        "high": high,
+        "n": record.get("n"),
+        "verdict": paper.verdict(claim, value, low, high),
+        "same_setting": same,
+        "rule": paper.rule(claim),
+        "kind": claim.kind,
+        "chapter": claim.chapter,
+        "command": claim.command,
+        "written": (store.home() / "book" / f"{claim.chapter}.ipynb").is_file(),
+        "note": claim.note,
+        "run_note": record.get("note", ""),
+        "link": f"{claim.chapter}.html#claim-{claim.id}" if record else "",
+    }
+
+
+def scorecard(profile: str) -> list[dict[str, object]]:
+    """One row for each claim, in the paper's order, with what the chapters recorded under `profile`.
+
+    Raises ValueError for an unknown profile or a damaged record.
+    """
+    if profile not in [*parameters.profiles(), "custom"]:
+        raise ValueError(
+            f"expected a profile out of {', '.join(parameters.profiles())} or custom, got {profile!r}"
+            f"{_meant(profile, parameters.profiles())}"
+        )
+    book = paper.load()
+    records = {
+        chapter: _records(ledger_folder(profile) / f"{chapter}.json")
+        for chapter in {claim.chapter for claim in book.values()}
+    }
+    return [_row(claim, records[claim.chapter].get(claim.id)) for claim in book.values()]
+
+
+def runs(profile: str) -> list[dict[str, object]]:
+    """What each chapter last ran with under a profile, in the book's order: its record, less the claims."""
+    found = [_record(path) for path in sorted(ledger_folder(profile).glob("[0-9]*.json"))]
+    return [{name: value for name, value in record.items() if name != "claims"} for record in found]
+
+
+def _records(path: Path) -> dict[str, dict]:
+    return dict(_record(path)["claims"]) if path.is_file() else {}
+
+
+def _record(path: Path) -> dict:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record["claims"], dict):
+            raise TypeError(f"claims is a {type(record['claims']).__name__}")
+        return record
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(
+            f"{path} is no record of a run ({type(problem).__name__}); delete it and run the chapter again"
+        ) from problem
+
+
+def titles() -> dict[str, str]:
+    """Chapter -> its title: the first heading of each of the book's notebooks."""
+    found = {}
+    for path in sorted((store.home() / "book").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "".join(cells[0]["source"]) if cells else ""
+        if heading := re.match(r"\s*(?:\(.*\)=\s*)?#\s+(.+)", text):
+            found[path.stem] = heading[1].strip()
+    return found
+
+
+def export(rows: list[dict[str, object]], profile: str) -> tuple[Path, Path]:
+    """Write `scorecard.json` and `scorecard.csv` to `<store>/scorecard/<profile>/`; returns both paths."""
+    folder = store.root() / "scorecard" / profile
+    body = {"profile": profile, "counts": counts(rows), "rows": rows}
+    table = io.StringIO()
+    writer = csv.DictWriter(table, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {name: json.dumps(cell) if isinstance(cell, list) else cell for name, cell in row.items()} for row in rows
+    )
+    files.atomic_write(folder / "scorecard.json", json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+    files.atomic_write(folder / "scorecard.csv", table.getvalue())
+    return folder / "scorecard.json", folder / "scorecard.csv"
+
+
+# ---------------------------------------------------------------- the README's table
+
+HEADLINE = (
+    "s3.1-influence-accuracy-euclidean",
+    "s3.1-class-changed-predicted",
+    "s3.1-class-changed-other",
+    "f2d-class-diminished",
+    "t1-others-kept-celeba",
+    "f3a-below-worst-member-mnist",
+    "f4a-distance-decreases",
+    "f5a-pearson-positive-mnist",
+    "f5d-higher-individual-mnist",
+    "s3.3-generally-influential",
+)
+
+
+def headline(rows: Iterable[Mapping[str, object]], ids: Iterable[str] = HEADLINE) -> str:
+    """What became of all results in a sentence, and a few rows of the scorecard as a Markdown table."""
+    found = {row["id"]: row for row in rows}
+    of = counts(list(found.values()))
+    lines = [
+        f"Of the {len(found) - of['setting']} results that the paper claims, {of['reproduced']} are reproduced, "
+        f"{of['not reproduced']} are not, and {of['not run yet']} were not run yet.",
+        "",
+        "| claim | paper | here | verdict | reproduced if |",
+        "|---|---|---|---|---|",
+    ]
+    for id in ids:
+        row = found[id]
+        lines.append(
+            f"| {row['statement']} | {row['paper']} | {row['here'] or '–'} | {row['verdict']} | {row['rule']} |"
+        )
+    return "\n".join(lines)
+
+
+def write_headline(readme: Path, profile: str = "laptop") -> None:
+    """Replace the table between README's `headline` marks by the one of the last run (`make headline`)."""
+    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- headline -->\n")
+    _, mark, after = rest.partition("<!-- /headline -->")
+    if not mark:
+        raise ValueError(f"expected the marks <!-- headline --> and <!-- /headline --> in {readme}; add them")
+    files.atomic_write(readme, f"{before}<!-- headline -->\n{headline(scorecard(profile))}\n{mark}{after}")

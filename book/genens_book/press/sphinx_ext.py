@@ -1,0 +1,95 @@
+"""The book's own Sphinx extension: every page works from file:// with no network.
+
+* MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside
+  the pages; `mathjax_path` in _config.yml names it.
+* Pages say in their footer what they were built from and with.
+* The explorer's data, which its notebook has written to the store, is copied beside its page.
+* The build fails if a page would load a script, a style, a font or an image from another host.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+from importlib.metadata import distribution, version
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import SphinxError
+
+from genens import provenance
+from genens_book.pages import markup
+
+MATHJAX = "tex-svg-full.js"
+# What a browser fetches by itself when it opens a page; a plain <a href> is not among them.
+LOADS = re.compile(
+    r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\ssrc=[\"']((?:https?:)?//[^\"']+)"
+    r"|<link\b(?=[^>]*rel=[\"'](?:stylesheet|preload|icon|preconnect|dns-prefetch|modulepreload))"
+    r"[^>]*\shref=[\"']((?:https?:)?//[^\"']+)",
+    re.IGNORECASE,
+)
+
+
+def mathjax_file() -> Path:
+    """The vendored MathJax bundle; SphinxError when the package that carries it lacks it."""
+    package = distribution("sphinx-mathjax-offline")
+    found = [file for file in package.files or [] if file.name == MATHJAX]
+    if not found:
+        raise SphinxError(f"sphinx-mathjax-offline {package.version} has no {MATHJAX}: install version 0.0.2")
+    return Path(package.locate_file(found[0]))
+
+
+def name_run(app: Sphinx, config: Config) -> None:
+    """Puts what the pages were made with into their footer: profile, commit, machine, versions; chapters say more."""
+    profile = os.environ.get("GENENS_BOOK_PROFILE")
+    made = provenance.describe()
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "jupyter-book"))
+    said = [
+        f"profile <code>{profile}</code>" if profile else "the notebooks' default parameters",
+        f"commit {markup.commit(made)}, {str(made['date'])[:10]}",
+        html.escape(f"{made['machine']}, {made['cpus']} CPUs"),
+        f"Python {made['python']}, {libraries}",
+    ]
+    footer = f"<p>Built from {'; '.join(said)}. Every chapter ends with its own parameters, seed and run time.</p>"
+    config.html_theme_options["extra_footer"] = footer
+
+
+def outside_loads(page: str) -> list[str]:
+    """Addresses on other hosts that opening this page would request."""
+    return [first or second for first, second in LOADS.findall(page)]
+
+
+def copy_explorer(out: Path) -> None:
+    """Puts the explorer's data beside its page, if the book has that page; SphinxError when there is none."""
+    if not (out / "book" / "explorer.html").is_file():
+        return
+    from genens_book.chapters.explorer import feed
+
+    found = feed.where(os.environ.get("GENENS_BOOK_PROFILE") or "laptop")
+    if not found.is_file():
+        raise SphinxError("the explorer has no data in the store: delete the executed explorer.ipynb and build again")
+    shutil.copyfile(found, out / "book" / found.name)
+
+
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Copies MathJax and the explorer's data, then checks that no page asks the network for anything."""
+    if exception is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    shutil.copyfile(mathjax_file(), out / "_static" / MATHJAX)
+    copy_explorer(out)
+    for page in sorted(out.rglob("*.html")):
+        outside = outside_loads(page.read_text(encoding="utf-8"))
+        if outside:
+            name = page.relative_to(out)
+            raise SphinxError(f"{name} would load {outside[0]}: the book must open without a network")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.connect("config-inited", name_run)
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

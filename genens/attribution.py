@@ -1,0 +1,180 @@
+"""The training images that matter most to a sample: every code's influence, top k, general influencers.
+
+The influence of image x on sample y is ||J (u_-x - u_0)||, the length of the approximate counterfactual's
+change (paper, Section 3.3). Through the Gram matrix it takes n^2 numbers a sample where the Jacobian has m x
+n (`saving`). Nothing here holds samples x images at once, but `influence` itself, which returns that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genens import codes as coding
+
+BLOCK = 4096  # images whose influence is worked out at once
+
+
+# ---------------------------------------------------------------- influence
+
+
+def influence(gram: np.ndarray, codes: np.ndarray, block: int = BLOCK) -> np.ndarray:
+    """||J (u_-x - u_0)|| of every image x on every sample: float64 (B, N), in units of [-1, 1] pixels.
+
+    gram (B, n, n) as from `jacobians.gram` at u_0; codes bool (N, n). Images whose u_-x - u_0 are each other's
+    negatives (complementary codes of weight n/2) come out equal to the last bit.
+    Raises ValueError when the two are of different ensembles, or the Gram matrix is not finite.
+    """
+    return np.concatenate([scores for _, scores in _streamed(gram, codes, block)], axis=1)
+
+
+def _streamed(gram: np.ndarray, codes: np.ndarray, block: int = BLOCK) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, influence of `block` images), block by block."""
+    gram, codes = _checked(gram, codes)
+    for start in range(0, len(codes), block):
+        moves = coding.ablations(codes[start : start + block]) - coding.uniform(codes.shape[1])
+        yield start, _lengths(gram, moves)
+
+
+def _lengths(gram: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """sqrt(d' G d) for every G (B, n, n) and d (N, n): (B, N).
+
+    Term by term, as a matrix product would not: its rounding depends on where in the matrix a row stands, and
+    then ties would be decided by it.
+    """
+    squares = np.zeros((len(gram), len(moves)))
+    for i in range(moves.shape[1]):
+        for j in range(i + 1):
+            twice = gram[:, i, j] + gram[:, j, i] if i != j else gram[:, i, i]
+            squares += twice[:, None] * (moves[:, i] * moves[:, j])
+    return np.sqrt(squares.clip(min=0))  # a length of 0 may come out as -1e-17
+
+
+def _checked(gram: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    gram, codes = np.asarray(gram, dtype=np.float64), np.asarray(codes)
+    if gram.ndim != 3 or gram.shape[1] != gram.shape[2]:
+        raise ValueError(f"expected Gram matrices (B, n, n), got shape {gram.shape}")
+    if codes.ndim != 2 or codes.shape[1] != gram.shape[1]:
+        raise ValueError(
+            f"expected codes (N, {gram.shape[1]}), of the ensemble that the Gram matrix is of; got shape {codes.shape}"
+        )
+    if not np.isfinite(gram).all():
+        raise ValueError("expected finite Gram matrices, got NaN or infinity; check the weights and Jacobians")
+    return gram, codes
+
+
+# ---------------------------------------------------------------- the top k
+
+
+@dataclass(frozen=True)
+class Top:
+    """The most influential images of every sample: rows of the database and influences, both (B, k)."""
+
+    rows: np.ndarray
+    influence: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def top_k(gram: np.ndarray, codes: np.ndarray, k: int, excluded: np.ndarray | None = None, block: int = BLOCK) -> Top:
+    """The k most influential images of every sample, streamed; a tie goes to the earlier row.
+
+    excluded: rows that are passed over. Raises ValueError for k outside 1..N (less the excluded), and as
+    `influence`.
+    """
+    N, excluded = len(codes), np.unique(np.asarray([] if excluded is None else excluded, dtype=np.int64))
+    if not 1 <= k <= N - len(excluded):
+        left = f", less {len(excluded)} excluded" if len(excluded) else ""
+        raise ValueError(f"expected k in 1..{N - len(excluded)} (a database of {N} images{left}), got {k}")
+    rows, best = np.zeros((len(gram), 0), np.int64), np.zeros((len(gram), 0))
+    for start, scores in _streamed(gram, codes, block):
+        here = np.arange(start, start + scores.shape[1])
+        kept = ~np.isin(here, excluded)
+        rows = np.concatenate([rows, np.broadcast_to(here[kept], (len(gram), kept.sum()))], axis=1)
+        best = np.concatenate([best, scores[:, kept]], axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")[:, :k]
+        rows, best = np.take_along_axis(rows, order, 1), np.take_along_axis(best, order, 1)
+    return Top(rows, best)
+
+
+def complements(codes: np.ndarray) -> np.ndarray:
+    """The row that holds each row's complementary code, -1 where none does: int64 (N,).
+
+    With codes of weight n/2, u_-x - u_0 is then the other's negative: the linear approximation cannot tell
+    the two images apart. Codes of another weight have no complement among them.
+    """
+    codes = np.asarray(codes, dtype=bool)
+    keys, wanted = ([row.tobytes() for row in np.packbits(side, axis=1)] for side in (codes, ~codes))
+    where = {key: row for row, key in reversed(list(enumerate(keys)))}  # of equal codes, the first
+    return np.array([where.get(key, -1) for key in wanted], dtype=np.int64)
+
+
+# ---------------------------------------------------------------- images in many lists
+
+
+def repeated(top: Top, times: int = 2) -> np.ndarray:
+    """The images in at least `times` lists, ascending: "generally influential" (paper, Section 3.3)."""
+    rows, counts = np.unique(top.rows, return_counts=True)
+    return rows[counts >= times]
+
+
+@dataclass(frozen=True)
+class Discounted:
+    """Top lists without generally influential images; `removed`, the images taken out in each round."""
+
+    top: Top
+    removed: list[np.ndarray]
+
+
+def discount(gram: np.ndarray, codes: np.ndarray, k: int = 10) -> Discounted:
+    """The top k with every image removed that is in more than one list, until no image is (paper, Figure 6d).
+
+    After every removal the lists are filled up with the next most influential images. Raises ValueError when
+    the database runs out before the lists differ: too many samples, or two alike.
+    """
+    removed: list[np.ndarray] = []
+    while True:
+        gone = np.concatenate([np.zeros(0, np.int64), *removed])
+        if len(codes) - len(gone) < k:
+            raise ValueError(
+                f"expected {len(gram)} lists of {k} that share no image, but the database of "
+                f"{len(codes)} images ran out: ask for fewer samples or a smaller k"
+            )
+        top = top_k(gram, codes, k, gone)
+        shared = repeated(top)
+        if not len(shared):
+            return Discounted(top, removed)
+        removed.append(shared)
+
+
+# ---------------------------------------------------------------- true influence
+
+
+def pairs(a: object, b: object) -> tuple[Tensor, Tensor]:
+    """Two sets of images with their leading axes broadcast. ValueError when they do not fit."""
+    a, b = torch.as_tensor(a), torch.as_tensor(b)
+    if min(a.ndim, b.ndim) < 3 or a.shape[-3:] != b.shape[-3:]:
+        raise ValueError(
+            f"expected two sets of images (..., C, H, W) of one size, got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+    try:
+        return torch.broadcast_tensors(a, b)
+    except RuntimeError as problem:
+        raise ValueError(
+            f"expected leading axes that broadcast, got {tuple(a.shape)} and {tuple(b.shape)}; "
+            "give originals (B, C, H, W) beside counterfactuals (V, B, C, H, W)"
+        ) from problem
+
+
+def euclidean(a: object, b: object) -> np.ndarray:
+    """The Euclidean distance between images (..., C, H, W): float64 (...), in units of [-1, 1] pixels.
+
+    Source: paper, Section 3.1. Raises ValueError when the shapes do not fit.
+    """
+    a, b = pairs(a, b)
+    return (a.double() - b.double()).flatten(-3).norm(dim=-1).cpu().numpy()

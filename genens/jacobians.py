@@ -1,0 +1,248 @@
+"""dy/dv, the derivative of a sample by the members' weights, in forward mode along the trajectory.
+
+A denoising step x' = a x + b sum_i v_i f_i(x) + c z carries the derivative J = dx/dv (n columns) along as
+
+    J' = a J + b (F + D J),
+
+F the n predictions and D = sum_i v_i df_i/dx the mixture's input Jacobian (paper, Section 2.4 and Appendix
+B.3). D J takes n x n tangent passes a step; taken from k of the members in turn (`per_step=k`), it takes k x
+n. A tangent pass is one of forward-mode differentiation (`tangents="forward"`, exact, by PyTorch), or the difference
+of two ordinary passes (`tangents="differences"`, which any engine computes).
+
+The image y and its J are those of the last step, before the clamp to [-1, 1]: `linear_counterfactual` clamps
+the prediction instead, which brings it no further from any clamped image. `of_clamped` gives the Jacobian of
+the clamped image, whose saturated pixels do not move; the paper's released code differentiates that one.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.func import jvp, vmap
+
+from genens import codes as coding
+from genens.engines import filled
+from genens.ensemble import Members
+from genens.sampling import Noise, drawing, predictions, side_by_side
+from genens.schedules import Schedule, schedule
+
+BLOCK = {"forward": 8, "differences": 16}  # samples at a time, with n tangents each
+TANGENTS = ("forward", "differences")
+STEP = 3e-4  # of the differences: how far they move the image, root mean square over its pixels
+
+
+@functools.cache
+def prepare() -> None:
+    """Have torch load its forward-mode rules, for which it calls a part of itself that it warns against."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore", FutureWarning)
+        forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
+
+
+def push(members: Members, x: Tensor, t: int, i: int, tangents: Tensor) -> tuple[Tensor, Tensor]:
+    """f_i(x) (B, C, H, W), and its input Jacobian times every one of the tangents (n, B, C, H, W)."""
+
+    def along(tangent: Tensor) -> tuple[Tensor, Tensor]:
+        return jvp(lambda image: members.plain(image, t, i), (x,), (tangent,))
+
+    return vmap(along, out_dims=(None, 0))(tangents)
+
+
+def difference_images(x: Tensor, J: Tensor) -> tuple[Tensor, Tensor]:
+    """The images whose predictions give D J, (n + 2, B, C, H, W), x itself first; and the steps taken, (n + 1, B, 1, 1,
+    1).
+
+    The columns' mean is one direction of its own and taken off the others: it is most of their length, and no change of
+    mixture sees it. Each direction is scaled to STEP a pixel, so that its error is in proportion to its own length.
+    """
+    mean = J.mean(0, keepdim=True)
+    directions = torch.cat([J - mean, mean])
+    length = directions.square().mean((2, 3, 4), keepdim=True).sqrt()
+    h = STEP / length.clamp(min=torch.finfo(x.dtype).tiny)
+    return torch.cat([x[None], x + h * directions]), h
+
+
+def differences(predicted: Tensor, h: Tensor) -> Tensor:
+    """D J (n, B, C, H, W), from what one member predicts in `difference_images`."""
+    along = (predicted[1:] - predicted[0]) / h
+    return along[:-1] + along[-1:]
+
+
+def turn(step: int, members: Sequence[int], per_step: int, first: int = 0) -> list[int]:
+    """Which of the members lend their input Jacobian at a step: `per_step` of them, going round."""
+    return [members[(first + step * per_step + j) % len(members)] for j in range(per_step)]
+
+
+def jacobian(
+    members: Members,
+    noise: Noise | Tensor,
+    steps: Schedule,
+    mixture: np.ndarray | None = None,
+    per_step: int | None = None,
+    first: int = 0,
+    tangents: str = "forward",
+) -> tuple[Tensor, Tensor]:
+    """y (B, C, H, W), before the clamp, and dy/dv at a mixture (n,), by default u_0: (B, n, C, H, W).
+
+    per_step: how many members' input Jacobians stand for the mixture's at each step, going round from member
+    `first` and weighted in proportion: n (the default) is exact, 0 leaves the term out. Members without
+    weight are passed over. tangents: "forward", or "differences", which is right to about a thousandth in float32.
+    A sample's result does not depend on the others. Members may compute in bfloat16 (`Ensemble`'s precision); x
+    and J stay in the noise's type, and autocast, under which tangents and weights get different types, is not for this.
+    Raises ValueError for a single member, a per_step outside 0..n, unknown tangents, and noise or a mixture of another
+    shape.
+    """
+    weights = _weights(members.n, mixture)
+    alive = [i for i in range(members.n) if weights[i]]
+    per_step = members.n if per_step is None else per_step
+    if not 0 <= per_step <= members.n:
+        raise ValueError(f"expected per_step in 0..{members.n}, members used a step; got {per_step}")
+    if tangents not in TANGENTS:
+        raise ValueError(f"expected tangents as one of {', '.join(TANGENTS)}; got {tangents!r}")
+    if tangents == "differences":
+        _check_precision(members, noise)
+    turns = [turn(k, alive, min(per_step, len(alive)), first) for k in range(len(steps))]
+    drawing(noise, steps)
+    prepare()
+    size = BLOCK[tangents]
+    parts = [_block(members, noise[b : b + size], steps, weights, turns, tangents) for b in range(0, len(noise), size)]
+    y, J = (torch.cat(side) for side in zip(*parts, strict=True))
+    return y, J
+
+
+def _check_precision(members: Members, noise: Noise | Tensor) -> None:
+    """ValueError where rounding would drown differences: in bfloat16, and on GPUs, whose convolutions round to TF32."""
+    models = getattr(members, "models", ())
+    coarse = any(weight.itemsize < 4 for model in models for weight in model.parameters())
+    if coarse or (isinstance(noise, Tensor) and noise.device.type != "cpu"):
+        raise ValueError(
+            "expected members of float32 or float64 on a CPU for tangents differences, which coarser rounding "
+            "(bfloat16, a GPU's TF32) would drown: set tangents to forward"
+        )
+
+
+def _weights(n: int, mixture: np.ndarray | None) -> list[float]:
+    """The mixture, checked, as floats."""
+    if n < 2:
+        raise ValueError(f"expected an ensemble of at least 2 members, whose weights can be traded; got {n}")
+    weights = coding.uniform(n) if mixture is None else np.asarray(mixture, dtype=np.float64)
+    if weights.shape != (n,) or (weights < 0).any() or not np.isclose(weights.sum(), 1):
+        raise ValueError(
+            f"expected a mixture of {n} non-negative weights that sum to 1; got shape "
+            f"{weights.shape} and sum {weights.sum():g}"
+        )
+    return weights.tolist()
+
+
+@torch.no_grad()
+def _block(
+    members: Members,
+    noise: Noise | Tensor,
+    steps: Schedule,
+    weights: list[float],
+    turns: list[list[int]],
+    tangents: str,
+) -> tuple[Tensor, Tensor]:
+    """`jacobian` of at most BLOCK samples. In forward mode there are always as many: one shape, so that a sample's
+    result does not depend on how many there are."""
+    draw, size = drawing(noise, steps), BLOCK["forward"] if tangents == "forward" else 1
+    x = filled(draw(0), size)
+    J = x.new_zeros(members.n, *x.shape)
+    for k in range(len(steps)):
+        using = turns[k] if k else []  # J is 0 before the first step
+        F, DJ = _predictions(members, x, steps.t[k], J, weights, using, tangents)
+        J = steps.a[k] * J + steps.b[k] * (F + DJ)
+        x = steps.a[k] * x + steps.b[k] * sum(w * f for w, f in zip(weights, F, strict=True))
+        if steps.c[k]:
+            x += steps.c[k] * filled(draw(k + 1), size)
+    return x[: len(noise)], J.transpose(0, 1)[: len(noise)]
+
+
+def _predictions(
+    members: Members, x: Tensor, t: int, J: Tensor, weights: list[float], using: list[int], tangents: str
+) -> tuple[Tensor, Tensor]:
+    """F, every member's prediction, and D J with D from the members `using`: both (n, B, C, H, W)."""
+    F, DJ, share = torch.zeros_like(J), torch.zeros_like(J), sum(weights[i] for i in using)
+    differs, h = difference_images(x, J) if using and tangents == "differences" else (x[None], None)
+    asked = {i: differs if i in using else x[None] for i in range(members.n) if i not in using or h is not None}
+    with side_by_side(x.device) as run:
+        seen = predictions(members, {i: images.flatten(0, 1) for i, images in asked.items()}, t, run)
+    for i, predicted in seen.items():
+        F[i] = predicted[: len(x)]
+    for i in using:
+        if h is None:  # one after the other, on all cores: torch counts its forward-mode levels for all threads at once
+            F[i], moved = push(members, x, t, i, J)
+        else:
+            moved = differences(seen[i].unflatten(0, differs.shape[:2]), h)
+        DJ += weights[i] / share * moved
+    return F, DJ
+
+
+def gram(J: Tensor | np.ndarray) -> np.ndarray:
+    """J'J of every sample, all that ||J d||^2 needs: J (B, n, C, H, W), result float64 (B, n, n)."""
+    columns = torch.as_tensor(J).double().flatten(2)
+    return (columns @ columns.transpose(1, 2)).cpu().numpy()
+
+
+def linear_counterfactual(
+    y: Tensor | np.ndarray,
+    J: Tensor | np.ndarray,
+    mixtures: np.ndarray,
+    base: np.ndarray | None = None,
+    clamp: bool = True,
+) -> Tensor:
+    """y + J (v - u_0) for every mixture v: (V, B, C, H, W), clamped to [-1, 1] by default (paper, Eq. 4).
+
+    y (B, C, H, W) and J (B, n, C, H, W) as from `jacobian` at the mixture `base` (by default u_0); mixtures
+    (V, n). Raises ValueError when the mixtures are of another number of members than J.
+    """
+    y, J = torch.as_tensor(y), torch.as_tensor(J)
+    mixtures = np.asarray(mixtures, dtype=np.float64)
+    if mixtures.ndim != 2 or mixtures.shape[1] != J.shape[1]:
+        raise ValueError(f"expected mixtures of shape (V, {J.shape[1]}), J's members; got {mixtures.shape}")
+    moves = torch.as_tensor(mixtures - (coding.uniform(J.shape[1]) if base is None else base)).to(J)
+    approximate = y + torch.einsum("vn,bnchw->vbchw", moves, J)
+    return approximate.clamp(-1, 1) if clamp else approximate
+
+
+def centred(J: Tensor | np.ndarray) -> Tensor:
+    """J (B, n, C, H, W) less the mean of its columns: all of J that a change from one mixture to another sees.
+
+    The weights of a mixture sum to 1, so J times a change of mixture is the same with any image added to every
+    column. What the columns share is how y grows with the sum of the weights, and can be most of J: compare two
+    Jacobians, an exact and an approximate one for instance, by their centred parts.
+    """
+    J = torch.as_tensor(J)
+    return J - J.mean(dim=1, keepdim=True)
+
+
+def of_clamped(y: Tensor | np.ndarray, J: Tensor | np.ndarray) -> Tensor:
+    """The Jacobian of y.clamp(-1, 1): J (B, n, C, H, W) with the rows of saturated pixels 0."""
+    y, J = torch.as_tensor(y), torch.as_tensor(J)
+    return J * (y.abs() <= 1)[:, None]
+
+
+def draw(
+    indices: Sequence[int],
+    seed: int,
+    steps: int,
+    sampler: str,
+    variance: str,
+    members: Members,
+    per_step: int | None = None,
+    first: int = 0,
+    tangents: str = "forward",
+    device: str = "cpu",
+) -> dict[str, Tensor]:
+    """What is stored, at u_0, float32: {"y": (B, C, H, W) before the clamp, "jacobian": (B, n, C, H, W)}."""
+    taken = schedule(steps, sampler, variance)
+    noise = Noise(seed, indices, members.shape, steps)
+    exogenous = noise if device == "cpu" else noise.tensor().to(device)
+    y, J = jacobian(members, exogenous, taken, None, per_step, first, tangents)
+    return {"y": y, "jacobian": J.contiguous()}

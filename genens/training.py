@@ -1,0 +1,236 @@
+"""One member in training: Algorithm 1 of Ho et al. (2020), deterministic and resumable.
+
+Every draw (batch, times, noise, dropout) is a function of (seed, member, step), so a run that is stopped and started
+again continues from its last checkpoint and ends with the weights of one that was not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from genens import codes as coding
+from genens import data, files
+from genens.recipe import Recipe
+from genens.schedules import alpha_bars
+from genens.seeds import generator
+from genens.unet import UNet, UNetConfig, build
+
+SAVE_EVERY = 20.0  # seconds between checkpoints
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """The rate at a step; one-cycle climbs for a tenth of the steps, then falls to zero along a cosine."""
+    if recipe.schedule == "constant":
+        return recipe.lr
+    climb = max(1, recipe.steps // 10)
+    if step < climb:
+        return recipe.lr * (step + 1) / climb
+    return recipe.lr * 0.5 * (1 + np.cos(np.pi * (step - climb) / max(1, recipe.steps - climb)))
+
+
+def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int = 0) -> Iterator[Tensor]:
+    """Rows of the training set, int64 (size,), from batch `start` on: independent draws, or one shuffled epoch after
+    another, so that every image is seen equally often."""
+
+    def epoch(e: int) -> Tensor:
+        return torch.randperm(N, generator=generator(seed, member, 1, e))
+
+    for step in itertools.count(start):
+        if replace:
+            yield torch.randint(N, (size,), generator=generator(seed, member, 1, step))
+        else:
+            first, last = step * size, (step + 1) * size
+            rows = torch.cat([epoch(e) for e in range(first // N, (last - 1) // N + 1)])
+            yield rows[first % N : first % N + size]
+
+
+def training_times(size: int, T: int, logit: Sequence[float], draw: torch.Generator) -> Tensor:
+    """The times of a minibatch, int64 (size,) in 0..T-1: drawn uniformly, or with logit = (m, s) or (m, s, share) a
+    share of them uniformly and the others logit-normal (see `Recipe`), of either kind one from each of equally probable
+    parts (the low-discrepancy sampler of Kingma et al. 2021)."""
+    if not logit:
+        return torch.randint(T, (size,), generator=draw)
+    m, s, share = (*logit, 0.0)[:3]
+    spread = round(share * size)
+    uniform, quantile = (
+        (torch.rand(1, generator=draw, dtype=torch.float64) + torch.arange(k)) / k for k in (spread, size - spread)
+    )
+    normal = torch.sigmoid(m + s * torch.special.ndtri(quantile))
+    return (T * torch.cat([uniform, normal])).long().clamp(max=T - 1)
+
+
+def loss(
+    model: UNet, x: Tensor, t: Tensor, noise: Tensor, bars: Tensor, precision: str = "float32", weight: str = "simple"
+) -> Tensor:
+    """Mean squared error of the noise predicted in sqrt(bar_t) x + sqrt(1 - bar_t) noise: the simple objective (Ho et
+    al., Eq. 14), or with weight "v" each image's error over bar_t. x, noise: (B, C, H, W); t: int64 (B,)."""
+    bar = bars[t].view(-1, 1, 1, 1)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        predicted = model(bar.sqrt() * x + (1 - bar).sqrt() * noise, t)
+    error = (predicted.float() - noise).square()
+    return (error / bar if weight == "v" else error).mean()
+
+
+class Trainer:
+    """One member in training: weights, their average, and the optimisers' moments; all of it goes to disk."""
+
+    def __init__(self, images: Tensor, recipe: Recipe, member: int, device: str = "cpu"):
+        self.images, self.recipe, self.member, self.device, self.step = images, recipe, member, device, 0
+        self.config = UNetConfig(**recipe.unet)
+        self.model = build(self.config, recipe.seed * 1000 + member).to(device)
+        self.average = [p.detach().clone() for p in self.model.parameters()]
+        self._make_optimizers()
+        self.bars = torch.from_numpy(alpha_bars(self.config.T)).float().to(device)
+        self.rows = batches(len(images), recipe.batch, recipe.replace, recipe.seed, member)
+        self.losses: list[float] = []
+
+    def _make_optimizers(self) -> None:
+        """Muon takes the 3x3 convolutions between head and tail, as matrices (Jordan et al. 2024), AdamW the rest."""
+        self.matrices: dict[str, nn.Parameter] = {}
+        rate, others = self.recipe.lr, dict(self.model.named_parameters())
+        if self.recipe.optimizer == "muon":
+            inner = [
+                name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(("head.", "tail."))
+            ]
+            self.matrices = {
+                name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner
+            }  # the same memory
+        adam = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
+        self.optimizers = [adam(others.values(), lr=rate, fused=True)]
+        if self.matrices:
+            muon = torch.optim.Muon(self.matrices.values(), rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+            self.optimizers.append(muon)
+        # Their states are made now, so that a checkpoint has one shape from the first step on.
+        self.moments = {
+            name: {
+                "step": torch.tensor(0.0, device=self.device),
+                "exp_avg": torch.zeros_like(p),
+                "exp_avg_sq": torch.zeros_like(p),
+            }
+            for name, p in others.items()
+        }
+        self.moments |= {name: {"momentum_buffer": torch.zeros_like(p)} for name, p in self.matrices.items()}
+        self.optimizers[0].state.update({p: self.moments[name] for name, p in others.items()})
+        self.optimizers[-1].state.update({p: self.moments[name] for name, p in self.matrices.items()})
+
+    def advance(self) -> float:
+        """One step of Algorithm 1; returns the loss."""
+        recipe, draw = self.recipe, generator(self.recipe.seed, self.member, 2, self.step)
+        x = data.to_unit(self.images[next(self.rows)])
+        t = training_times(len(x), self.config.T, recipe.times, draw)
+        noise = torch.randn(x.shape, generator=draw)
+        if recipe.flip:
+            x = torch.where(torch.rand((len(x), 1, 1, 1), generator=draw) < 0.5, x.flip(-1), x)
+        x, t, noise = (value.to(self.device) for value in (x, t, noise))
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(self.step, recipe)
+        with torch.random.fork_rng(enabled=self.config.dropout > 0):
+            if self.config.dropout > 0:  # dropout has no generator argument: seed the global one, then put it back
+                torch.manual_seed(draw.initial_seed())
+            value = loss(self.model, x, t, noise, self.bars, recipe.precision, recipe.weight)
+        self.model.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        for name, matrix in self.matrices.items():
+            matrix.grad = self.model.get_parameter(name).grad.flatten(1)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        # Early on the average would be of the starting weights: its memory grows with the number of steps.
+        decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
+        self.step += 1
+        return value.item()
+
+    def state(self) -> dict[str, Tensor]:
+        """The averaged weights, which are the member."""
+        names = [name for name, _ in self.model.named_parameters()]
+        return {name: value.cpu() for name, value in zip(names, self.average, strict=True)}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        found = {}
+        for (name, p), average in zip(self.model.named_parameters(), self.average, strict=True):
+            found |= {f"weight.{name}": p.detach(), f"average.{name}": average}
+            found |= {f"{moment}.{name}": value for moment, value in self.moments[name].items()}
+        return found
+
+    def save(self, path: Path, wall: float, cpu: float) -> None:
+        """The whole state as one safetensors file, replaced atomically; `wall` and `cpu` seconds are noted in it."""
+        note = {
+            "step": str(self.step),
+            "wall": f"{wall:.1f}",
+            "cpu": f"{cpu:.1f}",
+            "loss": f"{np.mean(self.losses[-200:]):.5f}",
+        }
+        files.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
+
+    def resume(self, path: Path) -> tuple[float, float]:
+        """Continue from a checkpoint; returns the wall and the processor seconds already spent."""
+        with safe_open(path, "pt") as file:
+            note = file.metadata()
+            for name, tensor in self._tensors().items():
+                tensor.copy_(file.get_tensor(name))
+        self.step = int(note["step"])
+        self.losses = [float(note["loss"])]
+        self.rows = batches(
+            len(self.images), self.recipe.batch, self.recipe.replace, self.recipe.seed, self.member, self.step
+        )
+        return float(note["wall"]), float(note["cpu"])
+
+
+def train_member(
+    images: Tensor,
+    recipe: Recipe,
+    member: int,
+    checkpoint: Path | None = None,
+    report: Callable[[int], None] | None = None,
+    device: str = "cpu",
+    save_every: float = SAVE_EVERY,
+) -> dict[str, Tensor]:
+    """Train one member on its split, uint8 (M, C, H, W); returns its averaged weights.
+
+    With `checkpoint`, the state is written there every `save_every` seconds and at the end, and read back first.
+    """
+    trainer = Trainer(images, recipe, member, device)
+    wall, cpu = trainer.resume(checkpoint) if checkpoint is not None and checkpoint.exists() else (0.0, 0.0)
+    saved = time.perf_counter()
+    wall, cpu = saved - wall, time.process_time() - cpu  # from here on: when it would have begun, uninterrupted
+    while trainer.step < recipe.steps:
+        trainer.losses.append(trainer.advance())
+        if report is not None:
+            report(trainer.step)
+        now, done = time.perf_counter(), trainer.step == recipe.steps
+        if checkpoint is not None and (done or now - saved >= save_every):
+            trainer.save(checkpoint, now - wall, time.process_time() - cpu)
+            saved = now
+    return trainer.state()
+
+
+TRIED = 6  # training steps that an estimate of the time is taken from
+
+
+def expected_seconds(recipe: Recipe, images: data.Dataset, workers: int) -> float:
+    """How long training on a CPU takes with so many members side by side, from a few steps of one member."""
+    split = coding.splits(recipe.codes(images))[0]
+    threads, trainer = torch.get_num_threads(), Trainer(images.images[split], recipe, 0)
+    torch.set_num_threads(1)  # as each of the workers has
+    try:
+        trainer.advance()  # the first one sets things up
+        began = time.perf_counter()
+        for _ in range(TRIED):
+            trainer.advance()
+        each = (time.perf_counter() - began) / TRIED
+    finally:
+        torch.set_num_threads(threads)
+    n = recipe.n or len(recipe.classes)
+    return each * recipe.steps * math.ceil(n / workers)

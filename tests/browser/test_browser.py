@@ -1,0 +1,199 @@
+"""The smoke book as a reader sees it: in Chromium, from file://, on a phone and a desk, by day and night."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from support import ROOT, SCREENSHOTS, WIDTHS, visit
+
+
+def toc_pages(node) -> list[str]:
+    """Pages of _toc.yml, found without book/build.py."""
+    if isinstance(node, list):
+        return [page for item in node for page in toc_pages(item)]
+    own = [node[key] for key in ("root", "file") if key in node]
+    return own + [page for value in node.values() if isinstance(value, list) for page in toc_pages(value)]
+
+
+PAGES = [f"{page}.html" for page in toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))]
+
+
+# ---------------------------------------------------------------- every page, four ways
+
+# Run in the page: what a reader would find wrong with it, in words.
+FAULTS = """scheme => {
+  const wrong = [], all = selector => [...document.querySelectorAll(selector)];
+  const say = (fault, elements) => elements.length && wrong.push(
+    fault + ": " + elements.slice(0, 3).map(e => e.outerHTML.replace(/\\s+/g, " ").slice(0, 99)).join(" | "));
+  say("no visible title", all("main h1").some(e => e.offsetParent) ? [] : [document.body]);
+  say("formula not set", all(".math").filter(e => !e.querySelector("mjx-container")));
+  say("formula with an error", all("mjx-merror, [data-mml-node=merror], mjx-container [fill=red]"));
+  say("broken image", all("img").filter(e => !e.complete || !e.naturalWidth));
+  say("image without alternative text", all("main img").filter(e => !e.alt.trim()));
+  say("number that shows its type", all("main p, main figcaption, main td").filter(
+    e => /np\\.(int|float)\\d+\\(/.test(e.textContent)));
+  const other = scheme === "dark" ? "light" : "dark";
+  say("picture drawn for the other theme", all(".only-" + other).filter(e => e.offsetParent));
+  say("wrong theme", document.documentElement.dataset.theme === scheme ? [] : [document.body]);
+  const beyond = all("main *").filter(e => e.getBoundingClientRect().right > innerWidth);
+  say("page wider than the window", document.documentElement.scrollWidth > innerWidth ? beyond : []);
+  return wrong;
+}"""
+
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+SERIOUS = """async () => (await axe.run(document, {resultTypes: ["violations"], preload: false})).violations
+  .filter(found => ["serious", "critical"].includes(found.impact))
+  .map(found => found.id + ": " + found.nodes.map(node => node.html.slice(0, 120)).join(" | "))"""
+AXED = {(390, "dark"), (1280, "light")}
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize("name", [*PAGES, "search.html", "genindex.html"])
+def test_page_is_sound_by_day_and_by_night(name, width, book, browser):
+    """Nothing amiss in either theme, and no serious barrier for anyone; the theme follows the system's in place."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    with visit(browser, (book.html / name).as_uri(), width, "light") as seen:
+        faults = []
+        for scheme in ("light", "dark"):
+            seen.page.emulate_media(color_scheme=scheme)
+            seen.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+            seen.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
+            faults += [f"{scheme}: {fault}" for fault in seen.page.evaluate(FAULTS, scheme)]
+            if (width, scheme) in AXED and name != "genindex.html":
+                seen.page.evaluate(AXE)
+                faults += [f"{scheme}, axe: {fault}" for fault in seen.page.evaluate(SERIOUS)]
+            # Last: a picture of the whole page makes the window as high, and the page adapts to that and back.
+            shot = SCREENSHOTS / f"{Path(name).stem}-{width}-{scheme}.png"
+            seen.page.screenshot(path=shot, full_page=True, animations="disabled")
+        faults += seen.complaints_about(book)
+        assert not faults, "\n".join(faults)
+
+
+def test_without_javascript_each_picture_is_shown_once(book, browser):
+    context = browser.new_context(java_script_enabled=False, color_scheme="dark")
+    page = context.new_page()
+    page.goto((book.html / "book" / "00_method.html").as_uri())
+    for light, dark in zip(page.locator(".only-light").all(), page.locator(".only-dark").all(), strict=True):
+        assert light.is_visible() and not dark.is_visible()
+    context.close()
+
+
+def test_a_long_word_in_a_sentence_breaks_on_a_phone(book, browser):
+    """A path that a chapter glues into its prose, or code with no space in it, whatever the fonts of the machine."""
+    with visit(browser, (book.html / "book" / "03_fid.html").as_uri(), 390, "light") as seen:
+        texts = seen.page.locator("main p .pasted-text, main figcaption .pasted-text, main p code")
+        assert texts.count() > 10
+        texts.evaluate_all("all => all.forEach(text => text.textContent = '/home/' + 'x'.repeat(120))")
+        wide = seen.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"the page is {wide} px wider than the phone"
+
+
+def test_index_leads_to_the_first_page(book, browser):
+    with visit(browser, (book.html / "index.html").as_uri(), 1280, "light") as seen:
+        seen.page.wait_for_url("**/intro.html")
+        assert not seen.complaints_about(book)
+
+
+# ---------------------------------------------------------------- moving about
+
+
+def test_sidebar_folds_away_and_comes_back_on_a_desk(book, browser):
+    with visit(browser, (book.html / PAGES[1]).as_uri(), 1280, "light") as seen:
+        link = seen.page.locator(f"#pst-primary-sidebar a[href*='{Path(PAGES[2]).name}']")
+        assert link.is_visible()
+        seen.page.click(".primary-toggle")
+        link.wait_for(state="hidden")
+        seen.page.click(".primary-toggle")
+        link.wait_for(state="visible")
+        link.click()
+        seen.page.wait_for_url(f"**/{PAGES[2]}")
+        assert not seen.complaints_about(book)
+
+
+def test_sidebar_opens_on_a_phone_and_leads_somewhere(book, browser):
+    with visit(browser, (book.html / PAGES[1]).as_uri(), 390, "light") as seen:
+        link = seen.page.locator(f"#pst-primary-sidebar-modal a[href*='{Path(PAGES[2]).name}']")
+        assert not link.is_visible()
+        seen.page.click(".primary-toggle")
+        link.wait_for(state="visible")
+        link.click()
+        seen.page.wait_for_url(f"**/{PAGES[2]}")
+        assert not seen.complaints_about(book)
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_search_finds_a_word_and_leads_to_it(width, book, browser):
+    with visit(browser, (book.html / PAGES[0]).as_uri(), width, "light") as seen:
+        page = seen.page
+        page.locator("button.search-button-field, button.search-button").locator("visible=true").first.click()
+        field = page.locator("#pst-search-dialog input[type=search], .search-dialog input").first
+        field.fill("scorecard")
+        field.press("Enter")
+        page.wait_for_url("**/search.html?q=scorecard*")
+        result = page.locator("#search-results li a").first
+        result.wait_for(state="visible")
+        result.click()
+        page.wait_for_load_state("load")
+        assert "scorecard" in page.locator("main").inner_text().lower()
+        assert not seen.complaints_about(book)
+
+
+def test_theme_button_changes_the_theme(book, browser):
+    with visit(browser, (book.html / PAGES[1]).as_uri(), 1280, "light") as seen:
+        themes = set()
+        for _ in range(3):
+            seen.page.locator("button.theme-switch-button").locator("visible=true").first.click()
+            themes.add(seen.page.locator("html").get_attribute("data-theme"))
+        assert themes == {"light", "dark"}
+
+
+# ---------------------------------------------------------------- every link
+
+
+class Anchors(HTMLParser):
+    """The names on a page, and what it links to or shows."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.names: set[str] = {""}
+        self.targets: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        """Collects ids, hrefs and sources."""
+        given = dict(attrs)
+        self.names |= {given[key] for key in ("id", "name") if given.get(key)}
+        target = given.get("href" if tag in ("a", "link") else "src")
+        if target:
+            self.targets.append(target)
+
+
+def finished_pages(book) -> list[Path]:
+    """Every page of the book; the theme leaves a template of its own among the static files."""
+    return [path for path in book.html.rglob("*.html") if "_static" not in path.parts]
+
+
+def test_every_internal_link_and_image_leads_somewhere(book):
+    pages = {path.resolve(): Anchors(path.read_text()) for path in finished_pages(book)}
+    broken = []
+    for path, anchors in pages.items():
+        for target in anchors.targets:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not file.is_file() or (file in pages and unquote(parts.fragment) not in pages[file].names):
+                broken.append(f"{path.relative_to(book.html)} -> {target}")
+    assert not broken
+
+
+def test_links_that_leave_the_book_are_https(book):
+    targets = {t for path in finished_pages(book) for t in Anchors(path.read_text()).targets}
+    leaving = {t for t in targets if urlsplit(t).scheme not in ("", "data", "mailto")}
+    assert all(t.startswith("https://") for t in leaving), leaving

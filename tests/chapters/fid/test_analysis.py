@@ -1,0 +1,96 @@
+"""What chapter 3 measures: features of every set, FIDs that survive storage, a plane of known axes."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from support import inception_state as state
+
+from genens.recipe import Recipe, trained_on
+from genens_book.chapters.fid import analysis
+from genens_book.measures import classifier, fid, not_run, stats
+from genens_book.pages import ledger
+
+
+def normal(n, F=3, seed=0, shift=0.0):
+    return np.random.default_rng(seed).normal(shift, 1.0, (n, F)).astype(np.float32)
+
+
+def test_reading_is_what_the_classifier_says():
+    model = classifier.DigitNet().eval()
+    y = torch.rand(3, 2, 1, 28, 28) * 2 - 1
+    found = analysis.read(y, model)
+    labels, confidence = classifier.predict(model, y)
+    assert torch.equal(found["labels"], labels)
+    torch.testing.assert_close(found["confidence"], confidence)
+    torch.testing.assert_close(found["features"], classifier.features(model, y))
+
+
+def test_estimates_are_those_of_every_column_and_of_real_images_and_survive_storage():
+    sets = np.stack([normal(60, seed=1), normal(60, seed=2, shift=0.5), normal(60, seed=3, shift=1.5)], axis=1)
+    reference = normal(500, seed=9)
+    found = analysis.unpack(analysis.estimates(sets, reference, seed=4, n_boot=30))
+    assert len(found) == 4  # three sets, and training images drawn again
+    for v in range(3):
+        alone = fid.estimate(sets[:, v], fid.Reference(reference), 4, 30)
+        assert found[v].spread == alone.spread and found[v].infinite == alone.infinite
+        assert found[v].value == fid.fid(sets[:, v], reference) and found[v].bias == alone.bias
+        np.testing.assert_array_equal(found[v].curve, alone.curve)
+        np.testing.assert_array_equal(found[v].draws, alone.draws)
+    assert found[3].value < found[1].value < found[2].value
+    assert abs(found[3].infinite.value) < found[3].value  # what the truth, 0, is nearer to
+    assert analysis.worse(found[1], [found[0], found[2]]) == 1
+    assert isinstance(fid.below_largest(found[0], found[1:3]), stats.Interval)
+
+
+def test_the_picture_has_every_set_and_says_how_much_of_the_variance_it_shows():
+    scales = np.array([3.0, 2.0, 1.0, 0.0])
+    sets = np.stack([normal(4000, 4, 1), normal(4000, 4, 2)], axis=1) * scales
+    found = analysis.picture(sets, normal(100, 4, 3) * scales, 3000, seed=0)
+    assert found["samples"].shape == (2, 3000, 2) and found["training"].shape == (100, 2)
+    assert found["share"] == pytest.approx(13 / 14, abs=0.01)
+    np.testing.assert_allclose(found["samples"].std(axis=(0, 1)), [3, 2], rtol=0.05)
+    with pytest.raises(ValueError, match=r"expected n in 1\.\.4000"):
+        analysis.picture(sets, normal(100, 4), 5000, seed=0)
+
+
+def test_asking_for_more_than_there_is_says_so():
+    ledger.within(5, n_sheet=5)
+    with pytest.raises(ValueError, match="n_sheet at most n_samples = 5, got 6; draw more samples or ask for fewer"):
+        ledger.within(5, n_plane=1, n_sheet=6)
+    with pytest.raises(ValueError, match="^expected n_sheet at least 1, got 0$"):
+        ledger.within(5, n_sheet=0)
+
+
+def test_training_images_are_those_of_the_manifest_or_an_error():
+    recipe = Recipe("mnist", steps=1, n=6, h=3, limit=20)
+    images = recipe.images()
+    manifest = {"recipe": asdict(recipe), "data": images.digest, "images": 20}
+    assert trained_on(manifest).digest == images.digest
+    with pytest.raises(ValueError, match="the 20 images that the members were trained on"):
+        trained_on(manifest | {"data": "0" * 64})
+
+
+def test_inception_end_to_end_on_random_weights(tmp_path, monkeypatch):
+    """From a weights file to an estimate: the real weights are not to be had, so these are drawn at random."""
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    torch.save(state(), tmp_path / "inception.pth")
+    rng = np.random.default_rng(0)
+    y, training = (rng.uniform(-1, 1, shape).astype(np.float32) for shape in ((8, 1, 1, 28, 28), (8, 1, 28, 28)))
+    features, reference = analysis.through_inception(y, training, tmp_path / "inception.pth")
+    assert features.shape == (8, 1, 1000) and reference.shape == (8, 1000)
+    network = fid.inception(tmp_path / "inception.pth")
+    direct = fid.inception_features(network, y[5, 0][None])
+    np.testing.assert_allclose(features[5, 0], direct[0], rtol=1e-3, atol=1e-4)
+    monkeypatch.setattr(fid, "inception_features", None)  # a second time they are read, not computed
+    again, _ = analysis.through_inception(y, training, tmp_path / "inception.pth")
+    np.testing.assert_array_equal(again, features)
+    found = analysis.unpack(analysis.estimates(features[..., :40], reference[:, :40], 0, 2))
+    assert [e.spread.n for e in found] == [8, 8]
+
+
+def test_without_inceptions_weights_it_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    found = analysis.through_inception(np.zeros((2, 2, 1, 28, 28), np.float32), np.zeros((2, 1, 28, 28), np.float32))
+    assert isinstance(found, not_run.NotRun) and "Inception v3" in found.reason

@@ -1,0 +1,227 @@
+"""Correlations against scipy one pair at a time; the path against a polynomial whose orders are known."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import pearsonr, spearmanr
+from support.changes import MIXTURES, SHAPE, B, V, draws, made, n, walked
+
+from genens import jacobians
+from genens_book.chapters.jacobian import analysis
+from genens_book.measures import stats
+from genens_book.measures.not_run import NotRun
+from genens_book.measures.stats import Interval
+from genens_book.pages import ledger
+
+
+def by_hand(given, b, v):
+    """The four changes of one pair, written out."""
+    y, J, original = (given[name][b] for name in ("y", "J", "original"))
+    move = MIXTURES[v] - 1 / n
+    slope = sum(move[i] * J[i] for i in range(n))
+    residuals = [(-1 if MIXTURES[v][i] == 0 else 1) * (given["singles"][b, i] - original) for i in range(n)]
+    return {
+        "jacobian": (y + slope).clip(-1, 1) - original,
+        "of_clamped": slope * (abs(y) <= 1),
+        "last_step": given["last"][b, v] - original,
+        "individual": sum(residuals) / n,
+    }
+
+
+def test_every_correlation_is_that_of_scipy_on_changes_written_out():
+    given = made()
+    found = analysis.compare(**given)
+    for b in range(B):
+        true = [given["truth"][b, v] - given["original"][b] for v in range(V)]
+        changes = [by_hand(given, b, v) for v in range(V)]
+        lengths = [np.linalg.norm(change) for change in true]
+        np.testing.assert_allclose(found["true.size"][b], lengths, rtol=1e-5)
+        for method in analysis.METHODS:
+            for v in range(V):
+                expected = pearsonr(changes[v][method].ravel(), true[v].ravel())[0]
+                assert found[f"{method}.pearson"][b, v] == pytest.approx(expected, abs=1e-5)
+            sizes = [np.linalg.norm(changes[v][method]) for v in range(V)]
+            np.testing.assert_allclose(found[f"{method}.size"][b], sizes, rtol=1e-5)
+            assert found[f"{method}.spearman"][b] == pytest.approx(spearmanr(sizes, lengths)[0], abs=1e-9)
+
+
+def test_a_sample_that_is_linear_in_the_weights_is_predicted_perfectly():
+    given = made()
+    given["truth"] = jacobians.linear_counterfactual(given["y"], given["J"], MIXTURES).transpose(0, 1).numpy()
+    found = analysis.compare(**given)
+    np.testing.assert_allclose(found["jacobian.pearson"], 1, atol=1e-6)
+    np.testing.assert_allclose(found["jacobian.spearman"], 1)
+    summary = analysis.summary(found, seed=0)
+    assert summary["jacobian"]["pearson"].value == pytest.approx(1) and summary["last_step"]["gain"].low > 0
+    assert summary["last_step"]["pearson_effect"].value > 0.95 > summary["jacobian"]["pearson_effect"].value
+    length = summary["jacobian"]["length"]
+    assert (length.low, length.value, length.high) == pytest.approx((1, 1, 1), abs=1e-6)
+    assert (
+        summary["last_step"]["wins"] == found["true.size"].size and summary["jacobian"]["wins"] == 0
+    )  # none above itself
+    found["jacobian.size"] = found["jacobian.size"] * 2
+    found["true.size"][0, 0] = 0  # a pair without a true change has no multiple of it
+    length = analysis.summary(found, seed=0)["jacobian"]["length"]
+    assert (length.low, length.value, length.high) == pytest.approx((2, 2, 2), abs=1e-6)
+
+
+def test_a_change_that_is_the_same_everywhere_correlates_with_nothing():
+    rng = np.random.default_rng(0)
+    true, approximate = rng.normal(size=(3, *SHAPE)), rng.normal(size=(3, *SHAPE))
+    approximate[1] = 0.5
+    found = analysis.agree(true, approximate)
+    assert found["pearson"][1] == 0 and (found["pearson"][[0, 2]] != 0).all()
+
+
+def test_samples_or_counterfactuals_that_do_not_fit_are_refused():
+    given = made()
+    with pytest.raises(ValueError, match=r"3 samples with 5 counterfactuals everywhere; got truth \(3, 4\)"):
+        analysis.compare(**given | dict(truth=given["truth"][:, :4]))
+    with pytest.raises(ValueError, match=r"J \(2, 5\)"):
+        analysis.compare(**given | dict(J=given["J"][:2]))
+
+
+def test_fewer_members_are_measured_against_the_exact_jacobian():
+    given, drawn = draws()
+    truth = jacobians.linear_counterfactual(given["y"], given["J"], MIXTURES).transpose(0, 1).numpy()
+    rows = analysis.rotation(drawn, truth, given["original"], MIXTURES, seed=0)
+    assert [row["per_step"] for row in rows] == [0, 1, n] and [row["seconds"] for row in rows] == [1, 2, n + 1]
+    exact = rows[-1]
+    assert exact["error"].value == 0 and exact["cosine"].value == pytest.approx(1)
+    assert exact["pearson"].value == pytest.approx(1, abs=1e-6) and exact["pearson_loss"].high == 0
+    centred = [drawn[k]["jacobian"] - drawn[k]["jacobian"].mean(axis=1, keepdims=True) for k in (0, n)]
+    errors = [np.linalg.norm(centred[0][b] - centred[1][b]) / np.linalg.norm(centred[1][b]) for b in range(B)]
+    assert rows[0]["error"].value == pytest.approx(np.mean(errors), rel=1e-5)
+    assert rows[0]["pearson_loss"].value == pytest.approx(1 - rows[0]["pearson"].value, abs=1e-6)
+    assert [analysis.fewest(rows, tolerance) for tolerance in (1e-3, 2.0)] == [1, 0]
+    with pytest.raises(ValueError, match="per_step = 5, the exact Jacobian"):
+        analysis.rotation({k: drawn[k] for k in (0, 1)}, truth, given["original"], MIXTURES, seed=0)
+
+
+def test_differences_are_measured_against_forward_mode():
+    given, drawn = draws()
+    truth = jacobians.linear_counterfactual(given["y"], given["J"], MIXTURES).transpose(0, 1).numpy()
+    found = analysis.tangents(drawn[0], drawn[n], truth, given["original"], MIXTURES, seed=0)
+    centred = [drawn[k]["jacobian"] - drawn[k]["jacobian"].mean(axis=1, keepdims=True) for k in (0, n)]
+    errors = [np.linalg.norm(centred[0][b] - centred[1][b]) / np.linalg.norm(centred[1][b]) for b in range(B)]
+    assert found["error"].value == pytest.approx(np.median(errors), rel=1e-5)
+    assert found["pearson"].value < 0 and found["seconds"] == pytest.approx(1 / (n + 1))
+    same = analysis.tangents(drawn[n], drawn[n], truth, given["original"], MIXTURES, seed=0)
+    assert same["error"].value == 0 and same["pearson"].value == 0 and same["seconds"] == 1
+
+
+def test_the_default_is_the_fewest_members_at_which_neither_correlation_loses_more_than_allowed():
+    rows = [
+        {"per_step": k, "pearson_loss": Interval(0, -0.1, pearson, 8), "spearman_loss": Interval(0, -0.1, spearman, 8)}
+        for k, pearson, spearman in ((0, 0.5, 0.5), (1, 0.01, 0.03), (2, 0.03, 0.01), (4, 0.01, 0.01), (16, 0, 0))
+    ]
+    assert [analysis.fewest(rows, tolerance) for tolerance in (0.0, 0.02, 0.03, 0.6)] == [16, 4, 1, 0]
+
+
+def test_errors_along_a_polynomial_have_the_orders_of_their_series():
+    shares = [1e-4, 2e-4, 4e-4, 1.0]
+    given, third = walked(shares)
+    found = analysis.along(given, shares, given["first"] + 0.1 * third)
+    for name, order in {"rotating": 1, "linear": 2, "quadratic": 3}.items():
+        interval = analysis.orders(found[name]["error"], shares, 3, seed=0)
+        assert interval.value == pytest.approx(order, abs=0.02) and interval.n == B
+    whole = np.linalg.norm((given["true"][1, 0, -1] - given["start"][1]).ravel())
+    assert found["quadratic"]["error"][1, 0, -1] == pytest.approx(np.linalg.norm(third[1, 0].ravel()) / whole)
+    end, start = (a.clip(-1, 1) for a in (given["true"][1, 0, -1], given["start"][1]))
+    predicted = (given["start"][1] + given["first"][1, 0]).clip(-1, 1)
+    expected = pearsonr((predicted - start).ravel(), (end - start).ravel())[0]
+    assert found["linear"]["pearson"][1, 0, -1] == pytest.approx(expected)
+    means = analysis.by_share(found, seed=0)
+    assert means["linear"]["error"][-1].value == pytest.approx(np.median(found["linear"]["error"][..., -1]))
+    gained = analysis.gained(found["linear"]["error"], found["quadratic"]["error"], seed=0)
+    assert gained.value == pytest.approx((found["linear"]["error"] - found["quadratic"]["error"])[..., -1].mean())
+
+
+def summary_of(log10_p, n_a):
+    test = stats.MannWhitney(1.0, log10_p, 0.9, n_a, n_a)
+    middle = Interval(0.5, 0.4, 0.6, 48)
+    rest = {"pearson_test": test, "spearman_test": test, "pearson_effect": middle, "spearman_effect": middle}
+    return {method: {"pearson": middle, **rest} for method in analysis.METHODS}
+
+
+def test_claims_about_other_datasets_say_what_to_run_and_impossible_p_values_are_not_held_against_the_run():
+    book = ledger.claims()
+    enough = analysis.records(book, "mnist", summary_of(-170.0, 2304), 48, 48, 16)
+    assert enough["f5a-utest-last-step-mnist"] == {"value": -170.0, "n": 48}
+    assert enough["f5a-pearson-positive-mnist"]["value"].low == 0.4 and enough["s3.3-samples-mnist"]["value"] == 48
+    assert enough["f5d-higher-individual-mnist"]["value"].high == 0.6  # the verdict goes by the size of the effect
+    few = analysis.records(book, "mnist", summary_of(-15.0, 48), 48, 48, 16)
+    assert "cannot give a p-value below 10^-17" in few["f5d-utest-individual-mnist"]["value"].reason
+    for id, record in few.items():
+        assert book[id].chapter == "05_jacobian"
+        if not id.endswith("mnist"):
+            assert isinstance(record["value"], NotRun) and "ensemble" in record["value"].reason
+            command = book[id].command  # which the scorecard shows: with the paper's numbers, and a training before
+            samples, V = (book[f"s3.3-{what}-{book[id].dataset}"].value for what in ("samples", "counterfactuals"))
+            assert "papermill book/05_jacobian.ipynb" in command and "genens.train" in command
+            assert command.endswith(f"-p n_samples {samples} -p n_counterfactuals {V}")
+    ours = {id for id, claim in book.items() if claim.chapter == "05_jacobian"}
+    assert ours - few.keys() == {"s2.4-second-order", "s2.4-forward-passes", "b3-pytorch"}  # recorded by name
+    elsewhere = analysis.records(book, "cifar10", summary_of(-170.0, 8192), 128, 64, 20)
+    assert elsewhere["f5b-utest-last-step-cifar10"]["value"] == -170.0
+    assert isinstance(elsewhere["s3.3-samples-mnist"]["value"], NotRun)
+
+
+def test_the_least_p_value_is_that_of_two_groups_without_overlap():
+    apart = stats.mann_whitney(np.arange(100, 112), np.arange(12), "greater")
+    assert analysis.least_log10_p(12) == apart.log10_p < stats.mann_whitney([1, 3], [0, 2], "greater").log10_p
+
+
+def test_words_follow_the_interval():
+    for low, high, expected in ((0.1, 0.2, "above"), (-0.2, -0.1, "below"), (-0.1, 0.1, "neither above nor below")):
+        assert analysis.words(Interval((low + high) / 2, low, high, 9), "above", "below") == expected
+
+
+FITTING = dict(
+    n_samples=48,
+    n_rotating=8,
+    n_path=8,
+    n_counterfactuals=48,
+    n_directions=2,
+    n_near=3,
+    per_step=1,
+    tangents="forward",
+    per_steps=[0, 1, 16],
+    shares=[0.1, 0.2, 0.5, 1.0],
+)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(n_rotating=49), "n_rotating of at most n_samples = 48, got 49"),
+        (dict(n_path=50), "n_path of at most n_samples"),
+        (dict(n_directions=60), "n_directions of at most n_counterfactuals"),
+        (dict(n_near=9), r"n_near of at most len\(shares\) = 4"),
+        (dict(n_near=1), "n_near of at least 2"),
+        (dict(n_counterfactuals=1, n_directions=1), "n_counterfactuals of at least 2"),
+        (dict(per_step=17), r"per_step and per_steps in 0\.\.16"),
+        (dict(per_steps=[0, 1, 8]), "0 and 16 among per_steps"),
+        (dict(shares=[0.1, 0.2, 0.5]), "end with 1"),
+        (dict(shares=[0.0, 0.2, 1.0]), "between 0 and 1"),
+    ],
+)
+def test_parameters_that_do_not_fit_together_are_refused(wrong, message):
+    analysis.check_parameters(FITTING, 16)
+    with pytest.raises(ValueError, match=message):
+        analysis.check_parameters(FITTING | wrong, 16)
+
+
+def test_an_ensemble_of_one_is_refused():
+    with pytest.raises(ValueError, match="at least 2 members"):
+        analysis.check_parameters(FITTING, 1)
+
+
+def test_torch_and_numpy_give_the_same():
+    given = made()
+    tensors = {name: torch.from_numpy(value) if name != "mixtures" else value for name, value in given.items()}
+    mixed = analysis.images(*(tensors[k] for k in ("y", "J", "mixtures", "last", "singles", "original")))
+    for name, images in analysis.images(
+        *(given[k] for k in ("y", "J", "mixtures", "last", "singles", "original"))
+    ).items():
+        torch.testing.assert_close(images, mixed[name])

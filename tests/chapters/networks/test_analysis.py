@@ -1,0 +1,33 @@
+"""The appendix's table of candidates."""
+
+import json
+
+import pytest
+
+from genens.recipe import recipes
+from genens_book.chapters.networks import analysis
+from genens_book.pages import parameters
+
+
+def test_every_candidate_is_a_line_and_the_shipped_recipe_is_one_of_them():
+    rows = analysis.candidates()
+    page = analysis.table(rows)
+    assert page.html.count("<tr>") == 1 + len(rows) and page.text.count("\n") == len(rows)
+    row, recipe = analysis.shipped(rows), recipes(parameters.profile_file("laptop"))["mnist16"]
+    assert (row["batch"], row["lr"], row["unet"]["attention"]) == (recipe.batch, recipe.lr, recipe.unet["attention"])
+    assert all(analysis.best(rows)["fid"] <= other["fid"] for other in rows)
+    with pytest.raises(ValueError, match="add it to bench/networks.py"):
+        analysis.shipped([other for other in rows if other is not row])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '[{"name": "A"}]', '{"name": 3}'])
+def test_a_damaged_file_is_one_line(tmp_path, text):
+    (tmp_path / "networks.json").write_text(text)
+    with pytest.raises(ValueError, match="restore it or run the script") as caught:
+        analysis.candidates(tmp_path / "networks.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_words_hold_the_numbers(tmp_path):
+    row = json.loads(json.dumps(analysis.candidates()[0])) | {"fid": 1234.4, "confident": 0.5}
+    assert "FID 1,234, 50\u00a0% confident" in analysis.words(row)

@@ -1,0 +1,125 @@
+"""Short lists against slow oracles: regenerated one by one, sorted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from support import Posterior
+from support.grams import CODES, jacobians, plain
+
+from genens import attribution
+from genens import codes as coding
+from genens.jacobians import centred, gram
+from genens.sampling import Noise, sample
+from genens.schedules import schedule
+from genens_book.chapters.search import analysis
+from genens_book.measures import not_run
+
+
+def test_the_plain_route_is_the_loop_over_images_and_the_gram_route_agrees_with_it():
+    J = jacobians()
+    np.testing.assert_allclose(analysis.plain_influence(J, CODES), plain(J, CODES), rtol=1e-12)
+    assert analysis.disagreement(attribution.influence(gram(J), CODES), analysis.plain_influence(J, CODES)) < 1e-10
+    assert analysis.disagreement(np.array([1.0, 2.0]), np.array([1.0, 4.0])) == 0.5
+
+
+def test_random_images_are_not_in_the_list_and_do_not_depend_on_other_samples():
+    listed = np.array([[3, 4, 5], [0, 1, 2]])
+    drawn = analysis.random_rows(9, listed, 0)
+    for row, random in zip(listed, drawn, strict=True):
+        assert not set(row) & set(random) and len(set(random)) == 3
+    np.testing.assert_array_equal(analysis.random_rows(9, listed[:1], 0), drawn[:1])
+    assert set(analysis.random_rows(4, listed[1:], 0).ravel()) == {3}  # fewer are left than the list is long
+    with pytest.raises(ValueError, match="lower k"):
+        analysis.random_rows(3, listed[1:], 0)
+
+
+def test_regenerated_counterfactuals_are_those_generated_one_by_one():
+    members, codes = Posterior(), coding.unrank(range(6), 4, 2)
+    rows = [[0, 3], [5, 1], [2, 2]]
+    y = analysis.regenerate([0, 2], rows, 7, 5, "ddim", "posterior", members, codes)["y"]
+    taken = schedule(5, "ddim")
+    for b, index in enumerate([0, 2]):
+        noise = Noise(7, [index], members.shape, 5)
+        mixtures = np.stack([coding.uniform(4), *(coding.ablated(codes, x) for x in rows[index])])
+        alone = sample(members, noise, mixtures, taken)[:, 0]
+        np.testing.assert_allclose(y[b], alone, atol=1e-6)
+        expected = [float((one.double() - alone[0].double()).norm()) for one in alone[1:]]
+        np.testing.assert_allclose(analysis.distances(y.numpy())[b], expected, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"codes \(N, 4\), of these members"):
+        analysis.regenerate([0], rows, 7, 5, "ddim", "posterior", members, CODES)
+
+
+def test_lists_that_are_right_win_every_pair_and_ties_count_half():
+    listed, random = np.array([[5.0, 6], [7, 8]]), np.array([[1.0, 2], [3, 4]])
+    assert analysis.beats_random(listed, random, 0).value == 1
+    assert analysis.beats_random(random, listed, 0).value == 0
+    assert analysis.beats_random(listed, listed, 0).value == 0.5
+
+
+def test_discounting_without_end_is_told_and_other_errors_are_raised():
+    G = gram(jacobians(1).expand(2, -1, -1, -1, -1))
+    left = analysis.discounted(G, CODES, 4)
+    assert isinstance(left, not_run.NotRun) and "database of 50 images" in left.reason
+    with pytest.raises(ValueError, match="got NaN"):
+        analysis.discounted(G * np.nan, CODES, 4)
+    assert isinstance(analysis.discounted(gram(jacobians(1)), CODES, 4), attribution.Discounted)
+
+
+def test_a_copy_is_found_where_there_is_one():
+    images = torch.randn(20, 1, 6, 6, generator=torch.Generator().manual_seed(0)).numpy()
+    y = np.stack([images[4] + 0.01, images[7] + 0.01, (images[1] + images[2]) / 2])
+    top = attribution.Top(np.array([[4, 9], [8, 9], [1, 2]]), np.ones((3, 2)))
+    found = analysis.likeness(y, images, top)
+    apart = np.sqrt(((y[:, None] - images[None]) ** 2).sum((2, 3, 4)))
+    by_hand = [[sorted(row).index(row[x]) + 1 for x in listed] for row, listed in zip(apart, top.rows, strict=True)]
+    np.testing.assert_array_equal(found.place, by_hand)
+    assert found.nearest[:2].tolist() == [4, 7]
+    assert found.in_list.tolist() == [True, False, found.nearest[2] in (1, 2)]
+    assert found.copied.tolist() == [True, False, False]  # listed and close; close but not listed; between two
+
+
+def test_a_claim_about_another_dataset_is_not_run():
+    assert analysis.measured_on("mnist", "mnist", 3) == 3
+    assert "searched mnist" in analysis.measured_on("mnist", "celeba", 3).reason
+    assert "your own images" in analysis.measured_on("folder:/x", "mnist", 3).reason
+    assert analysis.measured_on("mnist", "celeba", 3, "no time").reason == "no time"
+
+
+def test_centred_columns_keep_the_gram_route_exact_where_the_columns_share_nearly_everything():
+    J = jacobians() * 1e-6 + torch.randn(3, 1, 1, 5, 5, generator=torch.Generator().manual_seed(1)).double()
+    exact = analysis.plain_influence(J, CODES)
+    assert analysis.disagreement(attribution.influence(gram(centred(J)), CODES), exact) < 1e-10
+    assert (
+        analysis.disagreement(attribution.influence(gram(J), CODES), exact) > 1e-10
+    )  # which is why the chapter centres
+
+
+def test_lists_that_share_an_image_stand_out_from_random_ones_and_random_ones_do_not():
+    apart = attribution.Top(np.arange(40).reshape(4, 10), np.ones((4, 10)))
+    shared = attribution.Top(np.tile(np.arange(10), (4, 1)), np.ones((4, 10)))
+    assert analysis.beyond_chance(shared, 1000, 0).low > 0
+    none = analysis.beyond_chance(apart, 1000, 0)
+    assert none.low < 0 <= none.high and none.value < 0
+    # 4 lists of 10 out of 1000: an image is in two or more with probability 1 - .99^4 - 4 * .01 * .99^3
+    assert none.value == pytest.approx(-1000 * (1 - 0.99**4 - 4 * 0.01 * 0.99**3), abs=0.05)
+
+
+def test_the_cut_off_prediction_is_the_distance_of_two_clamped_images():
+    J = np.asarray(jacobians())
+    rows = np.array([[2, 0]] * len(J))
+    y = np.random.default_rng(0).normal(0, 1.2, (len(J), *J.shape[2:]))
+    found = analysis.cut_off(y, J, CODES, rows)
+    for b in range(len(J)):
+        for j, x in enumerate(rows[b]):
+            move = coding.ablated(CODES, int(x)) - coding.uniform(CODES.shape[1])
+            there = (y[b] + np.tensordot(move, J[b], 1)).clip(-1, 1)
+            assert found[b, j] == pytest.approx(np.linalg.norm(there - y[b].clip(-1, 1)), rel=1e-6)
+
+
+def test_scores_that_rank_images_alike_are_alike():
+    up = np.arange(5.0)
+    assert analysis.likeness_of_scores(np.stack([up, up**3])) == pytest.approx(1)
+    assert analysis.likeness_of_scores(np.stack([up, -up, up])) == pytest.approx(-1 / 3)
+    assert analysis.likeness_of_scores(up[None]) == 0

@@ -1,0 +1,163 @@
+"""Search through the Gram matrix against the plain Jacobian; ties, exclusions, second stage."""
+
+from math import comb
+
+import numpy as np
+import pytest
+from support import STEPS, Posterior, exogenous
+from support.grams import CODES, jacobians, plain
+
+from genens import attribution
+from genens import codes as coding
+from genens.jacobians import gram, jacobian, linear_counterfactual
+from genens.sampling import sample
+from genens_book.chapters.search import analysis
+
+
+@pytest.mark.parametrize("h", [2, 4, 7])
+def test_the_gram_route_is_the_plain_jacobian_route_to_1e_10(h):
+    codes, J = coding.constant_weight(min(40, comb(8, h)), 8, h, 1), jacobians()
+    found = attribution.influence(gram(J), codes, block=7)
+    assert found.shape == (3, len(codes)) and found.dtype == np.float64
+    np.testing.assert_allclose(found, plain(J, codes), rtol=1e-10)
+
+
+def test_influence_is_the_length_of_the_approximate_counterfactuals_change_in_a_real_sampler():
+    members, codes = Posterior(), coding.unrank(range(6), 4, 2)
+    y, J = jacobian(members, exogenous(members, 2), STEPS)
+    change = linear_counterfactual(y, J, coding.ablations(codes), clamp=False) - y
+    np.testing.assert_allclose(attribution.influence(gram(J), codes), change.flatten(2).norm(dim=-1).T, rtol=1e-10)
+
+
+@pytest.mark.parametrize("block", [1, 7, 50, 1000])
+def test_the_stream_finds_the_top_k_of_the_sorted_whole(block):
+    G = gram(jacobians())
+    scores = attribution.influence(G, CODES)
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :12]
+    top = attribution.top_k(G, CODES, 12, block=block)
+    np.testing.assert_array_equal(top.rows, expected)
+    np.testing.assert_array_equal(top.influence, np.take_along_axis(scores, expected, 1))
+    assert set(attribution.top_k(G, CODES, 50, block=block).rows[1]) == set(range(50))
+
+
+def test_top_k_never_holds_a_score_for_every_image(monkeypatch):
+    sizes, lengths = [], attribution._lengths
+    monkeypatch.setattr(attribution, "_lengths", lambda G, moves: sizes.append(len(moves)) or lengths(G, moves))
+    attribution.top_k(gram(jacobians()), CODES, 3, block=8)
+    assert max(sizes) == 8 and sum(sizes) == 50
+
+
+def test_complementary_codes_tie_to_the_last_bit_and_the_earlier_row_comes_first():
+    codes = coding.unrank(range(70), 8, 4)  # every code, so every complement
+    twin = attribution.complements(codes)
+    assert (codes[twin] == ~codes).all()
+    scores = attribution.influence(gram(jacobians()), codes, block=9)
+    np.testing.assert_array_equal(scores, scores[:, twin])
+    for k, cut in ((10, 0), (11, 3)):
+        top = attribution.top_k(gram(jacobians()), codes, k, block=9)
+        assert (top.rows[:, 0:10:2] < top.rows[:, 1:10:2]).all()
+        assert analysis.ties(top, codes) == analysis.Ties(both=30, cut=cut, single=0)
+    assert "30 entries stand beside" in str(analysis.ties(top, codes))
+
+
+def test_the_papers_codes_hold_the_complement_of_most_images():
+    N, n, h = coding.PAPER["mnist"]
+    twins = int((attribution.complements(coding.constant_weight(N, n, h, 0)) >= 0).sum())
+    expected = N * (N - 1) / (comb(n, h) - 1)
+    assert abs(twins - expected) < 150  # 7770: DESIGN's figure
+
+
+def test_codes_of_another_weight_have_no_complement():
+    assert (attribution.complements(coding.unrank(range(8), 8, 1)) == -1).all()
+    top = attribution.top_k(gram(jacobians()), coding.unrank(range(8), 8, 1), 2)
+    assert analysis.ties(top, coding.unrank(range(8), 8, 1)).single == 6
+
+
+def test_discounting_is_the_papers_procedure():
+    J, codes = jacobians(B=4, n=12), coding.constant_weight(600, 12, 6, 0)
+    G = gram(jacobians(B=1, n=12, seed=1) + 0.5 * J)  # some images are influential in all
+    scores, gone, rounds = attribution.influence(G, codes), set(), []
+    while True:  # Figure 6d, by hand
+        lists = [[x for x in np.argsort(-row, kind="stable") if x not in gone][:4] for row in scores]
+        everyone = [x for row in lists for x in row]
+        shared = {x for x in everyone if everyone.count(x) > 1}
+        if not shared:
+            break
+        gone |= shared
+        rounds.append(sorted(shared))
+    found = attribution.discount(G, codes, 4)
+    assert found.top.rows.tolist() == lists and [row.tolist() for row in found.removed] == rounds and len(rounds) > 1
+    assert len(attribution.repeated(found.top)) == 0
+    np.testing.assert_array_equal(attribution.repeated(attribution.top_k(G, codes, 4)), rounds[0])
+
+
+def test_samples_that_are_alike_leave_no_distinct_lists():
+    with pytest.raises(ValueError, match="ran out"):
+        attribution.discount(gram(jacobians(1).expand(2, -1, -1, -1, -1)), CODES, 4)
+
+
+def test_concentration_counts_distinct_images():
+    top = attribution.Top(np.array([[0, 1], [0, 2], [0, 3]]), np.ones((3, 2)))
+    found = analysis.concentration(top, 1000)
+    assert (found.entries, found.distinct, found.most) == (6, 4, 3)
+    assert found.by_chance == pytest.approx(5.99, abs=0.01) and found.effective == pytest.approx(36 / 12)
+
+
+def test_the_second_stage_sorts_by_the_true_counterfactuals():
+    members, codes = Posterior(), coding.unrank(range(6), 4, 2)
+    noise = exogenous(members, 3)
+    J = jacobian(members, noise, STEPS)[1]
+    top = attribution.top_k(gram(J), codes, 4)
+    found = analysis.rerank(top, analysis.regenerated(members, noise, STEPS, codes))
+    whole = sample(members, noise, coding.uniform(4)[None], STEPS)[0]
+    for b in range(3):
+        true = {}
+        for row in top.rows[b]:
+            without = sample(members, noise[b : b + 1], coding.ablated(codes, int(row))[None], STEPS)[0, 0]
+            true[row] = float((without - whole[b]).norm())
+        assert found.top.rows[b].tolist() == sorted(true, key=lambda row: -true[row])
+        np.testing.assert_allclose(found.top.influence[b], sorted(true.values(), reverse=True))
+
+
+def test_the_second_stage_refuses_other_codes_and_other_samples():
+    members = Posterior()
+    with pytest.raises(ValueError, match=r"codes \(N, 4\), of these members"):
+        analysis.regenerated(members, exogenous(members), STEPS, CODES)
+    truth = analysis.regenerated(members, exogenous(members, 2), STEPS, coding.unrank(range(6), 4, 2))
+    with pytest.raises(ValueError, match="noise's 2 samples, got 3"):
+        truth(np.zeros((3, 1), int))
+
+
+def test_what_the_second_stage_reports():
+    top = attribution.Top(np.array([[5, 6, 7], [8, 9, 4]]), np.array([[3.0, 2, 1], [3, 2, 1]]))
+    found = analysis.rerank(top, lambda rows: np.array([[1.0, 5, 0], [9, 3, 1]]))
+    assert found.top.rows.tolist() == [[6, 5, 7], [8, 9, 4]]
+    assert found.moved == pytest.approx(2 / 6) and found.same_first == 0.5
+    np.testing.assert_allclose(found.correlation, [0.5, 1])
+    with pytest.raises(ValueError, match="finite distances"):
+        analysis.rerank(top, lambda rows: np.full(rows.shape, np.nan))
+
+
+def test_the_saving_for_the_papers_shapes():
+    numbers = {name: (analysis.saving(name).gram[0], analysis.saving(name).jacobian[0]) for name in analysis.SHAPES}
+    assert numbers == {"mnist": (256, 12544), "cifar10": (400, 61440), "celeba": (576, 1179648)}
+    assert "celeba: 576 numbers a sample instead of 1,179,648 (2048 times fewer)" in str(analysis.saving("celeba"))
+    with pytest.raises(ValueError, match="among mnist"):
+        analysis.saving("imagenet")
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda G: attribution.top_k(G, CODES, 51), r"k in 1\.\.50 \(a database of 50 images\), got 51"),
+        (lambda G: attribution.top_k(G, CODES, 49, [1, 2]), r"k in 1\.\.48 .* less 2 excluded"),
+        (lambda G: attribution.top_k(G, CODES, 0), "got 0"),
+        (lambda G: attribution.influence(G, CODES[:, :7]), r"codes \(N, 8\), of the ensemble"),
+        (lambda G: attribution.influence(G[0], CODES), r"\(B, n, n\)"),
+        (lambda G: attribution.influence(G * np.nan, CODES), "got NaN"),
+    ],
+)
+def test_wrong_arguments_are_refused(call, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        call(gram(jacobians()))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,217 @@
+"""Closed-form members against brute-force posterior means, and what is measured on them."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import exp
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genens import closed_form, codes, sampling, schedules
+from genens.data import to_unit
+from genens.schedules import alpha_bars
+from genens.theory import bias
+from genens_book.chapters.theory import testbed
+
+
+def some_images(N: int, shape=(1, 3, 3), seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (N, *shape), dtype=np.uint8))
+
+
+def posterior_mean(x: torch.Tensor, images: torch.Tensor, t: int) -> torch.Tensor:
+    """The mean of the images as seen from one noisy x, by the definition; mid-grey for no images."""
+    bar = float(alpha_bars()[t])
+    distances = [float(((x - bar**0.5 * image) ** 2).sum()) / (2 * (1 - bar)) for image in images]
+    weights = [exp(min(distances) - d) for d in distances]
+    total = torch.zeros_like(x)
+    for weight, image in zip(weights, images, strict=True):
+        total += weight / sum(weights) * image
+    return total
+
+
+@given(st.integers(1, 9), st.integers(2, 6), st.integers(0, 999), st.integers(0, 10**6))
+def test_members_predict_the_posterior_mean_of_their_split(N, n, t, seed):
+    images = some_images(N, seed=seed)
+    drawn = np.random.default_rng(seed).random((N, n)) < 0.5  # some splits are empty
+    members = closed_form.Members(images, drawn)
+    x = torch.randn(2, 1, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    found, noise, bar = members.denoised(x, t), members(x, t), float(alpha_bars()[t])
+    assert found.abs().max() <= 1 + 1e-12
+    for i in range(n):
+        for b in range(2):
+            slow = posterior_mean(x[b], to_unit(images).double()[drawn[:, i]], t)
+            assert torch.allclose(found[i, b], slow, atol=1e-7 if t < 5 else 1e-9)
+            assert torch.allclose(bar**0.5 * found[i, b] + (1 - bar) ** 0.5 * noise[i, b], x[b], atol=1e-9)
+
+
+@pytest.mark.parametrize("t", [0, 1, 10, 500, 999])
+def test_predictions_are_finite_and_bounded_wherever_x_is(t):
+    members = closed_form.Members(some_images(40, (1, 28, 28)), codes.constant_weight(40, 8, 4, seed=0))
+    for scale in (0.0, 1.0, 1e3, 1e6):
+        x = scale * torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        assert members.denoised(x, t).abs().max() <= 1 + 1e-9
+        assert members(x, t).isfinite().all()
+
+
+def test_an_empty_split_predicts_mid_grey():
+    drawn = np.array([[True, False], [True, False]])
+    x = torch.ones(1, 1, 3, 3, dtype=torch.float64)
+    assert not closed_form.Members(some_images(2), drawn).denoised(x, 300, [1]).any()
+
+
+def test_members_keep_the_type_of_x_and_answer_for_which():
+    members = closed_form.Members(some_images(6), codes.constant_weight(6, 4, 2, seed=0))
+    x = torch.randn(5, 1, 3, 3, generator=torch.Generator().manual_seed(1))
+    everyone = members(x, 400)
+    assert everyone.dtype == torch.float32 and everyone.shape == (4, 5, 1, 3, 3)
+    assert torch.equal(members(x, 400, [2, 0]), everyone[[2, 0]])
+    assert (members.n, members.shape, len(members.digest)) == (4, (1, 3, 3), 64)
+
+
+def test_the_digest_tells_images_codes_and_kinds_apart():
+    images, drawn = some_images(6), codes.constant_weight(6, 4, 2, seed=0)
+    different = [
+        closed_form.Members(images, drawn),
+        closed_form.Members(images, ~drawn),
+        closed_form.Members(some_images(6, seed=1), drawn),
+        closed_form.LeaveOneOut(images),
+        closed_form.Enumerated(images),
+    ]
+    assert len({members.digest for members in different}) == len(different)
+    assert closed_form.Members(images, drawn).digest == different[0].digest
+
+
+def test_sampling_from_one_split_ends_at_one_of_its_images():
+    """The optimal denoiser of a finite set has learnt it by heart: DDIM ends on an image of the split."""
+    images, drawn = some_images(6, (1, 4, 4)), codes.constant_weight(6, 4, 2, seed=0)
+    members, steps = closed_form.Members(images, drawn), schedules.schedule(100, "ddim")
+    noise = sampling.Noise(0, range(4), members.shape, len(steps))
+    y = sampling.sample(members, noise, np.eye(4), steps)
+    for i, rows in enumerate(codes.splits(drawn)):
+        nearest = (y[i][:, None] - to_unit(images)[rows]).abs().amax((2, 3, 4)).amin(1)
+        assert nearest.max() < 0.02
+
+
+def test_enumerated_is_the_mean_over_every_subset():
+    images, t = some_images(5), 600
+    truth, data = closed_form.Enumerated(images), to_unit(images).double()
+    x = torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for without in (None, 0, 4):
+        kept = [j for j in range(5) if j != without]
+        every = [list(chosen) for k in range(len(kept) + 1) for chosen in combinations(kept, k)]
+        for b in range(2):
+            slow = torch.stack([posterior_mean(x[b], data[chosen], t) for chosen in every]).mean(0)
+            found = truth.denoised(x, t, [0 if without is None else without + 1])[0, b]
+            assert torch.allclose(found, slow, atol=1e-10)
+    assert torch.allclose(truth.table(x, t).mean(0), truth.denoised(x, t, [0])[0].flatten(1))
+
+
+def test_an_ensemble_with_every_subset_of_one_size_is_what_the_table_says():
+    """f^_e of all codes in use: member i's row of the table is member i's prediction."""
+    images, drawn, t = some_images(6), codes.unrank(range(6), 4, 2), 500
+    members, truth = closed_form.Members(images, drawn), closed_form.Enumerated(images)
+    x = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows = (drawn.T.astype(int) << np.arange(6)).sum(1)
+    assert torch.allclose(truth.table(x, t)[rows, 0], members.denoised(x, t).flatten(1))
+
+
+def test_left_out_is_training_without_the_image():
+    images, t = some_images(5), 300
+    x = torch.randn(3, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = closed_form.LeaveOneOut(images).denoised(x, t)
+    alone = closed_form.Members(images[[0, 1, 3, 4]], np.ones((4, 1), bool)).denoised(x, t)[0]
+    assert torch.allclose(found[3], alone)
+    assert torch.allclose(found[0], closed_form.Members(images, np.ones((5, 1), bool)).denoised(x, t)[0])
+
+
+def test_left_out_samples_are_those_of_generating_every_counterfactual():
+    images, steps = some_images(30, (1, 6, 6)), schedules.schedule(8, "ddim")
+    denoiser = closed_form.LeaveOneOut(images)
+    noise = sampling.Noise(3, range(3), denoiser.shape, len(steps))
+    every = sampling.sample(denoiser, noise, np.eye(31), steps)
+    assert torch.allclose(testbed.left_out(denoiser, noise, steps), every, atol=1e-5)
+
+
+def test_influence_is_the_distance_to_each_counterfactual():
+    images = some_images(8, (1, 4, 4))
+    found = testbed.influence([5, 2], 8, 6, 3, 6, 1, images)
+    members = closed_form.Members(images, codes.constant_weight(8, 6, 3, 1))
+    noise, steps = sampling.Noise(1, [5, 2], members.shape, 6), schedules.schedule(6, "ddim")
+    y, without = sampling.sample(members, noise, [codes.uniform(6), codes.ablated(members.codes, 7)], steps)
+    assert found["ablation"].shape == found["left_out"].shape == (2, 8)
+    assert torch.allclose(found["ablation"][:, 7], (without - y).flatten(1).norm(dim=1))
+    one = testbed.influence([2], 8, 6, 3, 6, 1, images)
+    assert torch.equal(one["ablation"][0], found["ablation"][1]), "a sample must not depend on its batch"
+
+
+def test_search_is_the_first_order_effect_of_each_ablation():
+    """On nearly equal images, where a step of 1e-4 of the way to the counterfactual is linear to many digits."""
+    images, steps = testbed.nearly_equal(some_images(8, (1, 4, 4))), schedules.schedule(6, "ddim")
+    members = closed_form.Members(images, codes.constant_weight(8, 6, 3, 1))
+    noise, start = sampling.Noise(1, range(2), members.shape, 6), codes.uniform(6)
+    moves = codes.ablations(members.codes) - start
+    y = sampling.sample(members, noise.tensor().double(), np.concatenate([start[None], start + 1e-4 * moves]), steps)
+    slow = (y[1:] - y[:1]).flatten(2).norm(dim=2).T / 1e-4
+    found = testbed.influence(range(2), 8, 6, 3, 6, 1, images)["search"]
+    assert torch.allclose(found, slow, rtol=1e-2, atol=1e-6)
+
+
+def test_the_bias_of_random_assignments_is_the_exact_one():
+    """Thousands of assignments against exact probabilities, both statements; below the bound."""
+    images, n, h, N = some_images(6), 6, 3, 6
+    x, t = testbed.probes(images, [700], seed=0)[0]
+    table = closed_form.Enumerated(images).table(x, t)[:, 0].numpy()
+    measured = testbed.errors(range(3000), table, N, n, h, seed=0)
+    for statement, error in enumerate(measured.values(), 1):
+        exact = testbed.exact_errors(table, n, h, statement)
+        z = (error.mean(0) - exact) / (error.std(0) / 3000**0.5)
+        assert np.abs(z).max() < 4.5
+        assert np.abs(exact).max() <= bias.bias_bound(N, n, h, statement=statement).value
+
+
+def test_bias_and_spread_gives_every_quantity_for_every_ensemble():
+    found = testbed.bias_and_spread(6, [6, 8], some_images(6), [300, 800], trials=60, seed=0)
+    assert {value.shape for value in found.values()} == {(2, 2)}
+    assert (found["exact"] <= found["sharp"]).all() and (found["sharp"] <= found["paper"]).all()
+    assert (found["exact"] < found["spread"]).all()
+    assert (np.abs(found["bias"] - found["exact"]) < 5 * found["error"]).all()
+
+
+def test_agreement_counts_what_it_says():
+    left_out = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 0.005]])
+    found = testbed.agreement(np.array([[1.0, 9.0, 2.0], [1.0, 2.0, 3.0]]), left_out)
+    assert found["same"].tolist() == [True, False] and found["rank"].tolist() == [1, 3]
+    assert found["moved"].tolist() == [2, 1] and found["correlation"] == pytest.approx([1.0, -0.5])
+
+
+def test_the_linear_approximation_errs_to_second_order():
+    """Section 2.4: O(|v - u_0|^2)."""
+    distances = [0.01, 0.02, 0.04, 0.08]
+    images = testbed.nearly_equal(some_images(12, (1, 4, 4)))
+    error = testbed.linearisation(images, 6, 3, 10, distances, seed=0)
+    assert testbed.order(distances, error) == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: closed_form.Members(some_images(3).float(), np.ones((3, 2), bool)),
+            "images as uint8 .* torch.float32",
+        ),
+        (
+            lambda: closed_form.Members(some_images(3), np.ones((4, 2), bool)),
+            r"each of 3 images, got codes of shape \(4, 2\)",
+        ),
+        (lambda: closed_form.Members(some_images(0), np.ones((0, 2), bool)), "expected codes as a bool array"),
+        (lambda: closed_form.Enumerated(some_images(13)), "at most 12 images .* got 13"),
+        (lambda: closed_form.LeaveOneOut(some_images(1)), "at least two images"),
+    ],
+)
+def test_errors_say_what_was_expected_and_what_came(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,163 @@
+"""The guarantee and the laws of split sizes against pairwise and brute-force oracles."""
+
+from __future__ import annotations
+
+import time
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genens import codes
+from genens.theory import guarantee
+
+
+def pairwise(bits: np.ndarray) -> list[tuple[int, int]]:
+    """The ordered pairs (x, x') for which no member holds x' but not x, found by looking."""
+    return [(x, y) for x in range(len(bits)) for y in range(len(bits)) if x != y and not (bits[y] & ~bits[x]).any()]
+
+
+@st.composite
+def any_codes(draw):
+    """Any bits at all: duplicates, empty rows, full rows, unequal weights."""
+    N, n = draw(st.integers(1, 25)), draw(st.integers(1, 9))
+    density = draw(st.sampled_from([0.1, 0.5, 0.9]))
+    return np.random.default_rng(draw(st.integers(0, 2**32))).random((N, n)) < density
+
+
+@given(any_codes(), st.sampled_from([26, 0]))
+@settings(max_examples=200, deadline=None)
+def test_guarantee_agrees_with_looking_at_every_pair(bits, lattice_members):
+    """Both routes: the lattice of subsets (n <= 26) and blocks of packed codes (forced by the limit 0)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guarantee, "LATTICE_MEMBERS", lattice_members)
+        patch.setattr(guarantee, "BLOCK", 40)
+        found = guarantee.guarantee(bits)
+    missing = pairwise(bits)
+    assert found == guarantee.Guarantee(
+        holds=not missing,
+        pairs=len(bits) * (len(bits) - 1),
+        violations=len(missing),
+        first=missing[0] if missing else None,
+    )
+
+
+def test_guarantee_above_26_members():
+    good = codes.constant_weight(500, 64, 32, seed=0)
+    assert guarantee.guarantee(good).holds
+    bad = good.copy()
+    bad[123] = bad[7] | bad[400]
+    assert guarantee.guarantee(bad) == guarantee.Guarantee(False, 500 * 499, 2, (123, 7))
+
+
+def test_guarantee_decides_celeba_in_seconds():
+    """Theorem 1, part 1 on 202,599 codes of 24 members: 41 billion ordered pairs."""
+    drawn = codes.constant_weight(202_599, 24, 12, seed=0)
+    began = time.process_time()
+    found = guarantee.guarantee(drawn)
+    assert time.process_time() - began < 30
+    assert found.holds and found.pairs == 202_599 * 202_598
+    drawn[200_000] |= drawn[100_000]
+    spoilt = guarantee.guarantee(drawn)
+    assert spoilt.first[0] == 200_000 and not (drawn[spoilt.first[1]] & ~drawn[200_000]).any()
+    assert spoilt.violations == (~(drawn & ~drawn[200_000]).any(axis=1)).sum() - 1
+
+
+@pytest.mark.parametrize(("N", "n", "h"), [(1, 5, 2), (20, 6, 3), (35, 7, 4), (36, 9, 2), (60, 12, 6)])
+def test_witnesses_agrees_with_counting_every_pair(N, n, h):
+    drawn = codes.constant_weight(N, n, h, seed=5)
+    counted = np.zeros(h + 1, dtype=int)
+    for x in range(N):
+        for y in range(N):
+            counted[(drawn[y] & ~drawn[x]).sum()] += x != y
+    assert guarantee.witnesses(drawn).tolist() == counted.tolist()
+
+
+def test_witnesses_counts_duplicates_as_pairs_without_any():
+    twice = np.repeat(codes.walsh(8), 2, axis=0)
+    assert guarantee.witnesses(twice).tolist() == [14, 0, 14 * 12, 0]
+
+
+@given(any_codes())
+@settings(max_examples=50, deadline=None)
+def test_complements_agrees_with_looking_at_every_pair(bits):
+    assert guarantee.has_complement(bits).tolist() == [any((x ^ y).all() for y in bits) for x in bits]
+
+
+def test_complements_are_the_pairs_with_as_many_witnesses_as_members_left():
+    drawn = codes.constant_weight(10_000, 16, 8, seed=0)
+    assert guarantee.has_complement(drawn).sum() == guarantee.witnesses(drawn)[8] > 0
+    assert guarantee.has_complement(codes.constant_weight(5, 64, 32, seed=0)).sum() == 0
+
+
+def test_expected_witnesses_is_what_all_codes_have():
+    for n, h in [(4, 2), (7, 3), (10, 5), (9, 6)]:
+        every = codes.unrank(range(comb(n, h)), n, h)
+        counts = guarantee.witnesses(every)
+        assert np.allclose(counts / counts.sum(), guarantee.expected_witnesses(n, h), rtol=1e-12)
+
+
+def test_members_for_guarantee_is_the_size_of_the_largest_antichain():
+    """For n = 3, no 4 of the 8 subsets are pairwise unordered; three are (Sperner)."""
+    subsets = np.array([[s >> i & 1 for i in range(3)] for s in range(8)], dtype=bool)
+    families = [list(some) for k in (3, 4) for some in combinations(range(8), k)]
+    assert max(len(some) for some in families if guarantee.guarantee(subsets[some]).holds) == 3
+    assert guarantee.members_for_guarantee(3) == 3 and guarantee.members_for_guarantee(4) == 4
+    assert [guarantee.members_for_guarantee(N) for N in (10_000, 60_000, 202_599)] == [16, 19, 21]
+    assert guarantee.members_for_guarantee(1) == 1
+
+
+@pytest.mark.parametrize("n", range(2, 9))
+def test_every_codebook_of_one_weight_up_to_8_members_has_the_guarantee(n):
+    """All C(n, h) codes together: any choice among them has the guarantee a fortiori."""
+    for h in range(1, n):
+        every = codes.unrank(range(comb(n, h)), n, h)
+        assert guarantee.guarantee(every) == guarantee.Guarantee(True, len(every) * (len(every) - 1), 0, None)
+        assert pairwise(every) == []
+
+
+def test_representation_is_the_mean_and_spread_over_pairs():
+    drawn = codes.constant_weight(60, 8, 4, seed=1)
+    left = [int((b & ~a).sum()) for x, a in enumerate(drawn) for y, b in enumerate(drawn) if x != y]
+    found = guarantee.representation(guarantee.witnesses(drawn))
+    assert (found.mean, found.sd) == pytest.approx((np.mean(left), np.std(left)))
+    assert (found.smallest, found.largest) == (min(left), max(left))
+    even = guarantee.representation(guarantee.witnesses(codes.walsh(8)))
+    assert even == guarantee.Representation(2.0, 0.0, 2, 2)
+    with pytest.raises(ValueError, match="at least one pair"):
+        guarantee.representation(np.zeros(4))
+
+
+def test_split_law_is_the_law_of_drawn_codes():
+    """Three thousand draws: their mean, their spread, and p-values that are uniform."""
+    N, n, h = 300, 12, 4
+    law = guarantee.split_law(N, n, h)
+    sizes = np.stack([codes.split_sizes(codes.constant_weight(N, n, h, seed)) for seed in range(3000)])
+    assert law.mean == N * h / n
+    assert sizes.std() == pytest.approx(law.sd, rel=0.02)
+    ps = np.array([law.p_value(row) for row in sizes])
+    assert np.quantile(ps, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
+
+
+def test_split_law_has_no_spread_when_every_code_is_in_use():
+    law = guarantee.split_law(70, 8, 4)
+    sizes = codes.split_sizes(codes.constant_weight(70, 8, 4, seed=0))
+    assert law.sd == 0 and not law.z(sizes).any() and law.p_value(sizes) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: guarantee.guarantee(np.zeros((3, 65), dtype=bool)), r"n in 1..64, got shape \(3, 65\)"),
+        (lambda: guarantee.guarantee(np.zeros(3, dtype=bool)), r"got shape \(3,\)"),
+        (lambda: guarantee.witnesses(np.array([[1, 0], [1, 1]])), r"one weight .* got weights \[1, 2\]"),
+        (lambda: guarantee.witnesses(codes.constant_weight(3, 27, 2, 0)), "at most 26 members"),
+        (lambda: guarantee.members_for_guarantee(0), "got N = 0"),
+    ],
+)
+def test_errors_say_what_was_expected_and_what_came(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,45 @@
+"""What is shipped is what the laptop profile says, and small enough for git."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from genens import codes, ensemble, recipe, store
+from genens.sampling import draw
+from genens_book.measures import classifier
+from genens_book.pages import parameters
+
+RECIPES = recipe.recipes(parameters.profile_file("laptop"))
+PAPER_SIZES = [3103, 2972, 3016, 3147, 3091, 2912, 2972]  # Appendix B.1
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_shipped_ensemble_was_trained_by_the_profile(name):
+    members = ensemble.load(store.home() / "weights" / name)
+    images = RECIPES[name].images()
+    # They were trained under bfloat16, where the profile has float32 now, which every CPU is fast at.
+    assert recipe.Recipe(**members.manifest["recipe"]) == dataclasses.replace(RECIPES[name], precision="bfloat16")
+    assert members.manifest["data"] == images.digest
+    assert np.array_equal(members.codes, RECIPES[name].codes(images))
+
+
+def test_class_splits_have_the_papers_sizes():
+    members = ensemble.load(store.home() / "weights" / "mnist7")
+    assert members.manifest["split_sizes"] == codes.split_sizes(members.codes).tolist() == PAPER_SIZES
+
+
+def test_the_class_ensemble_draws_digits_and_forgets_a_class():
+    """Thirty-two samples are enough to see that the weights are trained ones, and that ablation does something."""
+    members = ensemble.load(store.home() / "weights" / "mnist7", engine="openvino")
+    mixtures = np.vstack([codes.uniform(7), codes.ablated(codes.walsh(8), 0)])
+    y = draw(range(32), 1, mixtures.tolist(), 15, "ancestral", "posterior", members)["y"]
+    labels, confidence = classifier.predict(classifier.load(), y.flatten(0, 1))
+    labels = labels.view(32, 2)
+    assert (confidence > 0.9).float().mean() > 0.4  # pure noise: none
+    assert len(labels[:, 0].unique()) >= 5
+    assert (labels[:, 1] == 0).sum() < (labels[:, 0] == 0).sum()
+
+
+def test_weights_stay_within_their_limit():
+    assert sum(file.stat().st_size for file in (store.home() / "weights").rglob("*.safetensors")) < 45e6

@@ -1,0 +1,435 @@
+"""genens.store: what a user of stored results would notice."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genens import files, provenance, store
+
+calls: list[dict] = []
+
+
+def squares(n: int, power: int = 2, **uncounted: object) -> dict[str, object]:
+    calls.append({"n": n, **uncounted})
+    return {"values": torch.arange(n, dtype=torch.float64) ** power, "even": np.arange(n) % 2 == 0}
+
+
+def noise_rows(indices: range, seed: int, stop_at: int | None = None) -> dict[str, object]:
+    calls.append({"indices": indices})
+    if stop_at is not None and indices.start >= stop_at:
+        raise KeyboardInterrupt
+    return {"rows": np.stack([np.random.default_rng((seed, i)).normal(size=3) for i in indices])}
+
+
+def wrong_rows(indices: range) -> dict[str, object]:
+    return {"rows": np.zeros((1, 2))}
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    calls.clear()
+    return tmp_path / "store"
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+# ---------------------------------------------------------------- compute
+
+
+def test_a_result_is_computed_once_and_then_read(fresh: Path) -> None:
+    first = store.compute("squares", squares, {"n": 5})
+    second = store.compute("squares", squares, {"n": 5})
+    assert len(calls) == 1
+    for key in ("values", "even"):
+        assert first[key].dtype == second[key].dtype
+        np.testing.assert_array_equal(first[key], second[key])
+    np.testing.assert_array_equal(second["values"], [0, 1, 4, 9, 16])
+    (folder,) = fresh.iterdir()
+    assert folder == store.where("squares", squares, {"n": 5})
+    assert everything_in(folder) == ["arrays.safetensors", "meta.json"]
+    meta = json.loads((folder / "meta.json").read_text())
+    assert meta["params"] == {"n": 5} and meta["made"]["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_the_key_counts_parameters_and_inputs_and_nothing_uncounted() -> None:
+    base = store.where("squares", squares, {"n": 5}, {"weights": "ab"})
+    assert base == store.where("squares", squares, {"n": np.int64(5)}, {"weights": "ab"})
+    others = [
+        store.where("squares", squares, {"n": 6}, {"weights": "ab"}),
+        store.where("squares", squares, {"n": 5}, {"weights": "cd"}),
+        store.where("squares", squares, {"n": 5}),
+        store.where("cubes", squares, {"n": 5}, {"weights": "ab"}),
+        store.where("squares", noise_rows, {"n": 5}, {"weights": "ab"}),
+    ]
+    assert len({base, *others}) == 5, "functions of one module share its source; all else differs"
+    store.compute("squares", squares, {"n": 5}, {"weights": "ab"}, {"batch_size": 4})
+    store.compute("squares", squares, {"n": 5}, {"weights": "ab"}, {"batch_size": 400})
+    assert calls == [{"n": 5, "batch_size": 4}]
+
+
+def test_strided_arrays_come_back_as_they_were(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.float32).reshape(4, 6)
+    files.save_arrays(tmp_path / "a.safetensors", {"turned": array.T, "every": array[::2, ::-1], "one": np.float64(3)})
+    back = files.load_arrays(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(back["turned"], array.T)
+    np.testing.assert_array_equal(back["every"], array[::2, ::-1])
+    assert back["one"].shape == () and back["one"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("squares", squares, {"n": object()}), "pass live objects"),
+        (("squares", squares, {"n": float("nan")}), "JSON"),
+        (("Bad Kind", squares, {"n": 1}), "expected a kind"),
+        (("squares", squares, {"n": 1}, {"weights": None}), "digest of input 'weights'"),
+        (("squares", lambda n: {}, {"n": 1}), "top of a module"),
+        (("squares", squares, {"n": 1}, None, {"power": "x"}), None),
+    ],
+)
+def test_arguments_that_cannot_be_hashed_are_refused(arguments: tuple, words: str | None, fresh: Path) -> None:
+    if words is None:
+        with pytest.raises(TypeError):  # the function's own error passes through
+            store.compute(*arguments)
+    else:
+        with pytest.raises(ValueError, match=words) as caught:
+            store.compute(*arguments)
+        assert "\n" not in str(caught.value)
+    assert not fresh.exists()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "edit", "remove", "edit_meta", "truncate_meta", "remove_meta"])
+def test_a_damaged_result_is_an_error_that_says_what_to_delete(damage: str) -> None:
+    store.compute("squares", squares, {"n": 5})
+    folder = store.where("squares", squares, {"n": 5})
+    arrays, meta = folder / "arrays.safetensors", folder / "meta.json"
+    content = arrays.read_bytes()
+    if damage == "truncate":
+        arrays.write_bytes(content[:-3])
+    elif damage == "edit":
+        arrays.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "remove":
+        arrays.unlink()
+    elif damage == "edit_meta":
+        meta.write_text(meta.read_text().replace('"n": 5', '"n": 6'))
+    elif damage == "truncate_meta":
+        meta.write_text(meta.read_text()[:100])
+    else:
+        meta.unlink()
+    error = FileNotFoundError if damage.startswith("remove") else ValueError
+    with pytest.raises(error, match="delete the folder") as caught:
+        store.compute("squares", squares, {"n": 5})
+    culprit = meta if damage.endswith("meta") else arrays
+    assert str(culprit) in str(caught.value) and "\n" not in str(caught.value)
+    assert len(calls) == 1, "a damaged result is never recomputed in silence"
+
+
+@pytest.mark.parametrize("problem", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_write_that_fails_leaves_nothing(
+    problem: BaseException, at: int, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    write = files._write
+
+    def failing(path: Path, content: bytes) -> None:
+        write(path, content[: len(content) // 2])
+        if len(written) == at:
+            raise problem
+        written.append(path)
+
+    monkeypatch.setattr(files, "_write", failing)
+    with pytest.raises(type(problem)) as caught:
+        store.compute("squares", squares, {"n": 5})
+    assert everything_in(fresh) == []
+    if isinstance(problem, OSError):
+        assert caught.value.errno == errno.ENOSPC
+        assert str(fresh) in str(caught.value) and "free some space" in str(caught.value)
+        assert str(caught.value).count("could not write") == 1 and "\n" not in str(caught.value)
+    monkeypatch.setattr(files, "_write", write)
+    assert len(store.compute("squares", squares, {"n": 5})["values"]) == 5
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_really_full_disk_is_reported(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = files._write
+    monkeypatch.setattr(files, "_write", lambda path, content: write(Path("/dev/full"), content))
+    with pytest.raises(OSError, match="No space left on device"):
+        store.compute("squares", squares, {"n": 5})
+    assert everything_in(fresh) == []
+
+
+def _compute_slowly(barrier: object, root: str) -> None:
+    os.environ["GENENS_STORE"] = root
+    barrier.wait()
+    for n in range(12):
+        store.compute("squares", squares, {"n": n + 1})
+
+
+def test_two_writers_of_the_same_results_do_not_disturb_each_other(fresh: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(3)
+    writers = [context.Process(target=_compute_slowly, args=(barrier, str(fresh))) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert len(list(fresh.iterdir())) == 12, "no temporary folder is left"
+    for n in range(12):
+        np.testing.assert_array_equal(store.compute("squares", squares, {"n": n + 1})["values"], np.arange(n + 1) ** 2)
+    assert calls == []
+
+
+# ---------------------------------------------------------------- chunked
+
+
+def oracle(n: int, seed: int) -> np.ndarray:
+    return np.stack([np.random.default_rng((seed, i)).normal(size=3) for i in range(n)])
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 10, 64])
+def test_chunks_join_to_the_whole(chunk: int) -> None:
+    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 10, chunk, {"seed": 3})["rows"], oracle(10, 3))
+
+
+def test_a_larger_n_only_adds_chunks_and_a_smaller_one_computes_nothing(capsys: pytest.CaptureFixture) -> None:
+    store.chunked("noise", noise_rows, 8, 4, {"seed": 3})
+    assert "noise" in capsys.readouterr().err
+    calls.clear()
+    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 12, 4, {"seed": 3})["rows"], oracle(12, 3))
+    assert [call["indices"] for call in calls] == [range(8, 12)]
+    calls.clear()
+    capsys.readouterr()
+    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 6, 4, {"seed": 3})["rows"], oracle(6, 3))
+    output = capsys.readouterr()
+    assert calls == [] and output.err == output.out == "", "nothing to compute: no progress bar"
+
+
+def test_a_run_may_start_further_on_and_share_its_chunks_with_one_from_the_start() -> None:
+    late = store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, start=4)["rows"]
+    np.testing.assert_array_equal(late, oracle(12, 3)[4:])
+    calls.clear()
+    store.chunked("noise", noise_rows, 12, 4, {"seed": 3})
+    assert [call["indices"] for call in calls] == [range(4)]
+    for start in (3, 12, -4):
+        with pytest.raises(ValueError, match="expected start as a multiple of the chunk, 4, below n = 12"):
+            store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, start=start)
+
+
+def test_a_stopped_run_goes_on_where_it_was() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, uncounted={"stop_at": 8}, progress=False)
+    calls.clear()
+    np.testing.assert_array_equal(
+        store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, progress=False)["rows"], oracle(12, 3)
+    )
+    assert [call["indices"] for call in calls] == [range(8, 12)]
+
+
+@pytest.mark.parametrize(
+    ("n", "chunk", "name"), [(0, 4, "n"), (-1, 4, "n"), (4, 0, "chunk"), (2.5, 4, "n"), (True, 4, "n")]
+)
+def test_sizes_must_be_positive_whole_numbers(n: object, chunk: object, name: str) -> None:
+    with pytest.raises(ValueError, match=f"expected {name} as a whole number of at least 1"):
+        store.chunked("noise", noise_rows, n, chunk, {"seed": 3})
+
+
+def test_a_function_must_return_one_row_for_each_index(fresh: Path) -> None:
+    with pytest.raises(ValueError, match="expected 'rows' with 4 rows"):
+        store.chunked("noise", wrong_rows, 4, 4, {}, progress=False)
+    assert not fresh.exists()
+
+
+# ---------------------------------------------------------------- source
+
+
+FILES = {
+    "__init__": "from fakepack.plots import draw\n",
+    "base": "def double(x):\n    return 2 * x\n",
+    "middle": "from . import base\n\n\ndef four(x):\n"
+    "    from fakepack.late import shift\n    return shift(base.double(x))\n",
+    "late": "SHIFT = 1\n\n\ndef shift(x):\n    return x + SHIFT\n",
+    "top": "import numpy\nfrom fakepack.middle import four\n\n\n"
+    "def run(n):\n    return {'x': numpy.array([four(n)])}\n",
+    "plots": "from fakepack import top\n\n\ndef draw(x):\n    return x\n",
+}
+
+
+@pytest.fixture
+def fakepack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "path" / "fakepack"
+    folder.mkdir(parents=True)
+    for name, text in FILES.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(folder.parent))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "fakepack"]:
+        del sys.modules[name]
+
+
+def fake_run() -> object:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "fakepack"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    return importlib.import_module("fakepack.top").run
+
+
+def test_the_closure_holds_what_a_module_imports_and_no_more(fakepack: Path) -> None:
+    fake_run()
+    assert set(provenance.closure("fakepack.top")) == {f"fakepack.{name}" for name in ("top", "middle", "base", "late")}
+    assert "fakepack.plots" in provenance.closure("fakepack"), "the package itself imports plots"
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "changes"),
+    [
+        ("plots", "return x", "return 3 * x", False),
+        ("__init__", "draw", "draw as paint", False),
+        ("top", "[four(n)]", "[four(n + 1)]", True),
+        ("base", "2 * x", "3 * x", True),
+        ("late", "SHIFT = 1", "SHIFT = 2", True),
+        ("base", "def double(x):\n", 'def double(x):\n    """Twice."""\n    # a comment\n\n', False),
+    ],
+)
+def test_editing_a_module_makes_a_new_key_exactly_where_it_matters(
+    module: str, old: str, new: str, changes: bool, fakepack: Path
+) -> None:
+    before = store.where("fake", fake_run(), {"n": 1})
+    file = fakepack / f"{module}.py"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    assert (store.where("fake", fake_run(), {"n": 1}) != before) == changes
+
+
+def test_a_file_edited_after_its_import_counts_once_it_is_reloaded(fakepack: Path) -> None:
+    run = fake_run()
+    assert store.compute("fake", run, {"n": 1})["x"] == 3
+    before = store.where("fake", run, {"n": 1})
+    (fakepack / "late.py").write_text(FILES["late"].replace("SHIFT = 1", "SHIFT = 10"))
+    assert store.where("fake", run, {"n": 1}) == before, "this process still runs the code it imported"
+    importlib.reload(sys.modules["fakepack.late"])
+    assert store.compute("fake", run, {"n": 1})["x"] == 12
+
+
+def test_a_chapter_depends_on_its_own_package_and_on_the_core() -> None:
+    found = set(provenance.closure("genens_book.chapters.class_ablation.analysis"))
+    assert {"genens_book.measures.classifier", "genens.data"} <= found
+    assert not [name for name in found if "figures" in name or name.startswith("genens_book.pages")]
+    assert not [name for name in provenance.closure("genens.sampling") if name.startswith("genens_book")]
+
+
+# ---------------------------------------------------------------- folders of files
+
+
+def test_a_folder_is_read_back_with_its_manifest(tmp_path: Path) -> None:
+    files.write_folder(tmp_path / "w" / "demo", {"a.bin": b"alpha", "b.bin": b""}, {"seed": 3})
+    manifest = files.read_folder(tmp_path / "w" / "demo")
+    assert manifest["seed"] == 3 and manifest["files"]["a.bin"] == {"sha256": files.sha256(b"alpha"), "bytes": 5}
+    assert (tmp_path / "w" / "demo" / "a.bin").read_bytes() == b"alpha"
+    files.write_folder(tmp_path / "w" / "demo", {"c.bin": b"gamma"}, {"seed": 4})
+    assert everything_in(tmp_path / "w") == ["demo", "demo/c.bin", "demo/manifest.json"]
+    assert files.read_folder(tmp_path / "w" / "demo")["seed"] == 4
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "words"),
+    [
+        ("no folder", FileNotFoundError, "manifest.json, found no such file"),
+        ("missing", FileNotFoundError, "a.bin, which manifest.json lists, found no such file"),
+        ("truncated", ValueError, "a.bin is truncated or edited: expected 5 bytes, found 4"),
+        ("edited", ValueError, "a.bin was edited"),
+        ("manifest edited", ValueError, "manifest.json was edited"),
+        ("manifest truncated", ValueError, "manifest.json is damaged"),
+        ("manifest not ours", ValueError, "manifest.json is damaged"),
+    ],
+)
+def test_a_damaged_folder_is_one_clear_error(damage: str, error: type[Exception], words: str, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    files.write_folder(folder, {"a.bin": b"alpha"}, {"seed": 3})
+    manifest = folder / "manifest.json"
+    match damage:
+        case "no folder":
+            folder = tmp_path / "other"
+        case "missing":
+            (folder / "a.bin").unlink()
+        case "truncated":
+            (folder / "a.bin").write_bytes(b"alph")
+        case "edited":
+            (folder / "a.bin").write_bytes(b"alpHa")
+        case "manifest edited":
+            manifest.write_text(manifest.read_text().replace('"seed": 3', '"seed": 4'))
+        case "manifest truncated":
+            manifest.write_text(manifest.read_text()[:40])
+        case "manifest not ours":
+            manifest.write_text("[1, 2]")
+    with pytest.raises(error, match=words) as caught:
+        files.read_folder(folder)
+    assert "\n" not in str(caught.value) and "make train" in str(caught.value)
+
+
+def test_a_failed_replacement_keeps_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write_folder(tmp_path / "demo", {"a.bin": b"alpha"}, {"seed": 3})
+    replace, moves = os.replace, []
+
+    def failing(origin: object, target: object) -> None:
+        moves.append(target)
+        if len(moves) == 2:  # the old folder is aside, the new one is about to take its place
+            raise OSError(errno.EIO, "Input/output error")
+        replace(origin, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="could not write"):
+        files.write_folder(tmp_path / "demo", {"a.bin": b"beta"}, {"seed": 4})
+    assert files.read_folder(tmp_path / "demo")["seed"] == 3
+    assert everything_in(tmp_path) == ["demo", "demo/a.bin", "demo/manifest.json"]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.atomic_write(tmp_path / "deep" / "a.json", "old")
+    write = files._write
+
+    def failing(path: Path, content: bytes) -> None:
+        write(path, content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "_write", failing)
+    with pytest.raises(OSError, match="nothing half-written is left"):
+        files.atomic_write(tmp_path / "deep" / "a.json", "newer")
+    assert (tmp_path / "deep" / "a.json").read_text() == "old"
+    assert everything_in(tmp_path) == ["deep", "deep/a.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{}", b"not safetensors at all"])
+def test_a_file_of_arrays_that_is_not_whole_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
+        files.load_arrays(tmp_path / "a.safetensors")
+    with pytest.raises(FileNotFoundError, match="found none"):
+        files.load_arrays(tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize("bad", [{}, None, {"a": np.array(["text"])}, {"a": np.array([1j])}, [1, 2]])
+def test_only_arrays_of_numbers_are_stored(bad: object) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        files.arrays_to_bytes(bad)
+
+
+def test_provenance_names_no_folder_or_host() -> None:
+    found = provenance.describe()
+    assert set(found) == {"commit", "dirty", "python", "torch", "numpy", "machine", "cpus", "date"}
+    assert found["cpus"] >= 1 and os.uname().nodename not in str(found) and str(Path.home()) + "/" not in str(found)

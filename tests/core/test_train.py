@@ -1,0 +1,267 @@
+"""Training: deterministic, and not disturbed by being stopped at any moment."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from support import ROOT
+
+from genens import data, ensemble, store, train
+from genens.recipe import Recipe
+from genens.schedules import alpha_bars
+from genens.seeds import generator
+from genens.train import train_ensemble
+from genens.training import Trainer, batches, learning_rate, loss, train_member, training_times
+from genens.unet import UNetConfig, build
+
+TINY = dict(width=8, multipliers=[1], attention=[], blocks=1)
+RECIPE = Recipe("mnist", steps=12, classes=(0, 1, 2, 3, 4, 6, 8), limit=64, batch=8, unet=TINY)
+PLAIN = Recipe("mnist", steps=12, n=4, h=2, limit=6, batch=4, unet=TINY)
+
+
+def images(count=20):
+    return data.load("mnist").images[:count]
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_loss_is_the_simple_objective():
+    model, bars = build(UNetConfig(**TINY), 0).double(), torch.from_numpy(alpha_bars())
+    x = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise, t = x.flip(0), torch.tensor([0, 500, 999])
+    expected = np.mean(
+        [
+            (
+                (
+                    model(bars[t[i]].sqrt() * x[i : i + 1] + (1 - bars[t[i]]).sqrt() * noise[i : i + 1], t[i : i + 1])
+                    - noise[i]
+                )
+                ** 2
+            )
+            .mean()
+            .item()
+            for i in range(3)
+        ]
+    )
+    assert loss(model, x, t, noise, bars).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_training_lowers_the_loss():
+    recipe = dataclasses.replace(PLAIN, steps=60, batch=16)
+    trainer = Trainer(images(200), recipe, 0)
+    values = [trainer.advance() for _ in range(60)]
+    assert np.mean(values[-10:]) < 0.8 * np.mean(values[:10])
+
+
+def test_a_member_is_a_function_of_seed_and_member():
+    first = train_member(images(), PLAIN, 1)
+    assert equal(first, train_member(images(), PLAIN, 1))
+    assert not equal(first, train_member(images(), PLAIN, 2))
+    assert not equal(first, train_member(images(), dataclasses.replace(PLAIN, seed=1), 1))
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"replace": True, "flip": True}, {"unet": TINY | {"dropout": 0.3}}, {"optimizer": "muon"}]
+)
+def test_a_stopped_run_ends_with_the_same_weights(tmp_path, change):
+    recipe = dataclasses.replace(PLAIN, **change)
+    whole = train_member(images(), recipe, 0)
+
+    class Stop(Exception):
+        pass
+
+    def stop_at_seven(step):
+        if step == 7:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train_member(images(), recipe, 0, tmp_path / "c", stop_at_seven, save_every=0)
+    resumed = Trainer(images(), recipe, 0)
+    resumed.resume(tmp_path / "c")
+    assert resumed.step == 6
+    assert equal(whole, train_member(images(), recipe, 0, tmp_path / "c"))
+
+
+def test_epochs_see_every_image_equally_often():
+    stream = batches(10, 4, False, 0, 0)
+    rows = torch.cat([next(stream) for _ in range(15)])  # 60 draws: 6 epochs
+    assert torch.equal(rows.bincount(), torch.full((10,), 6))
+    later = batches(10, 4, False, 0, 0, start=9)
+    assert torch.equal(next(later), rows[36:40])
+
+
+def test_muon_turns_the_inner_convolutions_in_all_directions_alike():
+    """Its step is the gradient made orthogonal: all singular values alike, of a size that suits AdamW's rate."""
+    trainer = Trainer(images(), dataclasses.replace(PLAIN, optimizer="muon", schedule="constant"), 0)
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer.advance()
+    after = dict(trainer.model.named_parameters())
+    inner = {f"{block}.conv{i}.weight" for block in ("down.0", "middle.0", "middle.1", "up.0", "up.1") for i in (1, 2)}
+    assert {name for name in after if name in trainer.matrices} == inner
+    matrix = (
+        (after["up.1.conv2.weight"] - before["up.1.conv2.weight"]).detach().flatten(1)
+    )  # the first to get a gradient
+    values = torch.linalg.svdvals(matrix) / (PLAIN.lr * 0.2 * max(matrix.shape) ** 0.5)
+    assert 0.4 < values.min() and values.max() < 1.4
+    assert (after["tail.bias"] - before["tail.bias"]).abs().max() <= 1.01 * PLAIN.lr  # AdamW
+
+
+def test_times_are_uniform_or_logit_normal():
+    drawn = training_times(20000, 1000, (), generator(0)).double()
+    assert drawn.min() == 0 and drawn.max() == 999 and abs(drawn.mean() - 499.5) < 10
+    draws = [training_times(64, 1000, (-0.8, 0.5), generator(seed)) for seed in range(300)]
+    share = (torch.stack(draws).double() + 0.5) / 1000  # the middle of the interval that was rounded down to this time
+    z = torch.log(share / (1 - share))
+    assert abs(z.mean() + 0.8) < 0.01 and abs(z.std() - 0.5) < 0.01
+    below = (share < share.median()).sum(dim=1)
+    assert ((below - 32).abs() <= 1).all()  # every minibatch is spread alike
+    assert (torch.stack(draws)[0] != torch.stack(draws)[1]).any()
+    assert training_times(20, 1000, (40.0, 1.0), generator(0)).max() == 999  # never one past the last
+
+
+def test_a_share_of_the_times_is_uniform():
+    draws = torch.stack([training_times(64, 1000, (-0.8, 0.05, 0.25), generator(seed)) for seed in range(300)])
+    far = ((draws < 260) | (draws > 365)).sum(dim=1)  # four deviations of the narrow part and more
+    assert ((far - 16 * 0.895).abs() <= 2).all()  # a quarter of every minibatch, less what falls into the narrow part
+    high = draws[draws > 365].double()
+    assert abs(high.mean() - 682.5) < 10 and high.max() > 990
+
+
+def test_one_cycle_climbs_and_falls_to_zero():
+    rates = [learning_rate(step, dataclasses.replace(PLAIN, steps=200)) for step in range(200)]
+    assert max(rates) == pytest.approx(PLAIN.lr) and np.argmax(rates) in (19, 20)
+    assert rates[0] < PLAIN.lr / 10 and rates[-1] < PLAIN.lr / 1000
+    assert np.all(np.diff(rates[:20]) > 0) and np.all(np.diff(rates[20:]) < 0)
+
+
+def test_the_class_ensemble_trains_loads_and_knows_its_codes(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    recipe = dataclasses.replace(RECIPE, steps=2)
+    assert train_ensemble(recipe, tmp_path / "mnist7", workers=2)
+    members = ensemble.load(tmp_path / "mnist7")
+    chosen = recipe.images()
+    assert members.n == 7 and members.shape == (1, 28, 28)
+    assert np.array_equal(members.codes, recipe.codes(chosen)) and members.manifest["data"] == chosen.digest
+    split = chosen.images[members.codes[:, 3]]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the workers have: sums of float32 depend on it in their last digits
+    alone = train_member(split, recipe, 3)
+    torch.set_num_threads(threads)
+    weights = members.models[3].state_dict()
+    assert all(torch.equal(weights[name], value.half().float()) for name, value in alone.items())
+    assert not list(
+        (tmp_path / "store" / "trained" / "checkpoints").iterdir()
+    )  # checkpoints go once the ensemble is written
+
+
+def test_kill_minus_nine_and_start_again(tmp_path):
+    """The command line, killed in the middle of training and run again, against one run that was left alone."""
+    recipe = {"dataset": "mnist", "n": 2, "h": 1, "limit": 2, "batch": 4, "steps": 150, "unet": TINY}
+    (tmp_path / "toy.yml").write_text(f"train:\n  pair: {recipe}\n")
+    program = (
+        "import sys; from genens import train\n"
+        "train.train_ensemble.__defaults__ = (None, 'cpu', 1, 0.3)\n"
+        "if __name__ == '__main__': sys.exit(train.main(['toy.yml', '--only', 'pair', '--workers', '1']))\n"
+    )
+    script = tmp_path / "toy.py"
+    script.write_text(program)
+
+    def start(place):
+        return subprocess.Popen(
+            [sys.executable, script],
+            cwd=tmp_path,
+            env=os.environ | {"GENENS_STORE": str(place)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    killed = start(tmp_path / "a")
+    waited = time.monotonic() + 60
+    while not list((tmp_path / "a").glob("trained/checkpoints/*/member_00.safetensors")):
+        assert killed.poll() is None and time.monotonic() < waited, killed.stderr.read().decode()
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert not (tmp_path / "a" / "trained" / "toy").exists()
+
+    for place in ("a", "b"):
+        run = start(tmp_path / place)
+        _, errors = run.communicate(timeout=120)
+        assert run.returncode == 0, errors.decode()
+        assert "step" in errors.decode()  # a bar with the time left
+    files = [sorted((tmp_path / place / "trained" / "toy" / "pair").glob("*.safetensors")) for place in ("a", "b")]
+    assert [f.name for f in files[0]] == ["codes.safetensors", "member_00.safetensors", "member_01.safetensors"]
+    for one, other in zip(*files, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"optimizer": "sgd"},
+        {"precision": "int8"},
+        {"steps": 0},
+        {"times": (0.5,)},
+        {"times": (0.0, -1.0)},
+        {"times": (0.0, 1.0, 1.0)},
+        {"times": (0.0, 1.0, 0.2, 0.1)},
+    ],
+)
+def test_impossible_recipes_are_refused(wrong):
+    with pytest.raises(ValueError, match="^expected"):
+        dataclasses.replace(PLAIN, **wrong)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["nope.yml"], "expected a file that lists recipes at nope.yml, found none"),
+        ([], "expected a file that lists recipes, such as book/profiles/laptop.yml"),
+        ([str(ROOT / "book" / "profiles" / "laptop.yml"), "--only", "nope"], "laptop.yml's mnist7, mnist16; got nope"),
+    ],
+)
+def test_the_command_line_says_what_it_expected(arguments, message, capsys):
+    assert train.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_trained_ensembles_are_listed_deleted_by_name_and_left_alone_by_make_clean(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    folder = store.trained() / "toy" / "pair"
+    states = [Trainer(images(), RECIPE, i).state() for i in range(2)]
+    ensemble.save(folder, states, np.eye(2, dtype=bool), {"unet": RECIPE.unet, "shape": [1, 28, 28]})
+    (folder.parents[1] / "checkpoints" / "half-done").mkdir(parents=True)
+    assert train.main(["--list"]) == 0
+    listed = capsys.readouterr().out
+    assert "toy/pair" in listed and "checkpoints/half-done" in listed and "unfinished" in listed
+    assert train.main(["--delete", "toy/nobody"]) == 2
+    assert "one of toy/pair, checkpoints/half-done; got 'toy/nobody'" in capsys.readouterr().err
+    assert train.main(["--delete", "toy/pair"]) == 0 and not folder.exists()
+    monkeypatch.delenv("GENENS_STORE")
+    assert store.home() / "_build" not in store.trained().parents
+
+
+def test_training_says_its_precision_and_what_it_expects_to_take(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(train, "recipes", lambda file: {"some": dataclasses.replace(RECIPE, steps=2)})
+    assert train.main(["toy.yml", "--only", "some", "--workers", "2"]) == 0
+    said = capsys.readouterr().err
+    assert "some: 7 members, 2 steps of" in said and "in float32, 2 at a time" in said and "min on this machine" in said
+
+
+def test_training_in_bfloat16_is_refused_where_the_cpu_emulates_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(ensemble, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(train, "recipes", lambda file: {"some": dataclasses.replace(RECIPE, precision="bfloat16")})
+    assert train.main(["toy.yml", "--only", "some"]) == 2
+    assert "11 times in training" in capsys.readouterr().err and not (tmp_path / "store").exists()

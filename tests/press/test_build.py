@@ -1,0 +1,196 @@
+"""A tiny book that is broken on purpose: what a build says, what it keeps, and what makes it run again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from support import ROOT, build_environment, run_build
+
+BOOK = ROOT / "book"
+
+
+@dataclass
+class Tiny:
+    """A project of one chapter with the real configuration, builder and looks."""
+
+    root: Path
+
+    def write(self, source: str, **parameters) -> None:
+        """Writes the chapter, whose prose shows the number that `source` glues as `answer`."""
+        prose = "# Tiny\n\n$x^2$ and {glue:text}`answer`"
+        lines = [f"{name} = {value!r}" for name, value in {"profile": "laptop", **parameters}.items()]
+        cells = [
+            nbformat.v4.new_markdown_cell(prose, id="prose"),
+            nbformat.v4.new_code_cell("\n".join(lines), id="given", metadata={"tags": ["parameters"]}),
+            nbformat.v4.new_code_cell(source, id="work"),
+        ]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(notebook, self.root / "book" / "01_tiny.ipynb")
+        settings = {"01_tiny": {"profile": "laptop", **parameters}}
+        (self.root / "book" / "profiles" / "laptop.yml").write_text(yaml.safe_dump(settings))
+
+    def build(self, profile: str = "laptop"):
+        """Builds this project."""
+        return run_build("--profile", profile, home=self.root)
+
+    @property
+    def page(self) -> Path:
+        """The chapter's page."""
+        return self.root / "_build" / "html" / "book" / "01_tiny.html"
+
+
+FRONT = "# Front\n\n{} {{cite:t}}`dai2023`.\n\n```{{bibliography}}\n```\n"
+# Its own packages, with the real ones' modules behind them.
+PACKAGES = {name: ROOT / name for name in ("genens", "book/genens_book", "book/genens_book/press")}
+GLUE = "from myst_nb import glue\nglue('answer', 'forty-two', display=False)"
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Tiny:
+    """A fresh tiny book."""
+    (tmp_path / "book" / "profiles").mkdir(parents=True)
+    shutil.copyfile(ROOT / "_config.yml", tmp_path / "_config.yml")
+    shutil.copytree(BOOK / "_static", tmp_path / "book" / "_static")
+    shutil.copyfile(BOOK / "references.bib", tmp_path / "book" / "references.bib")
+    (tmp_path / "book" / "intro.md").write_text(FRONT.format("See"))
+    toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": "book/01_tiny"}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    for name, real in PACKAGES.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"__path__.append({str(real)!r})\n")
+    (tmp_path / "book" / "genens_book" / "press" / "machine.py").write_text("")  # nothing to be said of the machine
+    project = Tiny(tmp_path)
+    project.write(GLUE)
+    return project
+
+
+@pytest.fixture
+def builder(tiny, builder, monkeypatch):
+    """The builder at home in the tiny book."""
+    monkeypatch.setenv("GENENS_HOME", str(tiny.root))
+    for name in ("GENENS_STORE", "GENENS_TRAINED"):  # which a build sets
+        monkeypatch.setenv(name, str(tiny.root / "store"))
+    monkeypatch.setattr(builder, "ROOT", tiny.root)
+    monkeypatch.setattr(builder, "BOOK", tiny.root / "book")
+    monkeypatch.setattr(builder, "PACKAGES", (tiny.root / "genens", tiny.root / "book" / "genens_book"))
+    return builder
+
+
+def refused(module, capsys, *arguments) -> str:
+    """The one line that a build in this process ends with when it cannot begin."""
+    assert module.main(list(arguments)) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_unknown_profile_is_one_line(builder, capsys):
+    line = refused(builder, capsys, "--profile", "lapto")
+    assert line.startswith("genens_book.press.build: expected a profile among laptop in ") and line.endswith("'lapto'")
+
+
+def test_profile_and_notebook_that_disagree_are_one_line(tiny, builder, capsys):
+    (tiny.root / "book" / "profiles" / "laptop.yml").write_text("01_tiny: {profile: laptop, sed: 3}\n")
+    line = refused(builder, capsys, "--profile", "laptop", "--out", str(tiny.root / "_build"))
+    assert "disagree on the parameters: sed" in line
+
+
+def test_what_a_chapter_and_the_pages_depend_on(tiny, builder):
+    """The fingerprints that decide what runs again, one edit after the other."""
+    folder, notebook = tiny.root / "_build" / "laptop", tiny.root / "book" / "01_tiny.ipynb"
+    (folder / "executed").mkdir(parents=True)
+
+    def now() -> tuple[str, str]:
+        shutil.copyfile(notebook, folder / "executed" / notebook.name)
+        settings = builder.load_profile("laptop")
+        given = builder.parameters_of(notebook, "laptop", settings)
+        return builder.chapter_key(notebook, given, builder.code_digest("laptop"), "laptop"), builder.stage(folder)
+
+    chapter, pages = now()
+    assert now() == (chapter, pages)
+    (tiny.root / "book" / "intro.md").write_text(FRONT.format("Reworded"))
+    assert now()[0] == chapter and now()[1] != pages
+    edited = chapter
+    for package in ("genens", "book/genens_book"):
+        (tiny.root / package / "more.py").write_text("edited = True\n")
+        before, edited = edited, now()[0]
+        assert edited != before
+    tiny.write(GLUE, seed=3)
+    other = now()[0]
+    assert other not in (edited, chapter)
+    weights = tiny.root / "weights" / "w"
+    weights.mkdir(parents=True)
+    (weights / "manifest.json").write_text("{}")
+    assert now()[0] not in (other, edited, chapter)
+
+
+def test_a_build_that_fails_says_why_in_one_line_and_the_previous_book_stays(tiny):
+    tiny.write(GLUE + "\nimport sys\nprint('half', 'way', file=sys.stderr)\nprint('done')")
+    done = tiny.build()
+    assert done.returncode == 0 and "01_tiny                  executed in" in done.stdout
+    assert "half way" in done.stderr  # progress is live on the terminal, and absent from the page
+    before = tiny.page.read_bytes()
+    assert b"half way" not in before and b"done" in before
+
+    tiny.write(GLUE + "\nraise ValueError('expected 3 images,\\ngot none')")
+    done = tiny.build()
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
+    assert "chapter 01_tiny failed" in done.stderr and "got none" in done.stderr
+    assert not (tiny.root / "_build" / "laptop" / "executed" / "01_tiny.json").exists()  # does not count as up to date
+    assert tiny.page.read_bytes() == before
+
+    tiny.write("print('no answer')")
+    for _ in range(2):  # Sphinx repeats no warning for a page it has read before
+        done = tiny.build()
+        assert done.returncode == 1
+        assert "answer" in done.stderr and "rendering failed" in done.stderr
+    assert tiny.page.read_bytes() == before
+
+    (tiny.root / "book" / "intro.md").write_text(FRONT.format("<img src='https://example.org/x.png' alt='x'>"))
+    tiny.write(GLUE)
+    assert tiny.build().returncode == 1
+    log = (tiny.root / "_build" / "laptop" / "sphinx.log").read_text()
+    assert "intro.html would load https://example.org/x.png" in log
+
+
+def test_an_interrupted_build_says_so_and_leaves_no_kernel(tiny):
+    wait = "\nimport os, sys, time\nprint('kernel', os.getpid(), file=sys.stderr, flush=True)\ntime.sleep(600)"
+    tiny.write(GLUE + wait)
+    # Whoever starts the tests in the background has them ignore Ctrl-C, and their children with them: undo that.
+    heeding = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('genens_book.press.build', run_name='__main__')"
+    )
+    command, environment = [sys.executable, "-c", heeding], build_environment(home=tiny.root)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as build:
+        kernel = int(next(line for line in build.stderr if line.startswith("kernel")).split()[1])
+        os.killpg(build.pid, signal.SIGINT)  # as Ctrl-C does
+        try:
+            _, errors = build.communicate(timeout=60)
+        finally:
+            build.kill()
+    assert build.returncode == 130
+    assert (
+        errors.strip().splitlines()[-1]
+        == "genens_book.press.build: interrupted; finished chapters are kept, so run it again"
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
+
+
+def test_plain_jupyter_book_build_works_in_place(tiny):
+    program = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "build", "-W", "-n", "."]
+    done = subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "forty-two" in tiny.page.read_text()
+    assert (tiny.root / "_build" / "html" / "_static" / "tex-svg-full.js").is_file()

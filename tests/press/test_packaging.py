@@ -1,0 +1,119 @@
+"""What a user installs: one complete list of requirements, a wheel with its data, a Makefile that speaks."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+from support import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SHIPPED = ["genens", "pyproject.toml", "README.md", "LICENSE"]
+
+
+def required(lines: list[str]) -> set[str]:
+    """Distribution names of requirement lines, normalised."""
+    return {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in lines}
+
+
+def third_party(folder: Path) -> set[str]:
+    """Distributions that the Python files of a folder import, at any depth of nesting."""
+    modules: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules.add(node.module.split(".")[0])
+    local = {"genens", "genens_book", "bench", "support"}
+    owners = packages_distributions()
+    outside = modules - set(sys.stdlib_module_names) - local
+    return {owners[module][0].lower().replace("_", "-") for module in outside}
+
+
+def test_the_core_imports_only_what_it_requires():
+    assert third_party(ROOT / "genens") <= required(PROJECT["dependencies"])
+
+
+def test_the_core_knows_nothing_of_notebooks_or_sphinx():
+    book_only = {"sphinx", "myst-nb", "papermill", "nbformat", "nbclient", "ipykernel", "ipywidgets"}
+    assert not third_party(ROOT / "genens") & book_only
+
+
+def test_book_and_tests_import_only_what_their_extras_add():
+    extras = PROJECT["optional-dependencies"]
+    known = required([*PROJECT["dependencies"], *extras["book"], *extras["test"]])
+    brought_along = {"sphinx", "nbclient", "docutils"}  # by jupyter-book and papermill
+    assert third_party(ROOT / "book") | third_party(ROOT / "tests") <= known | brought_along
+
+
+def test_every_requirement_is_a_range_that_admits_newer_releases():
+    for line in chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()):
+        assert ">=" in line and "==" not in line, line
+
+
+def test_environment_yml_installs_what_pyproject_lists():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(item["pip"] for item in conda["dependencies"] if isinstance(item, dict))
+    assert pip == ["-e .[book,test]"]
+    assert {"book", "test"} == PROJECT["optional-dependencies"].keys()
+    python = next(item for item in conda["dependencies"] if str(item).startswith("python="))
+    least = re.search(r"(\d+)\.(\d+)", PROJECT["requires-python"]).groups()
+    assert tuple(map(int, python.removeprefix("python=").split("."))) >= tuple(map(int, least))
+    assert conda["name"] == PROJECT["name"]
+
+
+def test_a_wheel_holds_the_package_and_its_images_and_nothing_else(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in SHIPPED:
+        path = ROOT / name
+        (shutil.copytree if path.is_dir() else shutil.copyfile)(path, source / name)
+    build = "from setuptools import build_meta; print(build_meta.build_wheel('..'))"
+    command = [sys.executable, "-c", build]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    assert "genens/assets/mnist/t10k-images-idx3-ubyte.gz" in names
+    assert "genens/assets/mnist/t10k-labels-idx1-ubyte.gz" in names
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"genens"}
+
+
+@pytest.mark.parametrize("target", ["book", "train"])
+def test_make_refuses_an_unknown_profile_in_one_line_before_installing(target, tmp_path):
+    command = ["make", "--no-print-directory", target, "PROFILE=lapto", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "unknown PROFILE 'lapto'" in done.stderr and "laptop" in done.stderr and "smoke" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_make_help_names_every_command():
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert all(f"make {target}" in done.stdout for target in ("book", "train", "test", "bench", "clean"))
+
+
+def test_citation_names_this_version_and_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"]
+    assert citation["references"][0]["title"] == "Training Data Attribution for Diffusion Models"
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_what_the_book_says_to_cite_is_what_citation_cff_says():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    entry = (ROOT / "book" / "references.md").read_text().partition("@software")[2].partition("@article")[0]
+    assert f"{{{citation['title']}}}" in entry and f"version = {{{citation['version']}}}" in entry
+    paper = (ROOT / "book" / "references.bib").read_text().partition("@article{dai2023")[2].partition("\n}")[0]
+    assert f"{{{citation['references'][0]['title']}}}" in paper

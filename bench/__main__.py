@@ -53,14 +53,14 @@ def bench_sampling(samples: int = 64, S: int = 4) -> None:
     def plain() -> torch.Tensor:
         return torch.stack([algorithm_2(slow, noise, weights, steps) for weights in mixtures])
 
-    torch.testing.assert_close(plain(), sample(slow, noise, mixtures, steps), atol=1e-4, rtol=0)
+    torch.testing.assert_close(plain(), sample(slow, noise, steps, mixtures), atol=1e-4, rtol=0)
     compare(
         "samples under 8 mixtures: all members, one by one, by PyTorch",
         plain,
-        lambda: sample(fast, noise, mixtures, steps),
+        lambda: sample(fast, noise, steps, mixtures),
         3,
     )
-    compare("the same, both by PyTorch", plain, lambda: sample(slow, noise, mixtures, steps), 3)
+    compare("the same, both by PyTorch", plain, lambda: sample(slow, noise, steps, mixtures), 3)
 
 
 def bench_guarantee(N: int = 4000) -> None:

@@ -23,9 +23,10 @@ from genens import codes as coding
 from genens import data
 from genens.ensemble import Ensemble
 from genens.recipe import Recipe
-from genens.sampling import draw
+from genens.sampling import samples as samples_of
+from genens.schedules import schedule
 from genens.seeds import generator
-from genens.train import Trainer, loss
+from genens.training import Trainer, loss
 from genens.unet import UNet, parameter_count
 from genens_book.measures import classifier, fid
 
@@ -64,7 +65,7 @@ def held_out(model: UNet, images: torch.Tensor, trainer: Trainer) -> float:
 def judge(model: UNet, samples: int = 256) -> dict[str, float]:
     """Digit-feature FID of samples against all of MNIST's test split, and the share the classifier is sure of."""
     member = Ensemble([model], np.ones((1, 1), bool), (1, 28, 28), engine="openvino")
-    y = draw(range(samples), 0, [[1.0]], 25, "ancestral", "posterior", member)["y"][:, 0]
+    y = samples_of(range(samples), member, 0, schedule(25), np.ones((1, 1)))["y"][:, 0]
     digits = classifier.load()
     real = classifier.features(digits, data.to_unit(data.load("mnist").images))
     return {

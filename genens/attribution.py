@@ -2,7 +2,7 @@
 
 The influence of image x on sample y is ||J (u_-x - u_0)||, the length of the approximate counterfactual's
 change (paper, Section 3.3). Through the Gram matrix it takes n^2 numbers a sample where the Jacobian has m x
-n (`saving`). Nothing here holds samples x images at once, but `influence` itself, which returns that.
+n. Nothing here holds samples x images at once, but `influence` itself, which returns that.
 """
 
 from __future__ import annotations
@@ -131,17 +131,21 @@ class Discounted:
     removed: list[np.ndarray]
 
 
+class RanOut(ValueError):
+    """The database has no images left for lists that share none."""
+
+
 def discount(gram: np.ndarray, codes: np.ndarray, k: int = 10) -> Discounted:
     """The top k with every image removed that is in more than one list, until no image is (paper, Figure 6d).
 
-    After every removal the lists are filled up with the next most influential images. Raises ValueError when
-    the database runs out before the lists differ: too many samples, or two alike.
+    After every removal the lists are filled up with the next most influential images. Raises RanOut when the database
+    runs out before the lists differ: too many samples, or two alike.
     """
     removed: list[np.ndarray] = []
     while True:
         gone = np.concatenate([np.zeros(0, np.int64), *removed])
         if len(codes) - len(gone) < k:
-            raise ValueError(
+            raise RanOut(
                 f"expected {len(gram)} lists of {k} that share no image, but the database of "
                 f"{len(codes)} images ran out: ask for fewer samples or a smaller k"
             )
@@ -156,7 +160,7 @@ def discount(gram: np.ndarray, codes: np.ndarray, k: int = 10) -> Discounted:
 
 
 def pairs(a: object, b: object) -> tuple[Tensor, Tensor]:
-    """Two sets of images with their leading axes broadcast. ValueError when they do not fit."""
+    """Two sets of images (..., C, H, W) with their leading axes broadcast. ValueError when they do not fit."""
     a, b = torch.as_tensor(a), torch.as_tensor(b)
     if min(a.ndim, b.ndim) < 3 or a.shape[-3:] != b.shape[-3:]:
         raise ValueError(

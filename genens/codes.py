@@ -83,9 +83,9 @@ def by_class(class_codes: np.ndarray, labels: Sequence[int], classes: Sequence[i
     class_codes, labels, classes = _as_codes(class_codes), np.asarray(labels), np.asarray(classes)
     if len(class_codes) != len(classes) or len(set(classes.tolist())) != len(classes):
         raise ValueError(f"expected one code for each class, got {len(class_codes)} codes for {classes.tolist()}")
-    strangers = sorted(set(labels.tolist()) - set(classes.tolist()))
-    if strangers:
-        raise ValueError(f"expected labels among {classes.tolist()}, got {strangers}: select those classes first")
+    others = sorted(set(labels.tolist()) - set(classes.tolist()))
+    if others:
+        raise ValueError(f"expected labels among {classes.tolist()}, got {others}: select those classes first")
     order = np.argsort(classes)
     return class_codes[order[np.searchsorted(classes[order], labels)]]
 
@@ -101,7 +101,7 @@ def split_sizes(codes: np.ndarray) -> np.ndarray:
 
 
 def uniform(n: int) -> np.ndarray:
-    """The mixture u_0 of the whole ensemble: float64 (n,), every weight 1/n."""
+    """The mixture u_0 of the whole ensemble: float64 (n,), every weight 1/n. ValueError for n < 1."""
     if n < 1:
         raise ValueError(f"expected at least one member, got n = {n}")
     return np.full(n, 1 / n)
@@ -138,7 +138,7 @@ def ablations(codes: np.ndarray) -> np.ndarray:
 
 
 def digest(codes: np.ndarray) -> str:
-    """Hex sha256 of the shape and the bits."""
+    """Hex sha256 of the shape and the bits of codes (N, n)."""
     codes = _as_codes(codes)
     header = f"codes {codes.shape[0]}x{codes.shape[1]}\n".encode()
     return hashlib.sha256(header + np.packbits(codes).tobytes()).hexdigest()

@@ -100,12 +100,12 @@ def load(spec: str, root: str | Path | None = None, size: int | None = None) -> 
 
 
 def to_unit(images: torch.Tensor) -> torch.Tensor:
-    """uint8 pixels to float32 in [-1, 1] (paper, Section B.1)."""
+    """uint8 pixels (..., C, H, W) to float32 in [-1, 1] (paper, Section B.1)."""
     return images.to(torch.float32) / 127.5 - 1
 
 
 def to_uint8(y: torch.Tensor) -> torch.Tensor:
-    """Floats to uint8 pixels, the inverse of to_unit; what lies outside [-1, 1] is clipped first."""
+    """Floats (..., C, H, W) to uint8 pixels, the inverse of to_unit; what lies outside [-1, 1] is clipped first."""
     return ((y.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 

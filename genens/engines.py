@@ -48,7 +48,7 @@ def eager(model: UNet, x: Tensor, t: int) -> Tensor:
 
 
 def plain(model: UNet, x: Tensor, t: int) -> Tensor:
-    """The same in one pass of all images: a function that can be differentiated."""
+    """The same in one pass of all images (B, C, H, W): a function that can be differentiated."""
     return model(x, torch.full((1,), int(t), device=x.device))
 
 

@@ -94,8 +94,13 @@ class Ensemble:
         return torch.stack([self._passes[i](x, t) for i in (range(self.n) if which is None else which)])
 
     def plain(self, x: Tensor, t: int, i: int) -> Tensor:
-        """See `Members`: PyTorch's pass, whatever the engine."""
+        """See `Members`: PyTorch's pass, whatever the engine; x (B, C, H, W)."""
         return engines.plain(self.models[i], x, t)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the members are, and images must be."""
+        return next(self.models[0].parameters()).device
 
     def to(self, device: str | torch.device) -> Ensemble:
         """The members moved to a device. Raises ValueError for engine openvino, which is for CPUs."""

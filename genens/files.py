@@ -127,11 +127,6 @@ def read_folder(path: str | Path, *, name: str = "manifest.json", remedy: str = 
     return manifest
 
 
-def save_arrays(path: str | Path, arrays: Mapping[str, object]) -> None:
-    """Write arrays (numpy or torch, on any device) as one safetensors file, atomically."""
-    atomic_write(path, arrays_to_bytes(arrays))
-
-
 def load_arrays(path: str | Path) -> Arrays:
     """Read a safetensors file. FileNotFoundError when missing, ValueError when it is not whole."""
     if not Path(path).is_file():
@@ -184,9 +179,6 @@ def canonical(value: object) -> str:
     def plain(item: object) -> object:
         if isinstance(item, np.generic | np.ndarray):
             return item.tolist()
-        raise ValueError(
-            f"expected parameters that JSON can hold, got a {type(item).__name__}: {item!r:.60}; "
-            f"pass live objects and paths as `uncounted`, other results by digest in `inputs`"
-        )
+        raise ValueError(f"expected what JSON can hold, got a {type(item).__name__}: {item!r:.60}")
 
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=plain)

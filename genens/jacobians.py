@@ -29,8 +29,8 @@ from torch.func import jvp, vmap
 from genens import codes as coding
 from genens.engines import filled
 from genens.ensemble import Members
-from genens.sampling import Noise, drawing, predictions, side_by_side
-from genens.schedules import Schedule, schedule
+from genens.sampling import Noise, drawing, exogenous, predictions, side_by_side
+from genens.schedules import Schedule
 
 BLOCK = {"forward": 8, "differences": 16}  # samples at a time, with n tangents each
 TANGENTS = ("forward", "differences")
@@ -74,9 +74,9 @@ def differences(predicted: Tensor, h: Tensor) -> Tensor:
     return along[:-1] + along[-1:]
 
 
-def turn(step: int, members: Sequence[int], per_step: int, first: int = 0) -> list[int]:
+def turn(step: int, members: Sequence[int], per_step: int) -> list[int]:
     """Which of the members lend their input Jacobian at a step: `per_step` of them, going round."""
-    return [members[(first + step * per_step + j) % len(members)] for j in range(per_step)]
+    return [members[(step * per_step + j) % len(members)] for j in range(per_step)]
 
 
 def jacobian(
@@ -85,14 +85,13 @@ def jacobian(
     steps: Schedule,
     mixture: np.ndarray | None = None,
     per_step: int | None = None,
-    first: int = 0,
     tangents: str = "forward",
 ) -> tuple[Tensor, Tensor]:
     """y (B, C, H, W), before the clamp, and dy/dv at a mixture (n,), by default u_0: (B, n, C, H, W).
 
-    per_step: how many members' input Jacobians stand for the mixture's at each step, going round from member
-    `first` and weighted in proportion: n (the default) is exact, 0 leaves the term out. Members without
-    weight are passed over. tangents: "forward", or "differences", which is right to about a thousandth in float32.
+    per_step: how many members' input Jacobians stand for the mixture's at each step, going round, weighted in
+    proportion: n (the default) is exact, 0 leaves the term out. Members without weight are passed over. tangents:
+    "forward", or "differences", which is right to about a thousandth in float32.
     A sample's result does not depend on the others. Members may compute in bfloat16 (`Ensemble`'s precision); x
     and J stay in the noise's type, and autocast, under which tangents and weights get different types, is not for this.
     Raises ValueError for a single member, a per_step outside 0..n, unknown tangents, and noise or a mixture of another
@@ -107,7 +106,7 @@ def jacobian(
         raise ValueError(f"expected tangents as one of {', '.join(TANGENTS)}; got {tangents!r}")
     if tangents == "differences":
         _check_precision(members, noise)
-    turns = [turn(k, alive, min(per_step, len(alive)), first) for k in range(len(steps))]
+    turns = [turn(k, alive, min(per_step, len(alive))) for k in range(len(steps))]
     drawing(noise, steps)
     prepare()
     size = BLOCK[tangents]
@@ -184,6 +183,33 @@ def _predictions(
     return F, DJ
 
 
+def trajectory(members: Members, noise: Noise | Tensor, steps: Schedule, weights: Tensor) -> Tensor:
+    """Algorithm 2 as printed, under weights (n,) of any sum: the image before the clamp, (B, C, H, W)."""
+    draw = drawing(noise, steps)
+    x = draw(0)
+    for k in range(len(steps)):
+        eps = sum(w * members.plain(x, steps.t[k], i) for i, w in enumerate(weights))
+        x = steps.a[k] * x + steps.b[k] * eps
+        if steps.c[k]:
+            x = x + steps.c[k] * draw(k + 1)
+    return x
+
+
+@torch.no_grad()
+def dual(members: Members, noise: Noise | Tensor, steps: Schedule, direction: np.ndarray) -> Tensor:
+    """dy(u_0 + s d)/ds at s = 0, d = direction (n,), by dual numbers through the whole trajectory: (B, C, H, W).
+
+    The members compute in the precision they have. Raises ValueError for a direction of another ensemble.
+    """
+    direction = np.asarray(direction, dtype=np.float64)
+    if direction.shape != (members.n,):
+        raise ValueError(f"expected a direction of {members.n} numbers, one a member; got shape {direction.shape}")
+    prepare()
+    start = drawing(noise, steps)(0)
+    here, along = (torch.from_numpy(v).to(start) for v in (coding.uniform(members.n), direction))
+    return jvp(lambda weights: trajectory(members, noise, steps, weights), (here,), (along,))[1]
+
+
 def gram(J: Tensor | np.ndarray) -> np.ndarray:
     """J'J of every sample, all that ||J d||^2 needs: J (B, n, C, H, W), result float64 (B, n, n)."""
     columns = torch.as_tensor(J).double().flatten(2)
@@ -228,21 +254,16 @@ def of_clamped(y: Tensor | np.ndarray, J: Tensor | np.ndarray) -> Tensor:
     return J * (y.abs() <= 1)[:, None]
 
 
-def draw(
+def jacobians(
     indices: Sequence[int],
-    seed: int,
-    steps: int,
-    sampler: str,
-    variance: str,
     members: Members,
+    seed: int,
+    steps: Schedule,
     per_step: int | None = None,
-    first: int = 0,
     tangents: str = "forward",
-    device: str = "cpu",
 ) -> dict[str, Tensor]:
-    """What is stored, at u_0, float32: {"y": (B, C, H, W) before the clamp, "jacobian": (B, n, C, H, W)}."""
-    taken = schedule(steps, sampler, variance)
-    noise = Noise(seed, indices, members.shape, steps)
-    exogenous = noise if device == "cpu" else noise.tensor().to(device)
-    y, J = jacobian(members, exogenous, taken, None, per_step, first, tangents)
+    """To be stored (`store.chunked`), at u_0, float32: {"y": (B, C, H, W) before the clamp, "jacobian": (B, n, C, H,
+    W)}, of the samples `indices` of a seed."""
+    noise = exogenous(indices, members, seed, steps)
+    y, J = jacobian(members, noise, steps, None, per_step, tangents)
     return {"y": y, "jacobian": J.contiguous()}

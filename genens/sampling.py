@@ -1,6 +1,8 @@
 """Exogenous noise, and Algorithm 2 of Ho et al. (2020) under any mixture of members; counterfactuals.
 
-    y = sample(members, Noise(seed, range(8), members.shape, len(steps)), mixtures, steps)
+    noise = Noise(seed, range(8), members.shape, len(steps))
+    y = sample(members, noise, steps)[0]                                  # the whole ensemble's
+    without = counterfactuals(members, noise, steps, members.codes, [42])[0]  # had image 42 not been there
 
 The same noise under the ablated mixture u_-x is the counterfactual sample in which x was never trained on
 (paper, Sections 2.2 and 3).
@@ -17,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genens import codes as coding
 from genens.ensemble import Members
-from genens.schedules import Schedule, schedule
+from genens.schedules import Schedule
 from genens.seeds import generator
 
 PART = 32  # images that a core takes at a time
@@ -89,17 +92,19 @@ def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, run: Callable[..
     (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which
     it gives weight.
     """
-    weighed = [mixture[..., i] != 0 for i in range(members.n)]
-    shared = len(x) == 1
-    asked = {i: rows.any(0, keepdim=True) if shared else rows for i, rows in enumerate(weighed) if rows.any()}
-    predicted = predictions(members, {i: x[rows] for i, rows in asked.items()}, t, run)
+    seen = mixture.ne(0) if len(x) > 1 else mixture.ne(0).any(0, keepdim=True)  # (V or 1, B, n): who looks at what
+    predicted = predictions(members, {i: x[seen[..., i]] for i in range(members.n) if seen[..., i].any()}, t, run)
     total = x.new_zeros(*mixture.shape[:2], *x.shape[2:])
     for i, f in predicted.items():
-        rows = weighed[i]
-        if shared:  # from the images that were looked at to the mixtures that look
-            f = torch.zeros_like(x).masked_scatter_(asked[i].view(*asked[i].shape, 1, 1, 1), f).expand_as(total)[rows]
-        total[rows] += mixture[..., i][rows].to(x.dtype).view(-1, 1, 1, 1) * f
+        f_i = _in_place(f, seen[..., i], x).expand_as(total)
+        weighed = mixture[..., i].ne(0)
+        total[weighed] += mixture[..., i][weighed].to(x.dtype).view(-1, 1, 1, 1) * f_i[weighed]
     return total
+
+
+def _in_place(rows: Tensor, where: Tensor, like: Tensor) -> Tensor:
+    """Images `rows` put where the mask `where` (V, B) says, 0 elsewhere: a tensor like `like` (V, B, C, H, W)."""
+    return torch.zeros_like(like).masked_scatter_(where.view(*where.shape, 1, 1, 1), rows)
 
 
 def drawing(noise: Noise | Tensor, steps: Schedule) -> Callable[[int], Tensor]:
@@ -128,22 +133,22 @@ def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
 def sample(
     members: Members,
     noise: Noise | Tensor,
-    mixture: np.ndarray | Tensor,
     steps: Schedule,
+    mixture: np.ndarray | Tensor | None = None,
     stop: int | None = None,
     clamp: bool = True,
 ) -> Tensor:
     """y(v, noise) for every mixture v: (V, B, C, H, W) in [-1, 1] (paper, Section 2.4; Ho et al., Alg. 2).
 
     noise: a `Noise`, or a tensor (B, S + 1, C, H, W); its type and device are those of the computation.
-    mixture: (V, n), each row non-negative and summing to 1; or (V, B, n), another one for every sample. stop:
-    take only the first `stop` steps, and return the image reached. clamp=False leaves the image as the last
-    step made it, a smooth function of the mixture, which may leave [-1, 1]. Raises ValueError for noise or a
+    mixture: (V, n), each row non-negative and summing to 1; or (V, B, n), another one for every sample; by default
+    u_0 alone. stop: take only the first `stop` steps, and return the image reached. clamp=False leaves the image as
+    the last step made it, a smooth function of the mixture, which may leave [-1, 1]. Raises ValueError for noise or a
     mixture of another shape, and for weights that are no mixture.
     """
     draw = drawing(noise, steps)
     start = draw(0)
-    mixture = _mixtures(mixture, members.n, start)
+    mixture = _mixtures(coding.uniform(members.n)[None] if mixture is None else mixture, members.n, start)
     x = start.expand(len(mixture), *start.shape).clone()
     with side_by_side(x.device) as run:
         for k in range(len(steps) if stop is None else stop):
@@ -154,18 +159,45 @@ def sample(
     return x.clamp(-1, 1) if clamp else x
 
 
-def draw(
-    indices: Sequence[int],
-    seed: int,
-    mixtures: Sequence[Sequence[float]],
-    steps: int,
-    sampler: str,
-    variance: str,
-    members: Members,
-    device: str = "cpu",
+def counterfactuals(
+    members: Members, noise: Noise | Tensor, steps: Schedule, codes: np.ndarray, rows: np.ndarray | Sequence
+) -> Tensor:
+    """The same samples had image rows[k] never been trained on: (K, B, C, H, W) in [-1, 1] (paper, Section 3).
+
+    codes: bool (N, n), of these members; rows: int (K,), the same images for every sample, or (B, K), each sample its
+    own. Raises ValueError for codes of another ensemble, for rows that are not there or not of these samples, and for
+    a row that every member holds.
+    """
+    codes, rows = np.asarray(codes, dtype=bool), np.asarray(rows)
+    if codes.ndim != 2 or codes.shape[1] != members.n:
+        raise ValueError(f"expected codes (N, {members.n}), of these members; got shape {codes.shape}")
+    if rows.ndim not in (1, 2) or rows.shape[:-1] not in ((), (len(noise),)) or rows.dtype.kind not in "iu":
+        raise ValueError(f"expected row numbers (K,), or ({len(noise)}, K), a list for each sample; got {rows.shape}")
+    if rows.size and not (0 <= rows.min() and rows.max() < len(codes)):
+        raise ValueError(f"expected rows in 0..{len(codes) - 1}, got {rows.min()} to {rows.max()}")
+    without = coding.ablations(codes[rows.T.ravel()]).reshape(*rows.T.shape, members.n)
+    return sample(members, noise, steps, without)
+
+
+def samples(
+    indices: Sequence[int], members: Members, seed: int, steps: Schedule, mixtures: np.ndarray
 ) -> dict[str, Tensor]:
-    """What the chapters store: {"y": (B, V, C, H, W)}, the samples `indices` under every mixture, float32."""
-    taken = schedule(steps, sampler, variance)
-    noise = Noise(seed, indices, members.shape, steps)
-    exogenous = noise if device == "cpu" else noise.tensor().to(device)
-    return {"y": sample(members, exogenous, np.asarray(mixtures), taken).transpose(0, 1)}
+    """To be stored (`store.chunked`): {"y": (B, V, C, H, W)}, the samples `indices` of a seed under every mixture."""
+    return {"y": sample(members, exogenous(indices, members, seed, steps), steps, mixtures).transpose(0, 1)}
+
+
+def counterfactual_samples(
+    indices: Sequence[int], members: Members, seed: int, steps: Schedule, codes: np.ndarray, rows: np.ndarray
+) -> dict[str, Tensor]:
+    """To be stored: {"y": (B, K, C, H, W)}, the samples `indices` of a seed, each without the images rows[index] (of
+    all samples, K), or without the same images rows (K,)."""
+    mine = np.asarray(rows)[list(indices)] if np.ndim(rows) == 2 else rows
+    y = counterfactuals(members, exogenous(indices, members, seed, steps), steps, codes, mine)
+    return {"y": y.transpose(0, 1)}
+
+
+def exogenous(indices: Sequence[int], members: Members, seed: int, steps: Schedule) -> Noise | Tensor:
+    """The noise of these samples (B of them), on the device where the members are."""
+    noise = Noise(seed, indices, members.shape, len(steps))
+    device = getattr(members, "device", torch.device("cpu"))
+    return noise if device.type == "cpu" else noise.tensor().to(device)

@@ -10,7 +10,7 @@ for ancestral sampling (Algorithm 2 of Ho et al.) and for DDIM alike; a sampler 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,19 +42,47 @@ SAMPLERS = ("ancestral", "ddim")
 
 @dataclass(frozen=True)
 class Schedule:
-    """The steps of a sampler, in the order they are taken (noisiest first).
+    """What a sampler needs, made by `schedule`: its steps, in the order they are taken (noisiest first).
 
     t: int64 (S,), the network's time argument, 0..T-1; a, b, c: float64 (S,), see the module; bar: float64 (S,).
     """
 
-    t: np.ndarray
-    a: np.ndarray
-    b: np.ndarray
-    c: np.ndarray
-    bar: np.ndarray
+    steps: int
+    sampler: str = "ancestral"
+    variance: str = "posterior"
+    T: int = 1000
+    t: np.ndarray = field(init=False, repr=False, compare=False)
+    a: np.ndarray = field(init=False, repr=False, compare=False)
+    b: np.ndarray = field(init=False, repr=False, compare=False)
+    c: np.ndarray = field(init=False, repr=False, compare=False)
+    bar: np.ndarray = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        steps, T = self.steps, self.T
+        if not 1 <= steps <= T:
+            raise ValueError(f"expected between 1 and T = {T} steps, got {steps}")
+        for name, known in (("sampler", SAMPLERS), ("variance", tuple(VARIANCES))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"expected {name} as one of {', '.join(known)}; got {getattr(self, name)!r}")
+        # Evenly spaced, and the first and the last time are always among them: sampling starts from noise at T - 1.
+        t = np.linspace(0, T - 1, steps).round().astype(np.int64) if steps > 1 else np.array([T - 1])
+        bar = alpha_bars(T)[t]
+        before = np.concatenate([[1.0], bar[:-1]])
+        alpha = bar / before
+        if self.sampler == "ddim":
+            a = np.sqrt(1 / alpha)
+            b = np.sqrt(1 - before) - np.sqrt((1 - bar) / alpha)
+            c = np.zeros(steps)
+        else:
+            a = 1 / np.sqrt(alpha)
+            b = -(1 - alpha) / np.sqrt(alpha * (1 - bar))
+            c = np.sqrt(VARIANCES[self.variance](1 - alpha, bar, before))
+            c[0] = 0.0  # Algorithm 2: z = 0 in the last step
+        for name, values in zip("t a b c bar".split(), (t, a, b, c, bar), strict=True):
+            object.__setattr__(self, name, values[::-1].copy())
 
     def __len__(self) -> int:
-        return len(self.t)
+        return self.steps
 
 
 def schedule(steps: int, sampler: str = "ancestral", variance: str = "posterior", T: int = 1000) -> Schedule:
@@ -64,23 +92,4 @@ def schedule(steps: int, sampler: str = "ancestral", variance: str = "posterior"
     variance: "beta", "posterior" or "alpha_beta" (see VARIANCES); DDIM ignores it.
     Raises ValueError for an unknown name, or steps outside 1..T.
     """
-    if not 1 <= steps <= T:
-        raise ValueError(f"expected between 1 and T = {T} steps, got {steps}")
-    for name, value, known in (("sampler", sampler, SAMPLERS), ("variance", variance, tuple(VARIANCES))):
-        if value not in known:
-            raise ValueError(f"expected {name} as one of {', '.join(known)}; got {value!r}")
-    # Evenly spaced, and the first and the last time are always among them: sampling starts from noise at T - 1.
-    t = np.linspace(0, T - 1, steps).round().astype(np.int64) if steps > 1 else np.array([T - 1])
-    bar = alpha_bars(T)[t]
-    before = np.concatenate([[1.0], bar[:-1]])
-    alpha = bar / before
-    if sampler == "ddim":
-        a = np.sqrt(1 / alpha)
-        b = np.sqrt(1 - before) - np.sqrt((1 - bar) / alpha)
-        c = np.zeros(steps)
-    else:
-        a = 1 / np.sqrt(alpha)
-        b = -(1 - alpha) / np.sqrt(alpha * (1 - bar))
-        c = np.sqrt(VARIANCES[variance](1 - alpha, bar, before))
-        c[0] = 0.0  # Algorithm 2: z = 0 in the last step
-    return Schedule(*(values[::-1].copy() for values in (t, a, b, c, bar)))
+    return Schedule(steps, sampler, variance, T)

@@ -10,6 +10,7 @@ def generator(*key: int) -> torch.Generator:
     """A CPU generator whose state is a function of the non-negative integers `key` alone.
 
     The integers are mixed by numpy's SeedSequence, so that neighbouring keys give unrelated streams.
+    Raises ValueError for a negative one.
     """
     if any(k < 0 for k in key):
         raise ValueError(f"expected seeds of at least 0, got {key}")

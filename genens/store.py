@@ -1,26 +1,38 @@
 """Artifacts on disk, each under the hash of what determines it.
 
-A costly result is one folder, `<root>/<kind>-<first 16 hex digits of its key>/`, with `arrays.safetensors`
-and `meta.json`. The key hashes the scientific parameters, the digests of the inputs, and the code of every
-module of the package that the computing function's module imports, directly or not. Paths, batch sizes and
-comments are not in it. Every file is checked against its sha256 before it is used.
+    y = store.chunked(sampling.samples, 640, 64, members=members, seed=0, steps=schedule(20), mixtures=mixtures)["y"]
+
+A costly result is one folder, `<root>/<kind>-<first 16 hex digits of its key>/`, with `arrays.safetensors` and
+`meta.json`; its kind is the name of the function that computed it. What a result depends on is read off the call: the
+function's arguments, and the code of every module of the package that its module imports, directly or not. Comments
+are not in the key, nor where files lie. Every file is checked against its sha256 before it is used.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from genens import provenance
-from genens.files import Arrays, arrays_to_bytes, as_numpy, canonical, digest, load_arrays, read_folder, write_folder
-from genens.provenance import describe
+from genens.files import (
+    Arrays,
+    arrays_to_bytes,
+    as_numpy,
+    canonical,
+    digest,
+    load_arrays,
+    read_folder,
+    sha256,
+    sha256_file,
+    write_folder,
+)
 
 
 def home() -> Path:
@@ -46,17 +58,44 @@ def closure_digest(function: Callable) -> str:
     return digest(provenance.closure(provenance.module_of(function)))
 
 
-def _identity(kind: str, function: Callable, params: Mapping, inputs: Mapping[str, str] | None) -> dict:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", kind):
-        raise ValueError(f"expected a kind of small letters, digits, '-' and '_', got {kind!r}")
-    for name, value in (inputs or {}).items():
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"expected the digest of input '{name}' as a string, got {value!r:.60}")
+def identity(value: object, name: str = "value") -> object:
+    """What stands for an argument in a key, as JSON: the value, if JSON can say it, else a digest of its content.
+
+    An ensemble and a dataset have a `digest` attribute; arrays, tensors and the weights of a network are hashed with
+    their shape and type; a path is the content of the file there; of a dataclass, the fields count that it is made
+    with. Raises ValueError for anything else, and for numbers that are not finite.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float | np.generic):
+        return json.loads(canonical(value.item() if isinstance(value, np.generic) else value))
+    if digest_ := getattr(value, "digest", None):
+        return str(digest_)
+    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+        array = as_numpy({name: value})[name]
+        return f"{array.dtype} {list(array.shape)} {sha256(array)}"
+    if isinstance(value, Mapping):
+        return {str(key): identity(item, f"{name}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [identity(item, f"{name}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, Path):
+        return sha256_file(value)
+    if hasattr(value, "state_dict"):
+        return digest(identity(dict(value.state_dict()), name))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: identity(getattr(value, field.name), field.name) for field in fields(value) if field.init}
+    raise ValueError(
+        f"expected {name} as something whose content can be hashed (numbers, text, arrays, paths, or with a `digest`), "
+        f"got {value!r:.60}"
+    )
+
+
+def _identity(function: Callable, arguments: Mapping[str, object]) -> dict:
+    source = closure_digest(function)  # first: it refuses what is no function of a module
     return {
-        "kind": kind,
-        "params": json.loads(canonical(dict(params))),
-        "inputs": dict(inputs or {}),
-        "source": closure_digest(function),
+        "kind": function.__name__.strip("_").replace("_", "-"),
+        "arguments": {name: identity(value, name) for name, value in sorted(arguments.items())},
+        "source": source,
     }
 
 
@@ -64,9 +103,9 @@ def _folder(identity: Mapping) -> Path:
     return root() / f"{identity['kind']}-{digest(identity)[:16]}"
 
 
-def where(kind: str, function: Callable, params: Mapping, inputs: Mapping[str, str] | None = None) -> Path:
+def where(function: Callable, /, **arguments: object) -> Path:
     """The folder in which `compute` with these arguments keeps its result, whether or not it is there yet."""
-    return _folder(_identity(kind, function, params, inputs))
+    return _folder(_identity(function, arguments))
 
 
 def _read(identity: Mapping) -> Arrays:
@@ -87,75 +126,63 @@ def _make(identity: Mapping, call: Callable[[], Mapping[str, object]], length: i
     for name, value in arrays.items():
         if length is not None and value.shape[:1] != (length,):
             raise ValueError(f"expected '{name}' with {length} rows, one for each index, got shape {value.shape}")
-    meta = {**identity, "key": digest(identity), "seconds": round(time.perf_counter() - began, 3), "made": describe()}
+    took = round(time.perf_counter() - began, 3)
+    meta = {**identity, "key": digest(identity), "seconds": took, "made": provenance.describe()}
     write_folder(folder, {"arrays.safetensors": arrays_to_bytes(arrays)}, meta, name="meta.json", replace=False)
     return arrays
 
 
-def compute(
-    kind: str,
-    function: Callable[..., Mapping[str, object]],
-    params: Mapping[str, object],
-    inputs: Mapping[str, str] | None = None,
-    uncounted: Mapping[str, object] | None = None,
-) -> Arrays:
-    """`function(**params, **uncounted)`, or what it gave last time.
+def compute(function: Callable[..., Mapping[str, object]], /, **arguments: object) -> Arrays:
+    """`function(**arguments)`, or what it gave last time: its dict of arrays, as numpy.
 
-    `params` (JSON values) and `inputs` (name -> digest of another result, of weights, of data) are in the
-    key, with the code of `function`'s module and of all it imports. `uncounted` is not: live objects, paths,
-    batch sizes. Returns the arrays as numpy. A damaged stored result is an error that says which folder to
-    delete.
+    In the key are the arguments (see `identity`) and the code of `function`'s module and of all it imports. A damaged
+    stored result is an error that says which folder to delete. Raises ValueError for an argument that cannot be hashed.
     """
-    identity = _identity(kind, function, params, inputs)
-    return _make(identity, lambda: function(**params, **(uncounted or {})))
+    return _make(_identity(function, arguments), lambda: function(**arguments))
 
 
 def chunked(
-    kind: str,
-    function: Callable[..., Mapping[str, object]],
-    n: int,
-    chunk: int,
-    params: Mapping[str, object],
-    inputs: Mapping[str, str] | None = None,
-    uncounted: Mapping[str, object] | None = None,
-    progress: bool = True,
-    start: int = 0,
+    function: Callable[..., Mapping[str, object]], indices: int | range, chunk: int, /, **arguments: object
 ) -> Arrays:
-    """`function(indices=range(a, b), **params, **uncounted)` over start..n in chunks, joined along axis 0.
+    """`function(indices=range(a, b), **arguments)` over all indices in chunks, joined along axis 0.
 
-    Each chunk is an artifact, so that a stopped run goes on where it was and a larger n only adds chunks.
-    Every array that `function` returns must have one row for each index. Progress goes to stderr.
+    indices: how many, or a range that starts at a multiple of `chunk`. Each chunk is an artifact, so that a stopped run
+    goes on where it was and a larger number only adds chunks. Every array that `function` returns must have one row for
+    each index. Progress goes to stderr. Raises ValueError for sizes that cannot be, and as `compute`.
     """
-    for name, value in (("n", n), ("chunk", chunk)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"expected {name} as a whole number of at least 1, got {value!r}")
-    if not 0 <= start < n or start % chunk:
-        raise ValueError(f"expected start as a multiple of the chunk, {chunk}, below n = {n}; got {start!r}")
+    span = indices if isinstance(indices, range) else range(indices) if _is_count(indices) else None
+    if span is None or not _is_count(chunk):
+        raise ValueError(
+            f"expected a whole number of at least 1, of indices and of a chunk, got {indices!r}, {chunk!r}"
+        )
+    if not 0 <= span.start < span.stop or span.start % chunk or span.step != 1:
+        raise ValueError(f"expected indices from a multiple of the chunk, {chunk}, on; got {span}")
+    common = _identity(function, arguments)
 
-    def identity(start: int, stop: int) -> dict:
-        return _identity(kind, function, {**params, "indices": [start, stop]}, inputs)
+    def part(start: int, stop: int) -> dict:
+        return {**common, "indices": [start, stop]}
 
     def rows(start: int, stop: int) -> Arrays:
-        whole = identity(start, start + chunk)
-        if stop < start + chunk and _folder(whole).exists():  # a larger run has already made this chunk in full
+        whole = part(start, start + chunk)
+        if stop < start + chunk and _folder(whole).exists():  # a larger run has made this chunk in full
             return {name: value[: stop - start] for name, value in _read(whole).items()}
-        return _make(
-            identity(start, stop),
-            lambda: function(indices=range(start, stop), **params, **(uncounted or {})),
-            stop - start,
-        )
+        return _make(part(start, stop), lambda: function(indices=range(start, stop), **arguments), stop - start)
 
-    spans = [(start, min(start + chunk, int(n))) for start in range(start, int(n), chunk)]
+    spans = [(start, min(start + chunk, span.stop)) for start in range(span.start, span.stop, chunk)]
     new = {
-        span
-        for span in spans
-        if not any(_folder(identity(span[0], stop)).exists() for stop in (span[1], span[0] + chunk))
+        (start, stop)
+        for start, stop in spans
+        if not any(_folder(part(start, end)).exists() for end in (stop, start + chunk))
     }
     parts = []
     with tqdm(
-        total=sum(stop - start for start, stop in new), desc=kind, unit="sample", disable=not (progress and new)
+        total=sum(stop - start for start, stop in new), desc=common["kind"], unit="sample", disable=not new
     ) as bar:
-        for span in spans:
-            parts.append(rows(*span))
-            bar.update((span[1] - span[0]) * (span in new))
+        for start, stop in spans:
+            parts.append(rows(start, stop))
+            bar.update((stop - start) * ((start, stop) in new))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1

@@ -153,7 +153,7 @@ class Trainer:
         return value.item()
 
     def state(self) -> dict[str, Tensor]:
-        """The averaged weights, which are the member."""
+        """The averaged weights, which are the member: {name: tensor (as the network has it)}."""
         names = [name for name, _ in self.model.named_parameters()]
         return {name: value.cpu() for name, value in zip(names, self.average, strict=True)}
 

@@ -86,6 +86,7 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Conv2d(width, width, 1) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W) and what its positions say to one another: the same shape."""
         h = self.norm(x)
         query, key, value = (layer(h).flatten(2) for layer in (self.query, self.key, self.value))
         weight = torch.softmax(query.transpose(1, 2) @ key / math.sqrt(x.shape[1]), dim=-1)
@@ -105,6 +106,7 @@ class Residual(nn.Module):
         self.attention = Attention(width, config.groups) if attend else nn.Identity()
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x (B, C, H, W) and the time's embedding (B, E): (B, C', H, W)."""
         h = self.conv1(F.silu(self.norm1(x))) + self.time(embedding)[:, :, None, None]
         h = self.conv2(self.dropout(F.silu(self.norm2(h))))
         return self.attention(h + self.shortcut(x))
@@ -117,6 +119,7 @@ class Down(nn.Conv2d):
         super().__init__(width, width, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x (B, C, H, W) to (B, C, H / 2, W / 2)."""
         return super().forward(x)
 
 
@@ -127,6 +130,7 @@ class Up(nn.Conv2d):
         super().__init__(width, width, 3, padding=1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x (B, C, H, W) to (B, C, 2 H, 2 W)."""
         return super().forward(F.interpolate(x, scale_factor=2, mode="nearest"))
 
 

@@ -1,6 +1,6 @@
-/* The explorer: ablate training data, see the counterfactual. It reads window.GENENS_EXPLORER, which genens/explorer.py
-   writes; nothing is fetched. The numbers are those of genens: `influence` is search.influence, `counterfactual` is
-   jacobian.linear_counterfactual, ties and their order are search.top_k's. window.genensExplorer lets tests ask. */
+/* The explorer: ablate training data, see the counterfactual. It reads window.GENENS_EXPLORER, which chapters/explorer/feed.py
+   writes; nothing is fetched. The numbers are those of genens: `influence` is attribution.influence, `counterfactual` is
+   jacobians.linear_counterfactual, ties and their order are attribution.top_k's. window.genensExplorer lets tests ask. */
 (function () {
   "use strict";
   const VERSION = 1, PAGE = 48, STAYED = 1e-9;
@@ -374,7 +374,7 @@
     ui.members.replaceChildren(...ui.strips.map(strip => strip.box));
     ui.thumbs.replaceChildren();
     const [what, one] = state.e === "images" ? ["images", "image"] : ["classes", "class"];
-    set(ui.deskKey, `Every member was trained on its own part of the data. A switch drops a member, a slider weighs it, “only” sends all others home. Ringed: the members that saw the ablated ${one}.`);
+    set(ui.deskKey, `Every member was trained on its own part of the data. A switch drops a member, a slider weighs it, “only” leaves all others out. Ringed: the members that saw the ablated ${one}.`);
     set(ui.generalText, `hide the generally influential (${many(E().general.size)} in the top ${E().top} of two or more samples)`);
     set(ui.cardsTitle, state.e === "images" ? "Predicted beside true" : "All classes, one at a time");
     set(ui.cardsKey, `For these ${what} the sample was drawn again without them. In each: the ${one}${state.e === "classes" ? " (the mean of its images)" : ""}, the predicted picture, the true one; below, the predicted change → the true one.`);
@@ -462,7 +462,7 @@
     const linear = counterfactual(E(), s, v), y = counterfactual(E(), s, uniform(E().n));
     paint(ui.approximate, linear, grey);
     paint(ui.change, linear.map((value, p) => value - y[p]), signed);
-    set(ui.approximateNote, whole ? "nobody sent home" : `predicted change ${number(moved)}`);
+    set(ui.approximateNote, whole ? "nobody left out" : `predicted change ${number(moved)}`);
     const shown = Math.sqrt(linear.reduce((sum, value, p) => sum + (value - y[p]) ** 2, 0));
     set(ui.changeNote, `predicted − sample, as clamped: ${number(shown)}`);
     drawTruth(v, linear, y, whole);
@@ -613,7 +613,7 @@
     const words = [`The scores of all ${many(e.N)} ${all} on this sample run from ${number(scores[order[e.N - 1]])} to ` +
       `${number(scores[order[0]])}.`];
     if (band) words.push(`Grey: the middle 95\u00a0% of the codes that no ${one} holds, ${number(band[0])} to ` +
-      `${number(band[1])}: what sending members home does by itself.`);
+      `${number(band[1])}: what leaving members out does by itself.`);
     if (marked !== null) words.push(`Marked: ${number(marked)}; ${above ? many(above) : "none"} of them ` +
       `${above === 1 ? "lies" : "lie"} higher.`);
     set(ui.histogramKey, words.join(" "));

@@ -44,11 +44,6 @@ class Bound:
     hypothesis: str
     holds: bool
 
-    @property
-    def vacuous(self) -> bool:
-        """Whether it says no more than that both functions lie between -C and C."""
-        return self.value >= TRIVIAL
-
 
 def bias_bound(N: int, n: int, h: int, kind: str = "sharp", statement: int = 1) -> Bound:
     """How large the bias of an encoded ensemble can be: |E f^_e - f_e| (statement 1), or without one image (2).
@@ -117,6 +112,7 @@ def exact_bias(f: np.ndarray, n: int, h: int, statement: int = 1) -> Fraction:
     of k is 1 (for statement 2 the images other than the ablated one: 2^(N-1) values).
 
     The probability of every set is exact; the values of f are taken as the fractions that they are.
+    Raises ValueError when their number is no power of two, and as `bias_bound` does.
     """
     draws = len(f).bit_length() - 1
     gaps = set_gaps(draws + statement - 1, n, h, statement)
@@ -145,7 +141,10 @@ def enumerated(N: int, n: int, h: int, statement: int = 1) -> list[Fraction]:
 
 
 def collision(N: int, M: int) -> float:
-    """The chance that N uniform draws out of M, with replacement, are not all different. Source: paper, Eq. 13."""
+    """The chance that N uniform draws out of M, with replacement, are not all different. Source: paper, Eq. 13.
+
+    Raises ValueError unless 1 <= N <= M.
+    """
     if not 1 <= N <= M:
         raise ValueError(f"expected 1 <= N <= M draws, got N = {N}, M = {M}")
     return float(-np.expm1(np.log1p(-np.arange(N) / M).sum()))

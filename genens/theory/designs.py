@@ -81,12 +81,13 @@ def incidence(sets: Sequence[Iterable[int]], points: int) -> np.ndarray:
 
 
 def as_sets(table: np.ndarray) -> list[frozenset[int]]:
-    """The columns of an incidence table as sets of points."""
+    """The columns of an incidence table, bool (points, sets), as sets of points."""
     return [frozenset(np.flatnonzero(column).tolist()) for column in table.T]
 
 
 def complement(table: np.ndarray) -> np.ndarray:
-    """Every set replaced by the points outside it: balanced again, with z1' = sets - z1, z2' = sets - 2 z1 + z2."""
+    """Every set of a table (points, sets) replaced by the points outside it: balanced again,
+    with z1' = sets - z1, z2' = sets - 2 z1 + z2."""
     return ~table
 
 
@@ -111,12 +112,12 @@ def paley(points: int) -> np.ndarray:
 
 
 def all_of_size(points: int, k: int) -> np.ndarray:
-    """The trivial design: every set of k points; k = 1 gives the singletons, k = points the whole set alone."""
+    """The trivial design (points, sets): every set of k points; k = 1 gives the singletons, k = points one set."""
     return incidence(list(combinations(range(points), k)), points)
 
 
 def hadamard_designs(points: int = 64) -> dict[str, np.ndarray]:
-    """All designs of Sylvester's and Paley's type on at most so many points, by name."""
+    """All designs of Sylvester's and Paley's type on at most so many points, by name: tables (points, sets)."""
     found = {f"Sylvester {2**k - 1}": sylvester(2**k - 1) for k in range(2, 12) if 2**k - 1 <= points}
     primes = (p for p in range(3, points + 1, 4) if all(p % d for d in range(2, int(p**0.5) + 1)))
     return found | {f"Paley {p}": paley(p) for p in primes}
@@ -124,7 +125,7 @@ def hadamard_designs(points: int = 64) -> dict[str, np.ndarray]:
 
 def exhaustive(points: int) -> tuple[int, int, int]:
     """Every family of non-empty sets of so many points (at most 4): how many there are, how many are balanced, and how
-    many of those contradict Theorem 2."""
+    many of those contradict Theorem 2. ValueError for more points."""
     if not 1 <= points <= 4:
         raise ValueError(f"expected 1 to 4 points (the families are then 2^15 at most), got {points}")
     sets = np.arange(1, 1 << points)

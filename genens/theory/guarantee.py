@@ -98,7 +98,7 @@ def members_for_guarantee(N: int) -> int:
     """The smallest n for which any n-bit codes can give N images the guarantee.
 
     Codes with the guarantee are an antichain of subsets, and by Sperner's theorem the largest antichain of n
-    members has C(n, n // 2) sets: codes of weight n // 2 are the most frugal of all.
+    members has C(n, n // 2) sets: codes of weight n // 2 are the most frugal of all. Raises ValueError for N < 1.
     """
     if N < 1:
         raise ValueError(f"expected at least one image, got N = {N}")
@@ -122,7 +122,10 @@ class Representation:
 
 
 def representation(pairs: np.ndarray) -> Representation:
-    """The unevenness of codes from their pairs by number of witnesses, (h + 1,), as `witnesses` counts them."""
+    """The unevenness of codes from their pairs by number of witnesses, (h + 1,), as `witnesses` counts them.
+
+    Raises ValueError when there are none.
+    """
     m, total = np.arange(len(pairs)), pairs.sum()
     if not total > 0:
         raise ValueError("expected at least one pair of images, got none")
@@ -139,7 +142,7 @@ class SplitLaw:
     sd: float
 
     def z(self, sizes: np.ndarray) -> np.ndarray:
-        """How many standard deviations each size lies from the mean: float64, shape of sizes.
+        """How many standard deviations each size lies from the mean: float64 (n,), as sizes.
 
         With every code in use there is no spread and every size is the mean: then z is in images.
         """

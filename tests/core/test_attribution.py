@@ -1,4 +1,4 @@
-"""Search through the Gram matrix against the plain Jacobian; ties, exclusions, second stage."""
+"""Search through the Gram matrix against the plain Jacobian; ties, exclusions, discounting."""
 
 from math import comb
 
@@ -10,8 +10,6 @@ from support.grams import CODES, jacobians, plain
 from genens import attribution
 from genens import codes as coding
 from genens.jacobians import gram, jacobian, linear_counterfactual
-from genens.sampling import sample
-from genens_book.chapters.search import analysis
 
 
 @pytest.mark.parametrize("h", [2, 4, 7])
@@ -53,11 +51,9 @@ def test_complementary_codes_tie_to_the_last_bit_and_the_earlier_row_comes_first
     assert (codes[twin] == ~codes).all()
     scores = attribution.influence(gram(jacobians()), codes, block=9)
     np.testing.assert_array_equal(scores, scores[:, twin])
-    for k, cut in ((10, 0), (11, 3)):
+    for k in (10, 11):
         top = attribution.top_k(gram(jacobians()), codes, k, block=9)
         assert (top.rows[:, 0:10:2] < top.rows[:, 1:10:2]).all()
-        assert analysis.ties(top, codes) == analysis.Ties(both=30, cut=cut, single=0)
-    assert "30 entries stand beside" in str(analysis.ties(top, codes))
 
 
 def test_the_papers_codes_hold_the_complement_of_most_images():
@@ -69,8 +65,6 @@ def test_the_papers_codes_hold_the_complement_of_most_images():
 
 def test_codes_of_another_weight_have_no_complement():
     assert (attribution.complements(coding.unrank(range(8), 8, 1)) == -1).all()
-    top = attribution.top_k(gram(jacobians()), coding.unrank(range(8), 8, 1), 2)
-    assert analysis.ties(top, coding.unrank(range(8), 8, 1)).single == 6
 
 
 def test_discounting_is_the_papers_procedure():
@@ -92,58 +86,8 @@ def test_discounting_is_the_papers_procedure():
 
 
 def test_samples_that_are_alike_leave_no_distinct_lists():
-    with pytest.raises(ValueError, match="ran out"):
+    with pytest.raises(attribution.RanOut, match="ran out"):
         attribution.discount(gram(jacobians(1).expand(2, -1, -1, -1, -1)), CODES, 4)
-
-
-def test_concentration_counts_distinct_images():
-    top = attribution.Top(np.array([[0, 1], [0, 2], [0, 3]]), np.ones((3, 2)))
-    found = analysis.concentration(top, 1000)
-    assert (found.entries, found.distinct, found.most) == (6, 4, 3)
-    assert found.by_chance == pytest.approx(5.99, abs=0.01) and found.effective == pytest.approx(36 / 12)
-
-
-def test_the_second_stage_sorts_by_the_true_counterfactuals():
-    members, codes = Posterior(), coding.unrank(range(6), 4, 2)
-    noise = exogenous(members, 3)
-    J = jacobian(members, noise, STEPS)[1]
-    top = attribution.top_k(gram(J), codes, 4)
-    found = analysis.rerank(top, analysis.regenerated(members, noise, STEPS, codes))
-    whole = sample(members, noise, coding.uniform(4)[None], STEPS)[0]
-    for b in range(3):
-        true = {}
-        for row in top.rows[b]:
-            without = sample(members, noise[b : b + 1], coding.ablated(codes, int(row))[None], STEPS)[0, 0]
-            true[row] = float((without - whole[b]).norm())
-        assert found.top.rows[b].tolist() == sorted(true, key=lambda row: -true[row])
-        np.testing.assert_allclose(found.top.influence[b], sorted(true.values(), reverse=True))
-
-
-def test_the_second_stage_refuses_other_codes_and_other_samples():
-    members = Posterior()
-    with pytest.raises(ValueError, match=r"codes \(N, 4\), of these members"):
-        analysis.regenerated(members, exogenous(members), STEPS, CODES)
-    truth = analysis.regenerated(members, exogenous(members, 2), STEPS, coding.unrank(range(6), 4, 2))
-    with pytest.raises(ValueError, match="noise's 2 samples, got 3"):
-        truth(np.zeros((3, 1), int))
-
-
-def test_what_the_second_stage_reports():
-    top = attribution.Top(np.array([[5, 6, 7], [8, 9, 4]]), np.array([[3.0, 2, 1], [3, 2, 1]]))
-    found = analysis.rerank(top, lambda rows: np.array([[1.0, 5, 0], [9, 3, 1]]))
-    assert found.top.rows.tolist() == [[6, 5, 7], [8, 9, 4]]
-    assert found.moved == pytest.approx(2 / 6) and found.same_first == 0.5
-    np.testing.assert_allclose(found.correlation, [0.5, 1])
-    with pytest.raises(ValueError, match="finite distances"):
-        analysis.rerank(top, lambda rows: np.full(rows.shape, np.nan))
-
-
-def test_the_saving_for_the_papers_shapes():
-    numbers = {name: (analysis.saving(name).gram[0], analysis.saving(name).jacobian[0]) for name in analysis.SHAPES}
-    assert numbers == {"mnist": (256, 12544), "cifar10": (400, 61440), "celeba": (576, 1179648)}
-    assert "celeba: 576 numbers a sample instead of 1,179,648 (2048 times fewer)" in str(analysis.saving("celeba"))
-    with pytest.raises(ValueError, match="among mnist"):
-        analysis.saving("imagenet")
 
 
 @pytest.mark.parametrize(

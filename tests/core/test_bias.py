@@ -71,7 +71,7 @@ def test_paper_settings():
     printed = {name: bias.bias_bound(*setting, "paper") for name, setting in codes.PAPER.items()}
     assert [round(bound.value) for bound in printed.values()] == [21_539, 54_023, 42_085]
     assert [bound.holds for bound in printed.values()] == [False, True, True]
-    assert all(bound.vacuous for bound in printed.values())
+    assert all(bound.value >= bias.TRIVIAL for bound in printed.values())  # they say nothing
     assert printed["mnist"].value == pytest.approx(log(16) * 9999**2 / 12_870)
 
 

@@ -43,7 +43,7 @@ def test_twenty_steps_of_a_shipped_ensemble_are_those_of_the_plain_loop_by_every
         plain = torch.stack([algorithm_2(members, noise, weights, steps) for weights in mixtures])
     assert (plain[0] - plain[1]).abs().max() > 100 * PIXEL  # what is compared is not all alike
     for engine in engines.ENGINES:
-        apart = (sample(ensemble.load(folder, engine=engine), noise, mixtures, steps) - plain).abs().max().item()
+        apart = (sample(ensemble.load(folder, engine=engine), noise, steps, mixtures) - plain).abs().max().item()
         record_property(f"{engine}, largest difference of a pixel", apart)
         print(f"{name}, {engine}: after 20 steps no pixel differs by more than {apart:.1e} from the plain loop's")
         assert apart < PIXEL
@@ -87,7 +87,7 @@ def test_passes_of_several_cores_at_once_do_not_mix():
         found = []
         for cores in (1, 3):
             torch.set_num_threads(cores)
-            found.append(sample(members, noise, mixtures, schedule(3)))
+            found.append(sample(members, noise, schedule(3), mixtures))
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(*found)

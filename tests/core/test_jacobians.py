@@ -23,7 +23,7 @@ def test_central_finite_differences_agree_to_a_millionth(members, where):
     v = coding.uniform(members.n) if where == "u_0" else np.eye(members.n)[0]
     noise, h = exogenous(members), 1e-5
     y, J = jac.jacobian(members, noise, STEPS, v)
-    torch.testing.assert_close(y, sample(members, noise, v[None], STEPS, clamp=False)[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(y, sample(members, noise, STEPS, v[None], clamp=False)[0], rtol=1e-12, atol=1e-12)
     for j, move in enumerate(h * np.eye(members.n)):
         change = (unclamped(members, noise, v + move) - unclamped(members, noise, v - move)) / (2 * h)
         assert (J[:, j] - change).norm() < 1e-6 * change.norm()
@@ -47,8 +47,8 @@ def test_with_fewer_members_a_step_it_is_the_recurrence_with_their_mean():
     noise = exogenous(members, 1)
     for per_step, turns in (
         (0, [[]] * 5),
-        (1, [[3], [0], [1], [2], [3]]),
-        (3, [[3, 0, 1], [2, 3, 0], [1, 2, 3], [0, 1, 2], [3, 0, 1]]),
+        (1, [[0], [1], [2], [3], [0]]),
+        (3, [[0, 1, 2], [3, 0, 1], [2, 3, 0], [1, 2, 3], [0, 1, 2]]),
     ):
         x, J = noise[:, 0], torch.zeros(4, 4, dtype=torch.float64)  # pixels x members
         for k, using in enumerate(turns):
@@ -56,7 +56,7 @@ def test_with_fewer_members_a_step_it_is_the_recurrence_with_their_mean():
             D = [jacfwd(lambda z, i=i, k=k: members(z, STEPS.t[k], [i])[0])(x).reshape(4, 4) for i in using]
             J = STEPS.a[k] * J + STEPS.b[k] * (F + (sum(D) / len(D) @ J if D else 0))
             x = STEPS.a[k] * x + STEPS.b[k] * F.mean(1).view_as(x) + STEPS.c[k] * noise[:, k + 1]
-        found = jac.jacobian(members, noise, STEPS, per_step=per_step, first=3)[1]
+        found = jac.jacobian(members, noise, STEPS, per_step=per_step)[1]
         torch.testing.assert_close(found[0].flatten(1).T, J, rtol=1e-10, atol=1e-12)
 
 
@@ -120,9 +120,8 @@ def test_differences_that_rounding_would_drown_are_refused():
 )
 def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision, tangents):
     members = ensemble(precision)
-    arguments = dict(seed=3, steps=3, sampler="ancestral", variance="beta", members=members, tangents=tangents)
-    together = jac.draw(range(6), **arguments)
-    alone = jac.draw([5], **arguments)
+    given = dict(members=members, seed=3, steps=schedule(3, variance="beta"), tangents=tangents)
+    together, alone = jac.jacobians(range(6), **given), jac.jacobians([5], **given)
     assert together["jacobian"].shape == (6, 3, 1, 8, 8) and together["jacobian"].dtype == torch.float32
     assert all(torch.equal(together[name][5], alone[name][0]) for name in ("y", "jacobian"))
 
@@ -130,10 +129,9 @@ def test_a_jacobian_does_not_depend_on_what_it_is_computed_with(precision, tange
 def test_jacobians_are_stored_in_chunks_and_read_back(tmp_path, monkeypatch):
     monkeypatch.setenv("GENENS_STORE", str(tmp_path))
     members = ensemble("float32")
-    params = dict(seed=3, steps=3, sampler="ddim", variance="beta", per_step=1)
-    uncounted = dict(members=members)
-    stored = store.chunked("jacobian", jac.draw, 3, 2, params, {"members": "of this test"}, uncounted, progress=False)
-    direct = jac.draw(range(3), **params, **uncounted)
+    members.digest = "of this test"
+    given = dict(members=members, seed=3, steps=schedule(3, "ddim"), per_step=1)
+    stored, direct = store.chunked(jac.jacobians, 3, 2, **given), jac.jacobians(range(3), **given)
     for name in ("y", "jacobian"):
         np.testing.assert_array_equal(stored[name], direct[name])
     linear = jac.linear_counterfactual(stored["y"], stored["jacobian"], coding.ablations(CODES))
@@ -176,7 +174,7 @@ def test_linear_counterfactuals_are_equation_4_and_the_clamp_brings_them_no_furt
     free = jac.linear_counterfactual(y, J, v, clamp=False)
     by_hand = y[1] + sum((v[2, j] - 0.25) * J[1, j] for j in range(4))
     torch.testing.assert_close(free[2, 1], by_hand)
-    true = sample(members, noise, v, STEPS)
+    true = sample(members, noise, STEPS, v)
     errors = [(found - true).flatten(2).norm(dim=-1) for found in (jac.linear_counterfactual(y, J, v), free)]
     assert (errors[0] <= errors[1] + 1e-12).all()
     assert errors[0].sum() < (true - y.clamp(-1, 1)).flatten(2).norm(dim=-1).sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import importlib
 import json
@@ -19,14 +20,17 @@ from genens import files, provenance, store
 calls: list[dict] = []
 
 
-def squares(n: int, power: int = 2, **uncounted: object) -> dict[str, object]:
-    calls.append({"n": n, **uncounted})
+def squares(n: int, power: int = 2) -> dict[str, object]:
+    calls.append({"n": n})
     return {"values": torch.arange(n, dtype=torch.float64) ** power, "even": np.arange(n) % 2 == 0}
 
 
-def noise_rows(indices: range, seed: int, stop_at: int | None = None) -> dict[str, object]:
+stop_at: list[int] = []
+
+
+def noise_rows(indices: range, seed: int) -> dict[str, object]:
     calls.append({"indices": indices})
-    if stop_at is not None and indices.start >= stop_at:
+    if stop_at and indices.start >= stop_at[0]:
         raise KeyboardInterrupt
     return {"rows": np.stack([np.random.default_rng((seed, i)).normal(size=3) for i in indices])}
 
@@ -50,39 +54,72 @@ def everything_in(folder: Path) -> list[str]:
 
 
 def test_a_result_is_computed_once_and_then_read(fresh: Path) -> None:
-    first = store.compute("squares", squares, {"n": 5})
-    second = store.compute("squares", squares, {"n": 5})
+    first = store.compute(squares, n=5)
+    second = store.compute(squares, n=5)
     assert len(calls) == 1
     for key in ("values", "even"):
         assert first[key].dtype == second[key].dtype
         np.testing.assert_array_equal(first[key], second[key])
     np.testing.assert_array_equal(second["values"], [0, 1, 4, 9, 16])
     (folder,) = fresh.iterdir()
-    assert folder == store.where("squares", squares, {"n": 5})
+    assert folder == store.where(squares, n=5)
     assert everything_in(folder) == ["arrays.safetensors", "meta.json"]
     meta = json.loads((folder / "meta.json").read_text())
-    assert meta["params"] == {"n": 5} and meta["made"]["torch"] == torch.__version__.partition("+")[0]
+    assert (
+        meta["arguments"] == {"n": 5}
+        and meta["kind"] == "squares"
+        and meta["made"]["torch"] == torch.__version__.partition("+")[0]
+    )
 
 
-def test_the_key_counts_parameters_and_inputs_and_nothing_uncounted() -> None:
-    base = store.where("squares", squares, {"n": 5}, {"weights": "ab"})
-    assert base == store.where("squares", squares, {"n": np.int64(5)}, {"weights": "ab"})
-    others = [
-        store.where("squares", squares, {"n": 6}, {"weights": "ab"}),
-        store.where("squares", squares, {"n": 5}, {"weights": "cd"}),
-        store.where("squares", squares, {"n": 5}),
-        store.where("cubes", squares, {"n": 5}, {"weights": "ab"}),
-        store.where("squares", noise_rows, {"n": 5}, {"weights": "ab"}),
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    power: int
+    seen: int = dataclasses.field(init=False, default=3)
+
+
+class Named:
+    """Something that knows the digest of its content, as an ensemble does."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+
+
+def test_the_key_is_read_off_the_arguments(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("same")
+    (tmp_path / "other").write_text("same")
+    array = np.arange(4.0)
+    alike = [
+        (5, np.int64(5)),
+        (array, torch.arange(4, dtype=torch.float64)),
+        (array, np.arange(8.0)[::2] / 2),
+        ((1, 2), [1, 2]),
+        (Setting(2), Setting(2)),
+        (Named("ab"), Named("ab")),
+        (tmp_path / "one", tmp_path / "other"),  # where a file lies does not matter
     ]
-    assert len({base, *others}) == 5, "functions of one module share its source; all else differs"
-    store.compute("squares", squares, {"n": 5}, {"weights": "ab"}, {"batch_size": 4})
-    store.compute("squares", squares, {"n": 5}, {"weights": "ab"}, {"batch_size": 400})
-    assert calls == [{"n": 5, "batch_size": 4}]
+    for one, other in alike:
+        assert store.where(squares, n=one) == store.where(squares, n=other)
+    net = torch.nn.Linear(2, 2)
+    different = [5, 6, 5.0, "5", None, True, array, array + 1, array.astype(np.float32), array.reshape(2, 2), [1, 2]]
+    different += [
+        Setting(2),
+        Setting(3),
+        Named("ab"),
+        Named("cd"),
+        tmp_path / "one",
+        net,
+        torch.nn.Linear(2, 2),
+        {"a": 1},
+    ]
+    assert len({store.where(squares, n=value) for value in different}) == len(different)
+    assert len({store.where(squares, n=5), store.where(squares, power=5), store.where(noise_rows, n=5)}) == 3
 
 
 def test_strided_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.float32).reshape(4, 6)
-    files.save_arrays(tmp_path / "a.safetensors", {"turned": array.T, "every": array[::2, ::-1], "one": np.float64(3)})
+    content = files.arrays_to_bytes({"turned": array.T, "every": array[::2, ::-1], "one": np.float64(3)})
+    files.atomic_write(tmp_path / "a.safetensors", content)
     back = files.load_arrays(tmp_path / "a.safetensors")
     np.testing.assert_array_equal(back["turned"], array.T)
     np.testing.assert_array_equal(back["every"], array[::2, ::-1])
@@ -90,31 +127,33 @@ def test_strided_arrays_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("function", "argument", "words"),
     [
-        (("squares", squares, {"n": object()}), "pass live objects"),
-        (("squares", squares, {"n": float("nan")}), "JSON"),
-        (("Bad Kind", squares, {"n": 1}), "expected a kind"),
-        (("squares", squares, {"n": 1}, {"weights": None}), "digest of input 'weights'"),
-        (("squares", lambda n: {}, {"n": 1}), "top of a module"),
-        (("squares", squares, {"n": 1}, None, {"power": "x"}), None),
+        (squares, object(), "expected n as something whose content can be hashed"),
+        (squares, [1, {"a": object()}], r"expected n\[1\]\['a'\] as something"),
+        (squares, Named(""), "expected n as something"),
+        (squares, float("nan"), "JSON"),
+        (lambda n: {}, 1, "top of a module"),
+        (squares, "three", None),
     ],
 )
-def test_arguments_that_cannot_be_hashed_are_refused(arguments: tuple, words: str | None, fresh: Path) -> None:
+def test_arguments_that_cannot_be_hashed_are_refused(
+    function: object, argument: object, words: str | None, fresh: Path
+) -> None:
     if words is None:
         with pytest.raises(TypeError):  # the function's own error passes through
-            store.compute(*arguments)
+            store.compute(function, n=argument)
     else:
         with pytest.raises(ValueError, match=words) as caught:
-            store.compute(*arguments)
+            store.compute(function, n=argument)
         assert "\n" not in str(caught.value)
     assert not fresh.exists()
 
 
 @pytest.mark.parametrize("damage", ["truncate", "edit", "remove", "edit_meta", "truncate_meta", "remove_meta"])
 def test_a_damaged_result_is_an_error_that_says_what_to_delete(damage: str) -> None:
-    store.compute("squares", squares, {"n": 5})
-    folder = store.where("squares", squares, {"n": 5})
+    store.compute(squares, n=5)
+    folder = store.where(squares, n=5)
     arrays, meta = folder / "arrays.safetensors", folder / "meta.json"
     content = arrays.read_bytes()
     if damage == "truncate":
@@ -131,7 +170,7 @@ def test_a_damaged_result_is_an_error_that_says_what_to_delete(damage: str) -> N
         meta.unlink()
     error = FileNotFoundError if damage.startswith("remove") else ValueError
     with pytest.raises(error, match="delete the folder") as caught:
-        store.compute("squares", squares, {"n": 5})
+        store.compute(squares, n=5)
     culprit = meta if damage.endswith("meta") else arrays
     assert str(culprit) in str(caught.value) and "\n" not in str(caught.value)
     assert len(calls) == 1, "a damaged result is never recomputed in silence"
@@ -153,14 +192,14 @@ def test_a_write_that_fails_leaves_nothing(
 
     monkeypatch.setattr(files, "_write", failing)
     with pytest.raises(type(problem)) as caught:
-        store.compute("squares", squares, {"n": 5})
+        store.compute(squares, n=5)
     assert everything_in(fresh) == []
     if isinstance(problem, OSError):
         assert caught.value.errno == errno.ENOSPC
         assert str(fresh) in str(caught.value) and "free some space" in str(caught.value)
         assert str(caught.value).count("could not write") == 1 and "\n" not in str(caught.value)
     monkeypatch.setattr(files, "_write", write)
-    assert len(store.compute("squares", squares, {"n": 5})["values"]) == 5
+    assert len(store.compute(squares, n=5)["values"]) == 5
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -168,7 +207,7 @@ def test_a_really_full_disk_is_reported(fresh: Path, monkeypatch: pytest.MonkeyP
     write = files._write
     monkeypatch.setattr(files, "_write", lambda path, content: write(Path("/dev/full"), content))
     with pytest.raises(OSError, match="No space left on device"):
-        store.compute("squares", squares, {"n": 5})
+        store.compute(squares, n=5)
     assert everything_in(fresh) == []
 
 
@@ -176,7 +215,7 @@ def _compute_slowly(barrier: object, root: str) -> None:
     os.environ["GENENS_STORE"] = root
     barrier.wait()
     for n in range(12):
-        store.compute("squares", squares, {"n": n + 1})
+        store.compute(squares, n=n + 1)
 
 
 def test_two_writers_of_the_same_results_do_not_disturb_each_other(fresh: Path) -> None:
@@ -190,7 +229,7 @@ def test_two_writers_of_the_same_results_do_not_disturb_each_other(fresh: Path) 
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     assert len(list(fresh.iterdir())) == 12, "no temporary folder is left"
     for n in range(12):
-        np.testing.assert_array_equal(store.compute("squares", squares, {"n": n + 1})["values"], np.arange(n + 1) ** 2)
+        np.testing.assert_array_equal(store.compute(squares, n=n + 1)["values"], np.arange(n + 1) ** 2)
     assert calls == []
 
 
@@ -203,54 +242,52 @@ def oracle(n: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("chunk", [1, 4, 10, 64])
 def test_chunks_join_to_the_whole(chunk: int) -> None:
-    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 10, chunk, {"seed": 3})["rows"], oracle(10, 3))
+    np.testing.assert_array_equal(store.chunked(noise_rows, 10, chunk, seed=3)["rows"], oracle(10, 3))
 
 
 def test_a_larger_n_only_adds_chunks_and_a_smaller_one_computes_nothing(capsys: pytest.CaptureFixture) -> None:
-    store.chunked("noise", noise_rows, 8, 4, {"seed": 3})
-    assert "noise" in capsys.readouterr().err
+    store.chunked(noise_rows, 8, 4, seed=3)
+    assert "noise-rows" in capsys.readouterr().err
     calls.clear()
-    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 12, 4, {"seed": 3})["rows"], oracle(12, 3))
+    np.testing.assert_array_equal(store.chunked(noise_rows, 12, 4, seed=3)["rows"], oracle(12, 3))
     assert [call["indices"] for call in calls] == [range(8, 12)]
     calls.clear()
     capsys.readouterr()
-    np.testing.assert_array_equal(store.chunked("noise", noise_rows, 6, 4, {"seed": 3})["rows"], oracle(6, 3))
+    np.testing.assert_array_equal(store.chunked(noise_rows, 6, 4, seed=3)["rows"], oracle(6, 3))
     output = capsys.readouterr()
     assert calls == [] and output.err == output.out == "", "nothing to compute: no progress bar"
 
 
 def test_a_run_may_start_further_on_and_share_its_chunks_with_one_from_the_start() -> None:
-    late = store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, start=4)["rows"]
+    late = store.chunked(noise_rows, range(4, 12), 4, seed=3)["rows"]
     np.testing.assert_array_equal(late, oracle(12, 3)[4:])
     calls.clear()
-    store.chunked("noise", noise_rows, 12, 4, {"seed": 3})
+    store.chunked(noise_rows, 12, 4, seed=3)
     assert [call["indices"] for call in calls] == [range(4)]
     for start in (3, 12, -4):
-        with pytest.raises(ValueError, match="expected start as a multiple of the chunk, 4, below n = 12"):
-            store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, start=start)
+        with pytest.raises(ValueError, match="expected indices from a multiple of the chunk, 4, on; got range"):
+            store.chunked(noise_rows, range(start, 12), 4, seed=3)
 
 
 def test_a_stopped_run_goes_on_where_it_was() -> None:
+    stop_at.append(8)
     with pytest.raises(KeyboardInterrupt):
-        store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, uncounted={"stop_at": 8}, progress=False)
+        store.chunked(noise_rows, 12, 4, seed=3)
+    stop_at.clear()
     calls.clear()
-    np.testing.assert_array_equal(
-        store.chunked("noise", noise_rows, 12, 4, {"seed": 3}, progress=False)["rows"], oracle(12, 3)
-    )
+    np.testing.assert_array_equal(store.chunked(noise_rows, 12, 4, seed=3)["rows"], oracle(12, 3))
     assert [call["indices"] for call in calls] == [range(8, 12)]
 
 
-@pytest.mark.parametrize(
-    ("n", "chunk", "name"), [(0, 4, "n"), (-1, 4, "n"), (4, 0, "chunk"), (2.5, 4, "n"), (True, 4, "n")]
-)
-def test_sizes_must_be_positive_whole_numbers(n: object, chunk: object, name: str) -> None:
-    with pytest.raises(ValueError, match=f"expected {name} as a whole number of at least 1"):
-        store.chunked("noise", noise_rows, n, chunk, {"seed": 3})
+@pytest.mark.parametrize(("n", "chunk"), [(0, 4), (-1, 4), (4, 0), (2.5, 4), (True, 4), (4, None)])
+def test_sizes_must_be_positive_whole_numbers(n: object, chunk: object) -> None:
+    with pytest.raises(ValueError, match="expected a whole number of at least 1"):
+        store.chunked(noise_rows, n, chunk, seed=3)
 
 
 def test_a_function_must_return_one_row_for_each_index(fresh: Path) -> None:
     with pytest.raises(ValueError, match="expected 'rows' with 4 rows"):
-        store.chunked("noise", wrong_rows, 4, 4, {}, progress=False)
+        store.chunked(wrong_rows, 4, 4)
     assert not fresh.exists()
 
 
@@ -309,21 +346,21 @@ def test_the_closure_holds_what_a_module_imports_and_no_more(fakepack: Path) -> 
 def test_editing_a_module_makes_a_new_key_exactly_where_it_matters(
     module: str, old: str, new: str, changes: bool, fakepack: Path
 ) -> None:
-    before = store.where("fake", fake_run(), {"n": 1})
+    before = store.where(fake_run(), n=1)
     file = fakepack / f"{module}.py"
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new))
-    assert (store.where("fake", fake_run(), {"n": 1}) != before) == changes
+    assert (store.where(fake_run(), n=1) != before) == changes
 
 
 def test_a_file_edited_after_its_import_counts_once_it_is_reloaded(fakepack: Path) -> None:
     run = fake_run()
-    assert store.compute("fake", run, {"n": 1})["x"] == 3
-    before = store.where("fake", run, {"n": 1})
+    assert store.compute(run, n=1)["x"] == 3
+    before = store.where(run, n=1)
     (fakepack / "late.py").write_text(FILES["late"].replace("SHIFT = 1", "SHIFT = 10"))
-    assert store.where("fake", run, {"n": 1}) == before, "this process still runs the code it imported"
+    assert store.where(run, n=1) == before, "this process still runs the code it imported"
     importlib.reload(sys.modules["fakepack.late"])
-    assert store.compute("fake", run, {"n": 1})["x"] == 12
+    assert store.compute(run, n=1)["x"] == 12
 
 
 def test_a_chapter_depends_on_its_own_package_and_on_the_core() -> None:

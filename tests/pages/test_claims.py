@@ -1,15 +1,17 @@
-"""The paper's claims and the rules that compare: genens.claims and book/claims.yml."""
+"""The paper's claims and the rules that compare: genens_book.pages.claims, book/claims.yml and its schema."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from genens import store
 from genens_book.pages import claims
@@ -103,32 +105,53 @@ def test_chapters_record_only_claims_that_exist_and_are_theirs() -> None:
             assert book[name].chapter == path.stem, f"{path.name} records {name} of {book[name].chapter}"
 
 
+def test_the_schema_knows_the_fields_of_a_claim() -> None:
+    schema = json.loads((store.home() / "book" / "claims.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    assert list(schema["properties"]) == [field.name for field in fields(claims.Claim)]
+    assert schema["required"] == [field.name for field in fields(claims.Claim) if field.default is MISSING]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"statement": None}, "expected text in 'statement'"),
-        ({"statement": " "}, "expected text in 'statement'"),
-        ({"value": None}, "expected a number as value"),
-        ({"value": "61 %"}, "expected a number as value"),
-        ({"value": 61}, "expected a share between 0 and 1"),
-        ({"value": float("nan")}, "expected a number as value"),
-        ({"comparison": "roughly"}, "expected 'comparison' to be one of"),
-        ({"comparison": "within"}, "a tolerance"),
-        ({"tolerance": 0.1}, "a tolerance"),
-        ({"comparison": "statement"}, "a statement's value is true"),
-        ({"comparison": "between", "value": [3, 1]}, "the smaller first"),
-        ({"dataset": "imagenet"}, "expected 'dataset' to be one of"),
-        ({"kind": "guess"}, "expected 'kind' to be one of"),
-        ({"id": "A B"}, "expected an id"),
+        ({"statement": None}, "statement: expected text, got None"),
+        ({"statement": " "}, "statement: expected text, got ' '"),
+        ({"value": None}, "value: expected a number, got None"),
+        ({"value": "61 %"}, "value: expected a number, got '61 %'"),
+        ({"value": 61}, "value: expected a share between 0 and 1, got 61"),
+        ({"value": True}, "value: expected a number, got True"),
+        ({"value": "half", "comparison": "equal"}, "value: expected a share between 0 and 1, got 'half'"),
+        ({"value": float("nan")}, "value: expected a number, got nan"),
+        ({"comparison": "roughly"}, "comparison: expected one of equal, within"),
+        ({"comparison": "within"}, "tolerance: expected one with the comparison 'within'"),
+        ({"tolerance": 0.1}, "tolerance: expected one with the comparison 'within'"),
+        ({"comparison": "within", "tolerance": "0.1"}, "tolerance: expected a number, got '0.1'"),
+        ({"comparison": "statement"}, "value: expected true, as the value of a statement, got 0.61"),
+        ({"comparison": "statement", "value": 1}, "value: expected true, as the value of a statement, got 1"),
+        ({"comparison": "equal", "value": []}, "value: expected a number, a list of numbers or text, got []"),
+        ({"comparison": "between", "value": [3, 1]}, "value: expected two numbers, the smaller first, got [3, 1]"),
+        (
+            {"comparison": "between", "value": [1, 2, 3]},
+            "value: expected two numbers, the smaller first, got [1, 2, 3]",
+        ),
+        ({"comparison": "between", "value": [1, "2"]}, "value: 1: expected a number, got '2'"),
+        (
+            {"dataset": "imagenet"},
+            "dataset: expected one of any, mnist, mnist-classes, cifar10, celeba, got 'imagenet'",
+        ),
+        ({"kind": "guess"}, "kind: expected one of result, setting, got 'guess'"),
+        ({"id": "A B"}, "id: expected an id of small letters"),
         ({"colour": "red"}, "unknown field 'colour'"),
-        ({"section": 3.1}, "expected text in 'section'"),
+        ({"section": 3.1}, "section: expected text, got 3.1"),
+        ({"sorted": "yes"}, "sorted: expected true or false, got 'yes'"),
     ],
 )
 def test_a_malformed_claim_is_refused_in_one_line(changes: dict, words: str, tmp_path: Path) -> None:
     path = written(tmp_path / "claims.yml", {**GOOD, **changes})
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
         claims.load(path)
-    assert "\n" not in str(caught.value) and "claims.yml" in str(caught.value)
+    assert "\n" not in str(caught.value) and f"claims.yml: claim {changes.get('id', 's1-a')}: " in str(caught.value)
 
 
 def test_a_missing_field_a_double_id_and_a_broken_file_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""genens.ledger and genens.pages: what a chapter records, and what the scorecard makes of it."""
+"""genens_book.pages: what a chapter records, and what the scorecard makes of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import errno
 import html
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from markupsafe import escape
 from support import ROOT
 
 from genens import files, provenance, store
@@ -90,6 +92,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "book"
     (folder / "profiles").mkdir(parents=True)
     (folder / "claims.yml").write_text(yaml.safe_dump(CLAIMS))
+    shutil.copyfile(ROOT / "book" / "claims.schema.json", folder / "claims.schema.json")
     for name, chapters in PROFILES.items():
         (folder / "profiles" / f"{name}.yml").write_text(yaml.safe_dump(chapters))
     monkeypatch.setattr(store, "home", lambda: tmp_path)
@@ -205,7 +208,7 @@ def test_an_interval_and_a_reason_are_taken_as_they_come() -> None:
     made = run()
     made.claim("s3.1-accuracy", Interval(np.float64(0.7), 0.65, 0.75, np.int64(500)))
     page = made.claim("s3.1-lpips", NotRun("the weights of VGG-16 are not at hand"))
-    assert "not run: the weights of VGG-16 are not at hand" in page.html and "not&nbsp;run&nbsp;yet" in page.html
+    assert "not run: the weights of VGG-16 are not at hand" in page.html and "not\xa0run\xa0yet" in page.html
     rows = {row["id"]: row for row in ledger.scorecard("laptop")}
     assert (rows["s3.1-accuracy"]["value"], rows["s3.1-accuracy"]["n"]) == (0.7, 500)
     assert rows["s3.1-lpips"]["verdict"] == "not run yet" and "VGG" in rows["s3.1-lpips"]["run_note"]
@@ -269,7 +272,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_record(monkeypatch: pytest.M
 def test_provenance_tells_what_a_reader_needs() -> None:
     page = run(n_samples=200).provenance()
     for words in ("custom: laptop with n_samples = 200 for 1000", "seed = 1", "Commit", "Python", "torch", "Run time"):
-        assert words in page.html.replace("&#x27;", "'") and words in repr(page)
+        assert words in html.unescape(page.html) and words in repr(page)
 
 
 @pytest.mark.parametrize(
@@ -336,6 +339,14 @@ def test_the_exported_files_hold_the_rows() -> None:
     assert lines[4]["value"] == "[3, 4]" and lines[0]["low"] == "0.55" and lines[5]["value"] == ""
 
 
+def test_the_prose_counts_what_is_formal_apart() -> None:
+    told = markup.tally(filled())
+    assert told["settings"] + told["results"] == len(CLAIMS)
+    assert told["reproduced"] + told["not_reproduced"] + told["not_run"] == told["results"]
+    assert (told["formal"], told["measured"]) == (1, 1), "the split sizes, of chapter 01, and the accuracy"
+    assert (told["formal_not"], told["measured_not"]) == (0, 1)
+
+
 class Tags(HTMLParser):
     """Checks that tags close in order; collects ids, links and text."""
 
@@ -381,7 +392,7 @@ def test_every_line_that_was_not_run_says_so_and_what_to_run(monkeypatch: pytest
     for row, cell in zip(
         sorted(rows, key=lambda row: [r["section"] for r in rows].index(row["section"])), cells, strict=True
     ):
-        assert cell.startswith("not run") and f"To run: <code>{html.escape(row['command'])}</code>" in cell
+        assert cell.startswith("not run") and f"To run: <code>{escape(row['command'])}</code>" in cell
 
 
 def test_the_summary_counts_each_chapter_in_words_as_well_as_colour() -> None:

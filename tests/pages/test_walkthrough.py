@@ -34,7 +34,9 @@ def test_what_is_kept_is_what_ran(tmp_path):
     assert run.values == {"06_images": "2,000", "06_k": "10"}
     assert (run.seconds, run.parameters, run.said) == (61.5, {"side": 16}, ["takes about 3 min"])
     assert run.pictures == {"06_fig": PICTURE}
-    assert "ge-provenance" in run.provenance
+    assert "ge-provenance" in walkthrough.provenance(run).html
+    assert walkthrough.told(run) == {"images": "2,000", "k": "10", "fig": PICTURE}
+    assert "takes about 3 min" in walkthrough.terminal(run).html
 
 
 def test_a_run_that_did_not_finish_or_lacks_a_picture_keeps_nothing(tmp_path, capsys):

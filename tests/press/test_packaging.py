@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
@@ -15,10 +17,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 from support import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-SHIPPED = ["genens", "pyproject.toml", "README.md", "LICENSE"]
+SHIPPED = ["genens", "book/genens_book", "pyproject.toml", "README.md", "LICENSE"]
 
 
 def required(lines: list[str]) -> set[str]:
@@ -53,7 +56,7 @@ def test_the_core_knows_nothing_of_notebooks_or_sphinx():
 def test_book_and_tests_import_only_what_their_extras_add():
     extras = PROJECT["optional-dependencies"]
     known = required([*PROJECT["dependencies"], *extras["book"], *extras["test"]])
-    brought_along = {"sphinx", "nbclient", "docutils"}  # by jupyter-book and papermill
+    brought_along = {"sphinx", "nbclient", "docutils", "markupsafe", "ipython"}  # others
     assert third_party(ROOT / "book") | third_party(ROOT / "tests") <= known | brought_along
 
 
@@ -73,20 +76,58 @@ def test_environment_yml_installs_what_pyproject_lists():
     assert conda["name"] == PROJECT["name"]
 
 
-def test_a_wheel_holds_the_package_and_its_images_and_nothing_else(tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel that a release would have, built from a copy of what it needs."""
+    source = tmp_path_factory.mktemp("wheel") / "source"
     for name in SHIPPED:
-        path = ROOT / name
-        (shutil.copytree if path.is_dir() else shutil.copyfile)(path, source / name)
-    build = "from setuptools import build_meta; print(build_meta.build_wheel('..'))"
-    command = [sys.executable, "-c", build]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+        path, copy = ROOT / name, source / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if path.is_dir() else shutil.copyfile)(path, copy)
+    build = "from setuptools import build_meta; build_meta.build_sdist('..'); build_meta.build_wheel('..')"
+    done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert "genens/assets/mnist/t10k-images-idx3-ubyte.gz" in names
-    assert "genens/assets/mnist/t10k-labels-idx1-ubyte.gz" in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"genens"}
+    return next(source.parent.glob("*.whl"))
+
+
+INSIDE = (
+    "genens/assets/mnist/t10k-images-idx3-ubyte.gz",
+    "genens/assets/mnist/t10k-labels-idx1-ubyte.gz",
+    "genens/theory/bias.py",
+    "genens_book/press/build.py",
+    "genens_book/pages/templates/claim.html",
+    "genens_book/chapters/theory/errata.yml",
+)
+
+
+def test_wheel_and_sdist_hold_both_packages_and_their_data_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert not [name for name in INSIDE if name not in names]
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"genens", "genens_book"}
+    with tarfile.open(next(wheel.parent.glob("*.tar.gz"))) as archive:
+        listed = archive.getnames()
+    kept = {name.partition("/")[2].removeprefix("book/") for name in listed}
+    assert not [name for name in INSIDE if name not in kept]
+
+
+def test_the_readmes_example_runs_from_an_installed_wheel_in_an_empty_folder(wheel, tmp_path):
+    place, empty = tmp_path / "installed", tmp_path / "empty"
+    empty.mkdir()
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(place)]
+    subprocess.run([*pip, str(wheel)], check=True)
+    code = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    assert len(code.strip().splitlines()) <= 13
+    said = f"{code}\nprint(ge.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", said],
+        cwd=empty,
+        env=os.environ | {"PYTHONPATH": str(place)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and done.stdout.startswith(str(place)), done.stdout + done.stderr
+    with Image.open(empty / "influence.png") as picture:
+        assert picture.size == (12 * 30 + 2, 8 * 30 + 2)
 
 
 @pytest.mark.parametrize("target", ["book", "train"])

@@ -274,28 +274,27 @@ def _load(path: str | Path | None) -> tuple[DigitNet, dict]:
 # ---------------------------------------------------------------- python -m genens_book.measures.classifier
 
 
-def _fold(images: Tensor, labels: Tensor, progress: Progress, **settings: int) -> dict[str, np.float64]:
+def _fold(images: data.Dataset, fold: int, folds: int, seed: int, epochs: int) -> dict[str, np.float64]:
     """One fold as a stored result, so that a stopped run goes on with the next."""
-    return {"accuracy": np.float64(held_out_accuracy(images, labels, **settings, progress=progress))}
+    with _bar(f"fold {fold + 1} of {folds}", len(split(len(images), fold, folds, seed)[0]), epochs) as bar:
+        found = held_out_accuracy(images.images, images.labels, fold, folds, seed, epochs, bar.update)
+    return {"accuracy": np.float64(found)}
 
 
-def _final(images: Tensor, labels: Tensor, progress: Progress, seed: int, epochs: int) -> dict[str, Tensor]:
+def _final(images: data.Dataset, seed: int, epochs: int) -> dict[str, Tensor]:
     """The classifier of all images as a stored result."""
-    return train(images, labels, seed, epochs, progress).state_dict()
+    with _bar("all images", len(images), epochs) as bar:
+        return train(images.images, images.labels, seed, epochs, bar.update).state_dict()
 
 
-def _stored(
-    label: str, function: Callable, params: dict[str, int], found: data.Dataset, N: int
-) -> tuple[dict[str, np.ndarray], float]:
-    """What `function` gives on a dataset, now or in an earlier run, and the seconds it took on N images."""
-    inputs = {"data": found.digest}
-    folder = store.where("digits", function, params, inputs)
-    with tqdm(
-        total=count_steps(N, params["epochs"]), desc=f"digit classifier, {label}", unit="step", disable=folder.exists()
-    ) as bar:
-        uncounted = {"images": found.images, "labels": found.labels, "progress": bar.update}
-        result = store.compute("digits", function, params, inputs, uncounted)
-    return result, files.read_folder(folder, name="meta.json")["seconds"]
+def _bar(label: str, N: int, epochs: int) -> tqdm:
+    return tqdm(total=count_steps(N, epochs), desc=f"digit classifier, {label}", unit="step")
+
+
+def _stored(function: Callable, **arguments: object) -> tuple[dict[str, np.ndarray], float]:
+    """What `function` gives, now or in an earlier run, and the seconds it took."""
+    result = store.compute(function, **arguments)
+    return result, files.read_folder(store.where(function, **arguments), name="meta.json")["seconds"]
 
 
 def build(out: str | Path, seed: int = 0, profile: str = "laptop") -> dict[str, object]:
@@ -310,17 +309,8 @@ def build(out: str | Path, seed: int = 0, profile: str = "laptop") -> dict[str, 
     found = data.load("mnist")
     found = found if wanted is None else found.take(wanted)
     shared = {"seed": seed, "epochs": epochs}
-    results = [
-        _stored(
-            f"fold {k + 1} of {folds}",
-            _fold,
-            {"fold": k, "folds": folds, **shared},
-            found,
-            len(split(len(found), k, folds, seed)[0]),
-        )
-        for k in range(folds)
-    ]
-    state, seconds = _stored("all images", _final, shared, found, len(found))
+    results = [_stored(_fold, images=found, fold=k, folds=folds, **shared) for k in range(folds)]
+    state, seconds = _stored(_final, images=found, **shared)
     model = DigitNet()
     model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     accuracies = [float(result["accuracy"]) for result, _ in results]

@@ -1,5 +1,4 @@
-"""How sure a number is: bootstrap and Wilson intervals, a Mann-Whitney test with p below 1e-308,
-correlations."""
+"""How sure a number is: bootstrap and Wilson intervals, a Mann-Whitney test with p below 1e-308, correlations."""
 
 from __future__ import annotations
 
@@ -8,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri
-from scipy.stats import rankdata
+from scipy.special import log_ndtr
+from scipy.stats import binomtest, rankdata
 
 
 @dataclass(frozen=True)
@@ -53,26 +52,19 @@ def bootstrap(
     n_boot: int = 2000,
     seed: int = 0,
     level: float = 0.95,
-    groups: object = None,
 ) -> Interval:
     """The percentile bootstrap interval of a statistic of values (n, ...), whose rows are drawn again.
 
-    statistic(values, axis=k) is called with an axis, as np.mean is.
-    groups: (n,) labels; then whole groups are drawn (for instance all counterfactuals of one sample), and n
-    counts them. Raises ValueError for no or non-finite values, groups of another length, n_boot < 1, or a
-    level outside 0..1.
+    statistic(values, axis=k) is called with an axis, as np.mean is. What is not independent belongs in one row (all
+    counterfactuals of one sample). Raises ValueError for no or non-finite values, n_boot < 1, or a level outside 0..1.
     """
     values = finite(values, "values")
     _check_level(level)
     if n_boot < 1 or values.ndim == 0:
         raise ValueError(f"expected n_boot >= 1 and values (n, ...), got {n_boot} and shape {values.shape}")
-    rng = np.random.default_rng(seed)
-    if groups is None:
-        n, drawn = len(values), _resample(values, statistic, n_boot, rng)
-    else:
-        n, drawn = _resample_groups(values, np.asarray(groups), statistic, n_boot, rng)
+    drawn = _resample(values, statistic, n_boot, np.random.default_rng(seed))
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(statistic(values, axis=0)), float(low), float(high), n, level)
+    return Interval(float(statistic(values, axis=0)), float(low), float(high), len(values), level)
 
 
 def _resample(values: np.ndarray, statistic: Callable, n_boot: int, rng: np.random.Generator) -> np.ndarray:
@@ -82,31 +74,13 @@ def _resample(values: np.ndarray, statistic: Callable, n_boot: int, rng: np.rand
     return np.concatenate([statistic(values[rng.integers(0, n, (size, n))], axis=1) for size in sizes])
 
 
-def _resample_groups(
-    values: np.ndarray, groups: np.ndarray, statistic: Callable, n_boot: int, rng: np.random.Generator
-) -> tuple[int, np.ndarray]:
-    if groups.shape != values.shape[:1]:
-        raise ValueError(f"expected one group label for each of {len(values)} values, got {groups.shape}")
-    _, group = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(group)
-    values, starts, n = values[np.argsort(group, kind="stable")], np.cumsum(sizes) - sizes, len(sizes)
-    drawn = []
-    for picked in rng.integers(0, n, (n_boot, n)):
-        length = sizes[picked]
-        offset = np.repeat(starts[picked] - np.cumsum(length) + length, length)
-        drawn.append(statistic(values[offset + np.arange(length.sum())], axis=0))
-    return n, np.asarray(drawn)
-
-
 def proportion(k: int, n: int, level: float = 0.95) -> Interval:
     """k of n with Wilson's score interval, which stays inside 0..1 and is not empty at k = 0 or k = n."""
     _check_level(level)
     if not 0 <= k <= n or n < 1:
         raise ValueError(f"expected 0 <= k <= n and n >= 1, got k = {k}, n = {n}")
-    z = ndtri((1 + level) / 2)
-    middle = (k + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
-    return Interval(k / n, 0.0 if k == 0 else middle - half, 1.0 if k == n else middle + half, int(n), level)
+    around = binomtest(k, n).proportion_ci(level, method="wilson")
+    return Interval(k / n, float(around.low), float(around.high), int(n), level)
 
 
 def pearson(a: object, b: object) -> np.ndarray:
@@ -166,3 +140,14 @@ def mann_whitney(a: object, b: object, alternative: str = "two-sided") -> MannWh
     log_p = log_ndtr(-excess / math.sqrt(variance)) if variance > 0 else 0.0
     log_p += math.log(2) if alternative == "two-sided" else 0.0
     return MannWhitney(float(U), min(0.0, float(log_p) / math.log(10)), float(U / pairs), len(a), len(b))
+
+
+def exceedance(own: np.ndarray, other: np.ndarray, seed: int, n_boot: int = 400) -> Interval:
+    """P(a random own distance exceeds a random other one), the effect size of the U test; whole samples are drawn
+    again, because the counterfactuals of one sample are not independent."""
+    rng = np.random.default_rng(seed)
+    drawn = [
+        mann_whitney(own[i], other[i]).effect for i in (rng.integers(0, len(own), len(own)) for _ in range(n_boot))
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Interval(mann_whitney(own, other).effect, float(low), float(high), len(own))

@@ -1,18 +1,21 @@
 """The paper's claims, and the rules that say whether a measured value bears one out.
 
-`book/claims.yml` holds every quantitative claim and explains its fields. A rule is a function of the claim
-and of what was measured; `rule` says in words what `verdict` decides.
+`book/claims.yml` holds every quantitative claim and explains its fields, `book/claims.schema.json` says what each may
+hold. A rule is a function of the claim and of what was measured; `rule` says in words what `verdict` decides.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import math
-import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 from genens import store
 
@@ -20,19 +23,6 @@ Value = bool | float | str | list[float]
 
 REPRODUCED, NOT_REPRODUCED, NOT_RUN, SETTING = "reproduced", "not reproduced", "not run yet", "setting"
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_RUN, SETTING)
-COMPARISONS = (
-    "equal",
-    "within",
-    "between",
-    "interval_contains",
-    "at_least",
-    "at_most",
-    "greater_than",
-    "less_than",
-    "statement",
-)
-DATASETS = ("any", "mnist", "mnist-classes", "cifar10", "celeba")
-KINDS = ("result", "setting")
 SHARES = {"share": 0, "difference of shares": -1}  # units shown in per cent, and the least that each can be
 _UNSAID = ("probability", "order", "correlation", "rank correlation", "FID")  # units that the statement tells
 
@@ -78,42 +68,55 @@ def load(path: str | Path | None = None) -> dict[str, Claim]:
     return found
 
 
+@functools.cache
+def _schema(home: Path) -> Draft202012Validator:
+    """The schema of one claim. Its numbers are finite, which JSON's are and YAML's need not be."""
+    schema = json.loads((home / "book" / "claims.schema.json").read_text(encoding="utf-8"))
+    finite = Draft202012Validator.TYPE_CHECKER.redefine("number", lambda _, value: _is_number(value))
+    return extend(Draft202012Validator, type_checker=finite)(schema)
+
+
 def _problem(entry: object) -> str:
     """What is wrong with one entry of the file, in words; nothing when it is well formed."""
-    if not isinstance(entry, dict):
-        return f"expected fields, got {entry!r:.60}"
-    allowed = {field.name: field.default for field in fields(Claim)}
-    needed = {field.name for field in fields(Claim)[:10]}
-    if missing := sorted(needed - set(entry)):
-        return f"expected the field '{missing[0]}', found none"
-    if unknown := sorted(set(entry) - set(allowed)):
-        return f"unknown field '{unknown[0]}'; the fields are {', '.join(allowed)}"
-    for name in ("id", "section", "statement", "unit", "chapter", "command", "says", "note"):
-        if not isinstance(entry.get(name, ""), str) or (name in needed - {"unit"} and not entry[name].strip()):
-            return f"expected text in '{name}', got {entry[name]!r:.60}"
-    if not re.fullmatch(r"[a-z0-9.]+(-[a-z0-9.]+)+", entry["id"]):
-        return "expected an id of small letters, digits and points, joined by '-'"
-    for name, choices in (("comparison", COMPARISONS), ("kind", KINDS), ("dataset", DATASETS)):
-        if entry[name] not in choices:
-            return f"expected '{name}' to be one of {', '.join(choices)}, got {entry[name]!r}"
-    return _value_problem(entry["value"], entry["comparison"], entry.get("tolerance"), entry["unit"])
+    error = next(_schema(store.home()).iter_errors(entry), None)
+    return _in_words(error) if error else _inconsistency(entry)
 
 
-def _value_problem(value: object, comparison: str, tolerance: object, unit: str) -> str:
-    if comparison == "statement":
-        return "" if value is True else f"a statement's value is true, got {value!r}"
-    if (comparison == "within") != _is_number(tolerance):
-        return "a tolerance, a number, goes with the comparison 'within' and with no other"
-    if comparison == "equal" and isinstance(value, str):
-        return ""
-    if comparison == "between":
-        ordered = _is_list(value) and len(value) == 2 and value[0] <= value[1]
-        return "" if ordered else f"'between' needs two numbers, the smaller first, got {value!r:.60}"
-    if not (_is_number(value) or (_is_list(value) and comparison in ("equal", "within"))):
-        return f"expected a number as value under '{comparison}', got {value!r:.60}"
-    if unit in SHARES and not SHARES[unit] <= value <= 1:
-        return f"expected a {unit} between {SHARES[unit]} and 1, got {value!r}"
+def _in_words(error: ValidationError) -> str:
+    """An error as a line: the field, what the schema expects there, what came."""
+    came, limit = error.instance, error.validator_value
+    match error.validator:
+        case "required":
+            return f"expected the field '{next(name for name in limit if name not in came)}', found none"
+        case "additionalProperties":
+            allowed = error.schema["properties"]
+            unknown = next(name for name in came if name not in allowed)
+            return f"unknown field '{unknown}'; the fields are {', '.join(allowed)}"
+    wanted = f"one of {', '.join(limit)}" if error.validator == "enum" else error.schema["description"]
+    field = "".join(f"{step}: " for step in error.absolute_path)
+    return f"{field}expected {wanted}, got {came!r:.60}"
+
+
+def _inconsistency(entry: dict) -> str:
+    """What a schema cannot say: fields that do not suit each other."""
+    value, unit, comparison, tolerance = (entry.get(name) for name in ("value", "unit", "comparison", "tolerance"))
+    if (comparison == "within") != (tolerance is not None):
+        return (
+            f"tolerance: expected one with the comparison 'within' and with no other, got {tolerance} and {comparison}"
+        )
+    if comparison == "between" and value[0] > value[1]:
+        return f"value: expected two numbers, the smaller first, got {value!r:.60}"
+    if outside := _outside(unit, value):
+        return f"value: {outside}"
     return ""
+
+
+def _outside(unit: str, value: Value) -> str:
+    """What is wrong with a share that lies outside of its range, in words."""
+    least, shares = SHARES.get(unit), value if isinstance(value, list) else [value]
+    if least is None or all(isinstance(share, int | float) and least <= share <= 1 for share in shares):
+        return ""
+    return f"expected a {unit} between {least} and 1, got {value!r:.60}"
 
 
 def _is_number(value: object) -> bool:
@@ -131,28 +134,29 @@ def _plain(value: object) -> object:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def _suits(claim: Claim, value: object) -> tuple[str, bool]:
+    """What is expected of a measured value, in words, and whether it is that: the same kind of thing as the paper's."""
+    match claim.value:
+        case bool():
+            return "true or false", isinstance(value, bool)
+        case str():
+            return "text", isinstance(value, str)
+        case list() if claim.comparison == "between":
+            return "a number or a list of them", _is_number(value) or _is_list(value)
+        case list():
+            return f"a list of {len(claim.value)} numbers", _is_list(value) and len(value) == len(claim.value)
+        case _:
+            return "a number", _is_number(value)
+
+
 def measured(claim: Claim, value: object, low: object = None, high: object = None) -> tuple[Value, ...]:
     """`(value, low, high)` as plain Python, if they suit the claim. ValueError, one line, if they do not."""
     value, low, high = _plain(value), _plain(low), _plain(high)
-    wanted = {"statement": "true or false"}.get(claim.comparison) or (
-        "text"
-        if isinstance(claim.value, str)
-        else f"a list of {len(claim.value)} numbers"
-        if _is_list(claim.value) and claim.comparison != "between"
-        else "a number"
-        if claim.comparison != "between"
-        else "a number or a list of them"
-    )
-    suits = {
-        "true or false": isinstance(value, bool),
-        "text": isinstance(value, str),
-        "a number": _is_number(value),
-        "a number or a list of them": _is_number(value) or _is_list(value),
-    }.get(wanted, _is_list(value) and _is_list(claim.value) and len(value) == len(claim.value))
+    wanted, suits = _suits(claim, value)
     if not suits:
         raise ValueError(f"claim {claim.id}: expected {wanted}, got {value!r:.80}")
-    if claim.unit in SHARES and not SHARES[claim.unit] <= value <= 1:
-        raise ValueError(f"claim {claim.id}: expected a {claim.unit} between {SHARES[claim.unit]} and 1, got {value!r}")
+    if outside := _outside(claim.unit, value):
+        raise ValueError(f"claim {claim.id}: {outside}")
     if claim.unit == "log10p" and value > 1e-9:
         raise ValueError(f"claim {claim.id}: expected the base-10 logarithm of a p-value, at most 0, got {value!r}")
     if (low is None) != (high is None):

@@ -7,20 +7,26 @@ writes them out. Records lie in `<store>/ledger/<profile>/<chapter>.json`.
 
 from __future__ import annotations
 
+import ast
 import csv
 import difflib
 import io
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
+
+from IPython.core.inputtransformer2 import TransformerManager
+from matplotlib.figure import Figure
 
 from genens import files, provenance, store
 from genens_book.pages import claims as paper
-from genens_book.pages import markup, parameters
+from genens_book.pages import markup, parameters, plotting, words
 from genens_book.pages.claims import Claim
 from genens_book.pages.markup import Page, counts
+from genens_book.pages.plotting import Picture
 
 claims = paper.load  # ledger.claims() is what chapters and tests call
 
@@ -101,6 +107,7 @@ class Run:
 
     def __init__(self, chapter: str, namespace: dict[str, object]) -> None:
         self.chapter, self.claims, self._began = chapter, paper.load(), time.perf_counter()
+        self._namespace = namespace
         # Run again in a live notebook: names that later cells made are no parameters.
         first = namespace.setdefault("_ledger_first_names", frozenset(namespace))
         self.parameters, expected = _parameters(chapter, {k: v for k, v in namespace.items() if k in first})
@@ -119,6 +126,28 @@ class Run:
     def path(self) -> Path:
         """Where this run's records lie."""
         return ledger_folder(self.profile) / f"{self.chapter}.json"
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all that this chapter glues begin with: 02 for 02_class_ablation."""
+        return self.chapter.partition("_")[0]
+
+    def say(self, **values: object) -> None:
+        """Give the prose its numbers: n=640 is what {glue:text}`02_n` shows. A table or picture is glued as it is.
+
+        Raises ValueError for what `words.words` does not know how to write.
+        """
+        from myst_nb import glue  # the notebooks' own; the ledger is also read without them
+
+        for name, value in values.items():
+            shown = value if hasattr(value, "_repr_html_") else words.words(value)
+            glue(f"{self.prefix}_{name}", shown, display=False)
+
+    def figure(self, name: str, draw: Callable[[], Figure], alt: str) -> Picture:
+        """What `draw` makes, for light and dark pages, glued as 02_fig_NAME, and returned. `alt` says what is seen."""
+        picture = plotting.themed(draw, alt)
+        self.say(**{f"fig_{name}": picture})
+        return picture
 
     def claim(
         self,
@@ -171,7 +200,7 @@ class Run:
             "Run time": markup.duration(time.perf_counter() - self._began),
             "Date": str(made["date"]),
         }
-        return markup.provenance(lines)
+        return markup.provenance(lines, core_functions(self._namespace))
 
     def __repr__(self) -> str:
         return f"Run of {self.chapter}, {self._profile_words()}"
@@ -193,6 +222,19 @@ class Run:
             "claims": self.records,
         }
         files.atomic_write(self.path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def core_functions(namespace: Mapping[str, object]) -> list[str]:
+    """The functions and classes of the core that the cells run so far name, as in "genens.sampling.sample", sorted."""
+    found = set()
+    for cell in namespace.get("In", []):
+        for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                module = namespace.get(node.value.id)
+                meant = getattr(module, node.attr, None) if isinstance(module, ModuleType) else None
+                if getattr(meant, "__module__", "").partition(".")[0] == "genens" and hasattr(meant, "__qualname__"):
+                    found.add(f"{meant.__module__}.{meant.__qualname__}")
+    return sorted(found)
 
 
 def ledger_folder(profile: str) -> Path:

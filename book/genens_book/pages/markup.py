@@ -1,21 +1,25 @@
-"""The scorecard and the record of one claim as HTML; `book/_static/ledger.css` styles the classes.
+"""The scorecard and the record of one claim as HTML: the templates in `templates/`, filled.
 
-Rows are those of `ledger.scorecard`. A verdict is told by a symbol and a word; colour only repeats it.
+Rows are those of `ledger.scorecard`; `book/_static/ledger.css` styles the classes. A verdict is told by a symbol and a
+word; colour only repeats it.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from genens_book.pages.claims import NOT_REPRODUCED, NOT_RUN, REPRODUCED, SETTING, VERDICTS
 
 Row = Mapping[str, object]
 SYMBOLS = {REPRODUCED: "✓", NOT_REPRODUCED: "✗", NOT_RUN: "○", SETTING: "≡"}
-_CLASSES = {REPRODUCED: "ge-yes", NOT_REPRODUCED: "ge-no", NOT_RUN: "ge-open", SETTING: "ge-setting"}
-_DATASETS = {"any": "", "mnist": "MNIST", "mnist-classes": "MNIST, classes", "cifar10": "CIFAR-10", "celeba": "CelebA"}
+TONES = {REPRODUCED: "ge-yes", NOT_REPRODUCED: "ge-no", NOT_RUN: "ge-open", SETTING: "ge-setting"}  # CSS classes
+DATASETS = {"any": "", "mnist": "MNIST", "mnist-classes": "MNIST, classes", "cifar10": "CIFAR-10", "celeba": "CelebA"}
+RUNS = ("Chapter", "Run time", "Date", "Commit", "Machine")
 _RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"  # fonts draw these unevenly
 _LOWERED = str.maketrans(_RAISED, "−0123456789")
 
@@ -34,10 +38,14 @@ class Page:
         return self.text
 
 
-def counts(rows: Iterable[Row]) -> dict[str, int]:
-    """How many rows have each verdict, in the order of VERDICTS, zeros included."""
-    verdicts = [row["verdict"] for row in rows]
-    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+# ---------------------------------------------------------------- templates
+
+
+def prose(value: object) -> Markup:
+    """Escaped; not to be broken before a per cent sign or inside an interval; powers of ten set as such."""
+    joined = re.sub(r"\(\S+ to \S+\)", lambda found: found[0].replace(" ", "\u00a0"), str(value))
+    page = escape(joined.replace(" %", "\u00a0%"))
+    return Markup(re.sub(f"(?<=10)[{_RAISED}]+", lambda found: f"<sup>{found[0].translate(_LOWERED)}</sup>", page))
 
 
 def verdict_words(row: Row) -> str:
@@ -45,26 +53,73 @@ def verdict_words(row: Row) -> str:
     return {None: str(row["verdict"]), True: "same setting", False: "other setting"}[row["same_setting"]]
 
 
-def provenance(lines: Mapping[str, str]) -> Page:
-    """What a chapter ran with, as a list of names and values."""
+_TEMPLATES = Environment(
+    loader=PackageLoader("genens_book.pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters["prose"] = prose
+_TEMPLATES.globals |= {"symbols": SYMBOLS, "tones": TONES, "datasets": DATASETS, "verdict_words": verdict_words}
+
+
+def render(template: str, **values: object) -> str:
+    """A file of `templates/`, filled. Values are escaped, unless they are Markup; the filter `prose` sets numbers."""
+    return _TEMPLATES.get_template(template).render(**values)
+
+
+# ---------------------------------------------------------------- a chapter
+
+
+def provenance(lines: Mapping[str, str], functions: Sequence[str] = ()) -> Page:
+    """What a chapter ran with, as a list of names and values; and links to the functions of the core that it called."""
     told = {name: text for name, text in lines.items() if text}
-    cells = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in told.items())
-    return Page(f'<dl class="ge-provenance">{cells}</dl>', "\n".join(f"{k}: {v}" for k, v in told.items()))
+    page = render("provenance.html", lines=told, functions=functions)
+    told |= {"Functions": ", ".join(functions)} if functions else {}
+    return Page(page, "\n".join(f"{name}: {text}" for name, text in told.items()))
 
 
 def claim_line(row: Row) -> Page:
     """One claim in its chapter: an anchor, the verdict, the paper's value and this run's."""
     here = str(row["here"]) or f"not run{f': {why}' if (why := row['run_note']) else ''}"
     tail = "".join(f" {part}" for part in [row["n"] and f"n = {row['n']:,}.", row["here"] and row["run_note"]] if part)
-    body = (
-        f'<a id="claim-{row["id"]}" class="ge-anchor"></a>{_badge(row)} '
-        f'<span class="ge-where">{_text(row["section"])}</span> {_text(row["statement"])} '
-        f"<b>Paper:</b> {_text(row['paper'])}. <b>Here:</b> {_text(here)}.{_text(tail)} "
-        f'<a class="ge-more" href="scorecard.html#{row["id"]}">scorecard</a>'
-    )
     values = f"Paper: {row['paper']}. Here: {here}.{tail}"
     text = f"[{verdict_words(row)}] {row['section']}: {row['statement']} {values}"
-    return Page(f'<p class="ge-claim {_CLASSES[row["verdict"]]}">{body}</p>', text)
+    return Page(render("claim.html", row=row, here=here, tail=tail), text)
+
+
+# ---------------------------------------------------------------- the scorecard
+
+
+def counts(rows: Iterable[Row]) -> dict[str, int]:
+    """How many rows have each verdict, in the order of VERDICTS, zeros included."""
+    verdicts = [row["verdict"] for row in rows]
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
+
+
+def tally(rows: Sequence[Row]) -> dict[str, int]:
+    """The numbers of the scorecard's prose: results by verdict, and of these the formal ones, of chapters 01 and 01b,
+    apart from those that were measured."""
+    of, formal = counts(rows), counts(row for row in rows if str(row["chapter"]).startswith("01"))
+    return {
+        "settings": of[SETTING],
+        "results": len(rows) - of[SETTING],
+        "reproduced": of[REPRODUCED],
+        "not_reproduced": of[NOT_REPRODUCED],
+        "not_run": of[NOT_RUN],
+        "formal": formal[REPRODUCED],
+        "formal_not": formal[NOT_REPRODUCED],
+        "measured": of[REPRODUCED] - formal[REPRODUCED],
+        "measured_not": of[NOT_REPRODUCED] - formal[NOT_REPRODUCED],
+    }
+
+
+def _grouped(rows: Iterable[Row], field: str) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(str(row[field]), []).append(row)
+    return groups
 
 
 def summary(rows: list[Row], titles: Mapping[str, str] | None = None) -> Page:
@@ -72,22 +127,22 @@ def summary(rows: list[Row], titles: Mapping[str, str] | None = None) -> Page:
 
     `titles` names chapters (by default their file names); a chapter that recorded something is a link.
     """
-    chapters: dict[str, list[Row]] = {}
-    for row in rows:
-        chapters.setdefault(str(row["chapter"]), []).append(row)
+    chapters = _grouped(rows, "chapter")
     most = max(len(group) for group in chapters.values())
-    lines = [_bar("All chapters", counts(rows), len(rows))]
+    bars = [_bar("All chapters", rows, len(rows))]
     for chapter, group in sorted(chapters.items()):
-        title = _text((titles or {}).get(chapter) or _title(chapter))
-        linked = any(row["link"] for row in group)
-        lines.append(_bar(f'<a href="{chapter}.html">{title}</a>' if linked else title, counts(group), most))
-    keys = "".join(
-        f'<li class="{_CLASSES[verdict]}"><span class="ge-symbol" aria-hidden="true">{SYMBOLS[verdict]}'
-        f"</span> {verdict}</li>"
-        for verdict in VERDICTS
-    )
+        link = f"{chapter}.html" if any(row["link"] for row in group) else ""
+        bars.append(_bar((titles or {}).get(chapter) or _title(chapter), group, most, link))
     text = "; ".join(f"{number} {verdict}" for verdict, number in counts(rows).items())
-    return Page(f'<div class="ge-summary"><ul class="ge-keys">{keys}</ul>{"".join(lines)}</div>', text)
+    return Page(render("summary.html", bars=bars), text)
+
+
+def _bar(title: str, rows: Iterable[Row], full: int, link: str = "") -> dict[str, object]:
+    """One chapter's bar; `full` claims make a bar of full width."""
+    numbers = {verdict: number for verdict, number in counts(rows).items() if number}
+    words = ", ".join(f"{number} {verdict}" for verdict, number in numbers.items())
+    width = max(100 * sum(numbers.values()) / full, 1)
+    return {"title": title, "link": link, "numbers": numbers, "words": words, "width": f"{width:.1f}"}
 
 
 def _title(chapter: str) -> str:
@@ -96,78 +151,13 @@ def _title(chapter: str) -> str:
     return name.upper() if len(name) <= 3 else name.capitalize()
 
 
-def _bar(title: str, numbers: Mapping[str, int], full: int) -> str:
-    """One chapter's bar; `full` claims make a bar of full width."""
-    words = ", ".join(f"{number} {verdict}" for verdict, number in numbers.items() if number)
-    parts = "".join(
-        f'<span class="{_CLASSES[verdict]}" style="flex-grow:{number}" title="{number} {verdict}">'
-        f'<span aria-hidden="true">{SYMBOLS[verdict]}&nbsp;{number}</span></span>'
-        for verdict, number in numbers.items()
-        if number
-    )
-    width = max(100 * sum(numbers.values()) / full, 1)
-    return (
-        f'<div class="ge-row"><div class="ge-title">{title}</div><div class="ge-track">'
-        f'<div class="ge-bar" role="img" aria-label="{words}" style="width:{width:.1f}%">{parts}</div>'
-        "</div></div>"
-    )
-
-
 def table(rows: list[Row]) -> Page:
     """Every row, by the paper's sections: claim, paper's value, this run's, verdict. On a phone, cards."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(str(row["section"]), []).append(row)
-    body = "".join(
-        f'<tbody><tr class="ge-group"><th colspan="4" scope="rowgroup">{_text(_section(name))}</th></tr>'
-        + "".join(map(_table_row, group))
-        + "</tbody>"
-        for name, group in groups.items()
-    )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Paper", "This run", "Verdict"))
+    sections = {_section(name): group for name, group in _grouped(rows, "section").items()}
     text = "\n".join(
         f"{row['id']}: {row['paper']} | {row['here'] or row['run_note']} | {verdict_words(row)}" for row in rows
     )
-    return Page(
-        f'<div class="ge-scroll"><table class="ge-table"><thead><tr>{head}</tr></thead>{body}</table></div>', text
-    )
-
-
-def _what_to_run(row: Row) -> str:
-    if not row["written"]:
-        return "The chapter that will measure it is not written yet."
-    return f"To run: <code>{_text(row['command'])}</code>"
-
-
-def _table_row(row: Row) -> str:
-    dataset = _DATASETS[str(row["dataset"])]
-    about = "".join(
-        f'<span class="ge-small">{text}</span>'
-        for text in [f'<code class="ge-id">{row["id"]}</code>' + (f" {dataset}" if dataset else ""), _text(row["note"])]
-        if text
-    )
-    here = f'<a href="{row["link"]}">{_text(row["here"])}</a>' if row["here"] else "not run"
-    details = [
-        f"n = {row['n']:,}" if row["n"] else "",
-        _text(row["run_note"]),
-        "" if row["here"] else _what_to_run(row),
-    ]
-    here += "".join(f'<span class="ge-small">{text}</span>' for text in details if text)
-    rule = f'<span class="ge-small">Reproduced if {_text(row["rule"])}</span>'
-    ruled = "" if row["kind"] == "setting" else rule
-    return (
-        f'<tr id="{row["id"]}" class="{_CLASSES[row["verdict"]]}"><td>{_text(row["statement"])}{about}</td>'
-        f'<td data-label="Paper"><span>{_text(row["paper"])}</span></td><td data-label="This run">{here}</td>'
-        f'<td data-label="Verdict">{_badge(row)}{ruled}</td></tr>'
-    )
-
-
-def _badge(row: Row) -> str:
-    symbol = "≢" if row["same_setting"] is False else SYMBOLS[row["verdict"]]
-    return (
-        f'<span class="ge-verdict {_CLASSES[row["verdict"]]}"><span class="ge-symbol" aria-hidden="true">'
-        f"{symbol}</span>&nbsp;{verdict_words(row).replace(' ', '&nbsp;')}</span>"
-    )
+    return Page(render("scorecard.html", sections=sections), text)
 
 
 def _section(name: str) -> str:
@@ -175,16 +165,8 @@ def _section(name: str) -> str:
     return f"Section {name}" if name[0].isdigit() else f"Appendix {name}" if name[1:2] == "." else name
 
 
-def _text(value: object) -> str:
-    """Escaped; not to be broken before a per cent sign or inside an interval; powers of ten set as such."""
-    joined = re.sub(r"\(\S+ to \S+\)", lambda found: found[0].replace(" ", "\u00a0"), str(value))
-    page = html.escape(joined.replace(" %", "\u00a0%"))
-    return re.sub(f"(?<=10)[{_RAISED}]+", lambda found: f"<sup>{found[0].translate(_LOWERED)}</sup>", page)
-
-
 def runs(records: Iterable[Mapping[str, object]]) -> Page:
     """When, where and from which commit each chapter was run; takes `ledger.runs`."""
-    names = ("Chapter", "Run time", "Date", "Commit", "Machine")
     lines = [
         (
             str(record["chapter"]),
@@ -195,15 +177,11 @@ def runs(records: Iterable[Mapping[str, object]]) -> Page:
         )
         for record in records
     ]
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td data-label="{name}">{_text(cell)}</td>' for name, cell in zip(names, line, strict=True))
-        + "</tr>"
-        for line in lines
-    )
-    table = f'<table class="ge-table ge-runs"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return Page(f'<div class="ge-scroll">{table}</div>', "\n".join(", ".join(line) for line in lines))
+    lines = [dict(zip(RUNS, line, strict=True)) for line in lines]
+    return Page(render("runs.html", names=RUNS, lines=lines), "\n".join(", ".join(line.values()) for line in lines))
+
+
+# ---------------------------------------------------------------- anywhere
 
 
 def commit(made: Mapping[str, object]) -> str:
@@ -223,12 +201,5 @@ def duration(seconds: float) -> str:
 
 def lines_table(head: Sequence[str], lines: Sequence[Sequence[str]], numeric: bool) -> Page:
     """A plain table, first line its head; numbers stand right, in figures of one width."""
-    side = "right" if numeric else "left"
-    look = "width: auto; font-variant-numeric: tabular-nums" if numeric else "font-size: 0.85em"
-    rows = [
-        "<tr>" + "".join(f'<{tag} style="text-align: {side}">{_text(str(cell))}</{tag}>' for cell in line) + "</tr>"
-        for tag, line in zip(["th"] + ["td"] * len(lines), [head, *lines], strict=True)
-    ]
-    table = f'<table class="table" style="{look}"><thead>{rows[0]}</thead><tbody>{"".join(rows[1:])}</tbody></table>'
     text = "\n".join("\t".join(map(str, line)) for line in [head, *lines])
-    return Page(f'<div style="overflow-x: auto">{table}</div>', text)
+    return Page(render("lines.html", head=head, lines=lines, numeric=numeric), text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import html
 import io
 import json
 import tokenize
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from markupsafe import Markup
 
 from genens import store
 from genens_book.pages import markup
@@ -148,5 +148,4 @@ def chapter(name: str, **change: object) -> Page:
     lines = [[one.name, one.kind, json.dumps(one.default), one.meaning, one.cost] for one in known]
     table = markup.lines_table(["name", "type", "default", "meaning", "effect on the run time"], lines, numeric=False)
     line = command(name, change)
-    shown = f'<div><div class="highlight"><pre>{html.escape(line)}</pre></div></div>'
-    return Page(shown + table.html, f"{line}\n{table.text}")
+    return Page(markup.render("chapter.html", command=line, table=Markup(table.html)), f"{line}\n{table.text}")

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genens.files import atomic_write
-from genens_book.pages.markup import Page
+from genens_book.pages.markup import Page, render
 from genens_book.pages.plotting import Picture
 
 _GLUED = "application/papermill.record/"
@@ -105,7 +105,18 @@ def load(folder: Path) -> Walkthrough:
 
 def terminal(run: Walkthrough) -> Page:
     """What the run said on the terminal."""
-    return Page(f'<pre style="white-space: pre-wrap">{html.escape(chr(10).join(run.said))}</pre>', "\n".join(run.said))
+    text = "\n".join(run.said)
+    return Page(render("terminal.html", text=text), text)
+
+
+def provenance(run: Walkthrough) -> Page:
+    """What the run was made with: the table of its last cell."""
+    return Page(run.provenance, "see run.json")
+
+
+def told(run: Walkthrough) -> dict[str, str | Picture]:
+    """What the run glued, values and pictures, for another page to say: images for 06_images."""
+    return {key.partition("_")[2]: value for key, value in (run.values | run.pictures).items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -306,8 +306,8 @@ def execute_chapters(profile: str, folder: Path) -> None:
 
 
 # Kinds of artifacts whose computation is forward passes, or passes and tangents; the others read what these drew.
-SAMPLING = ("samples", "nested", "counterfactuals", "short-list", "last-step", "path", "method-tour")
-TANGENTS = ("jacobian", "jacobian-timed")
+SAMPLING = ("samples", "counterfactual-samples", "nested-samples", "last-step-samples", "walk", "follow")
+TANGENTS = ("jacobians", "timed-jacobians")
 # What a chapter of the laptop book costs beyond what those before it leave in the store, in forward passes of 64
 # digits: samples times steps times members with weight, over 64 (theory and dual numbers by their time). And the start
 # of a kernel, its imports and its figures, in seconds.

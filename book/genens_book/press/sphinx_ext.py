@@ -4,6 +4,7 @@
   the pages; `mathjax_path` in _config.yml names it.
 * Pages say in their footer what they were built from and with.
 * The explorer's data, which its notebook has written to the store, is copied beside its page.
+* The page of functions shows docstrings as they were written.
 * The build fails if a page would load a script, a style, a font or an image from another host.
 """
 
@@ -24,6 +25,7 @@ from genens import provenance
 from genens_book.pages import markup
 
 MATHJAX = "tex-svg-full.js"
+MARKUP = re.compile(r"[\\*|_]")  # what reStructuredText would read something into
 # What a browser fetches by itself when it opens a page; a plain <a href> is not among them.
 LOADS = re.compile(
     r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\ssrc=[\"']((?:https?:)?//[^\"']+)"
@@ -74,6 +76,22 @@ def copy_explorer(out: Path) -> None:
     shutil.copyfile(found, out / "book" / found.name)
 
 
+def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Makes our docstrings, plain text with `names`, reStructuredText: names as code, examples and the rest as they are.
+
+    The tables and mathematics in them are set in plain characters, which markup would take for its own.
+    """
+    found: list[str] = []
+    for line in lines:
+        example = line.startswith("    ")
+        if example and found and not found[-1].startswith("    ") and found[-2:-1] != ["::"]:
+            found += ["::", ""]
+        parts = line.split("`")
+        plain = [part if i % 2 and len(parts) > 2 else MARKUP.sub(r"\\\g<0>", part) for i, part in enumerate(parts)]
+        found.append(line if example else "``".join(plain))
+    lines[:] = found
+
+
 def finish(app: Sphinx, exception: Exception | None) -> None:
     """Copies MathJax and the explorer's data, then checks that no page asks the network for anything."""
     if exception is not None or app.builder.format != "html":
@@ -91,5 +109,6 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("config-inited", name_run)
+    app.connect("autodoc-process-docstring", as_rst)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from genens_book.chapters.class_ablation import analysis
+from genens_book.measures import stats
 
 CLASSES = [0, 1, 2]
 # Predicted digits of four originals (first column) and of their counterfactuals without class 0, 1, 2.
@@ -28,7 +29,7 @@ def test_own_and_other_distances():
     own, other = analysis.own_and_other(DISTANCE, analysis.rows(LABELS, CLASSES))
     assert own.tolist() == [9, 3, 5]
     assert other.tolist() == [[1, 2], [4, 1], [1, 1]]
-    effect = analysis.exceedance(own, other, seed=0)
+    effect = stats.exceedance(own, other, seed=0)
     pairs = [(a > b) + (a == b) / 2 for a in own for b in other.ravel()]
     assert effect.value == pytest.approx(np.mean(pairs)) and effect.low <= effect.value <= effect.high
 

@@ -37,6 +37,14 @@ def test_medians_that_fall_and_a_trend_with_its_interval():
     assert after == 3 and change.value == pytest.approx(1.2, abs=0.1) and change.low > 1
 
 
+def test_where_the_median_falls_and_rises_is_said():
+    falling = np.tile([5.0, 4, 3, 2, 1], (9, 1))
+    assert analysis.falls_words(falling) == "It falls with every member added"
+    bent = falling + np.array([0, 1, 0, 0, 2])
+    assert analysis.falls_words(bent).endswith("not from 1 and 4 to one more")
+    assert "from 4 members to one more" in analysis.rise_words(*analysis.rise(bent, seed=0, n_boot=10))
+
+
 def test_coming_back_wants_the_picture_and_the_digit():
     there, away = torch.ones(1, 1, 2), torch.zeros(1, 1, 2)
     y = torch.stack([there, away, there + 0.1, away]).expand(3, 4, 1, 1, 2)
@@ -102,3 +110,17 @@ def test_where_the_law_was_fitted_it_is_not_said_to_hold():
     y, _, _ = population(n=5)
     fit = growing.fit(growing.to_full(y), growing.law(5), n_boot=100)
     assert 4 in fit.holds and "4" not in analysis.holding(fit) and "4" in analysis.holding(fit, fitted=False)
+
+
+def test_the_law_in_words_is_what_each_fit_says():
+    y, _, points = population()
+    sigma2 = np.full(40, ((points - points.mean(axis=0)) ** 2).sum(axis=1).mean())
+    labels = np.zeros((300, 8), dtype=int)
+    fits = analysis.fits(y, labels, sigma2, seed=0, n_boot=50)
+    said = analysis.law_words(fits)
+    for name, fitted in (("full", True), ("step", True), ("own", False)):
+        assert said[f"holds_{name}"] == analysis.holding(fits[name], fitted)
+        assert said[f"ratio_{name}"] == str(fits[name].ratio[said[f"worst_{name}"] - 1])
+    groups = analysis.group_words(fits)
+    assert groups["ratio_stays"] == f"the ratio at one member is {fits['stays'].ratio[0]}"
+    assert groups["ratio_changes"] == "there are too few samples to say, fewer than 8"

@@ -9,8 +9,7 @@ from support import STEPS, Posterior, exogenous
 
 from genens import codes as coding
 from genens.jacobians import gram, jacobian
-from genens.sampling import Noise, draw, sample
-from genens.schedules import schedule
+from genens.sampling import Noise, sample, samples
 from genens_book.chapters.convergence import growing
 from genens_book.measures import stats
 
@@ -43,18 +42,17 @@ def test_nested_mixtures_add_a_member_at_a_time():
 
 def test_what_is_stored_is_each_samples_own_growing_ensemble():
     members = Posterior()
-    found = growing.draw(range(3), 5, 9, 5, "ancestral", "posterior", members)
-    ends = np.vstack([coding.uniform(4), np.eye(4)]).tolist()
-    alone = draw(range(3), 5, ends, 5, "ancestral", "posterior", members)["y"].numpy()
+    found = growing.nested_samples(range(3), members, 5, STEPS, 9)
+    alone = samples(range(3), members, 5, STEPS, np.vstack([coding.uniform(4), np.eye(4)]))["y"].numpy()
     order = found["order"]
     y = torch.from_numpy(growing.grown(alone, found["y"].numpy(), order))
     assert y.shape == (3, 4, 1, 2, 2)
     for b in range(3):
         for k in range(1, 5):
             weights = np.isin(np.arange(4), order[b, :k]) / k
-            alone = sample(members, Noise(5, [b], members.shape, 5), weights[None], schedule(5))
+            alone = sample(members, Noise(5, [b], members.shape, 5), STEPS, weights[None])
             assert torch.equal(alone[0, 0], y[b, k - 1])
-    whole = sample(members, Noise(5, range(3), members.shape, 5), coding.uniform(4)[None], schedule(5))
+    whole = sample(members, Noise(5, range(3), members.shape, 5), STEPS, coding.uniform(4)[None])
     assert torch.equal(y[:, -1], whole[0])  # all members in any order are the ensemble, to the last bit
 
 
@@ -109,7 +107,7 @@ def test_the_jacobian_predicts_the_last_step_of_the_curve_with_nothing_fitted():
     squares = []
     for one in order:
         near = 0.25 + (growing.nested(one[None])[:3, 0] - 0.25) / 100
-        moved = sample(members, noise, near, STEPS, clamp=False) - y
+        moved = sample(members, noise, STEPS, near, clamp=False) - y
         squares.append(moved.flatten(2).square().sum(-1).numpy() * 1e4)
     measured = np.mean(squares, axis=0).T  # (B, 3): the mean over every order
     np.testing.assert_allclose(measured, sigma2[:, None] * growing.law(4), rtol=0.02)

@@ -44,6 +44,52 @@ def test_estimates_are_those_of_every_column_and_of_real_images_and_survive_stor
     assert isinstance(fid.below_largest(found[0], found[1:3]), stats.Interval)
 
 
+def test_fids_are_stored_once_and_read_back_as_they_were(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path))
+    sets, reference = np.stack([normal(20, seed=1), normal(20, seed=2)], axis=1), normal(50, seed=9)
+    first = analysis.fids(sets, reference, seed=0, n_boot=3)
+    monkeypatch.setattr(fid, "estimate", None)  # a second time they are read, not computed
+    again = analysis.fids(sets, reference, seed=0, n_boot=3)
+    assert [(e.spread, e.bias, e.infinite) for e in again] == [(e.spread, e.bias, e.infinite) for e in first]
+
+
+def test_samples_that_the_classifier_is_sure_of_are_counted_sheet_by_sheet():
+    marked = analysis.sure({"confidence": torch.tensor([0.95, 0.9, 0.99, 0.2, 0.91, 0.3, 0.99])})
+    assert marked.tolist() == [True, False, True, False, True, False, True]
+    assert analysis.by_sheet(marked, 3).tolist() == [2, 1]  # the seventh fills no sheet
+
+
+def test_agreement_is_set_against_what_independent_draws_would_give():
+    labels = np.array([[3, 3, 3], [3, 3, 5], [5, 5, 5], [5, 5, 3]])
+    assert analysis.agreement(labels) == (0.75, 0.5)
+    assert analysis.agreement(np.array([[1, 2], [2, 1]])) == (0.0, 0.5)
+
+
+def test_luck_is_the_share_of_places_with_so_many_members_behind():
+    """Against every place that the ensemble can have among four members."""
+    for k in range(5):
+        assert analysis.by_luck(4, k) == np.mean([behind >= k for behind in range(5)])
+
+
+def test_what_the_difference_says_in_words():
+    assert analysis.below_words(stats.Interval(-2, -3, -1, 9)) == {"below": "below", "clear": "does not reach 0"}
+    assert analysis.below_words(stats.Interval(-2, -3, 0, 9)) == {"below": "below", "clear": "reaches or passes 0"}
+    assert analysis.below_words(stats.Interval(0, -1, 1, 9))["below"] == "not below"
+
+
+def test_whether_inception_was_run_is_said():
+    missing = not_run.NotRun("no weights")
+    assert analysis.inception_words(missing) == "It was not run on this machine: no weights."
+    assert analysis.inception_words((0, 1)).startswith("Its weights were found")
+    assert "digit classifier" in analysis.judge_words(missing) and analysis.judge_words((0, 1)) == ""
+
+
+def test_claims_elsewhere_are_the_chapters_own_on_other_datasets():
+    found = analysis.elsewhere(ledger.claims(), "03_fid")
+    assert "f3a-fid-cifar10" in found and "s3.2-members-celeba" in found
+    assert not {"f3a-fid-mnist", "t1-others-kept-cifar10"} & set(found)  # not shipped, and another chapter's
+
+
 def test_the_picture_has_every_set_and_says_how_much_of_the_variance_it_shows():
     scales = np.array([3.0, 2.0, 1.0, 0.0])
     sets = np.stack([normal(4000, 4, 1), normal(4000, 4, 2)], axis=1) * scales

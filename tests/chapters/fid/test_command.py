@@ -7,6 +7,7 @@ from support import inception_state as state
 
 from genens import ensemble
 from genens.recipe import Recipe
+from genens.schedules import schedule
 from genens.train import train_ensemble
 from genens_book.chapters.fid import __main__
 from genens_book.measures.not_run import NotRun
@@ -31,21 +32,8 @@ def colours(tmp_path, monkeypatch):
 
 def test_it_prints_the_fid_of_the_ensemble_and_of_every_member(colours, tmp_path, capsys):
     torch.save(state(), tmp_path / "inception.pth")
-    line = [
-        "--profile",
-        "smoke",
-        "--weights",
-        str(colours),
-        "--inception",
-        str(tmp_path / "inception.pth"),
-        "--samples",
-        "8",
-        "--steps",
-        "2",
-        "--n-boot",
-        "2",
-    ]
-    assert __main__.main(line) == 0
+    line = f"--profile smoke --weights {colours} --inception {tmp_path}/inception.pth --samples 8 --steps 2 --n-boot 2"
+    assert __main__.main(line.split()) == 0
     said = capsys.readouterr().out.splitlines()
     assert [one.split(" FID ")[0].strip() for one in said[:6]] == [
         "ensemble",
@@ -57,7 +45,7 @@ def test_it_prints_the_fid_of_the_ensemble_and_of_every_member(colours, tmp_path
 
 def test_without_inceptions_weights_nothing_is_drawn(colours, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    found = __main__.measure(ensemble.load(colours), None, 8, 2, 0, 2)
+    found = __main__.measure(ensemble.load(colours), 0, schedule(2), 8, 2, None)
     assert isinstance(found, NotRun)
     assert __main__.main(["--profile", "smoke", "--weights", str(colours), "--samples", "8"]) == 1
     assert "not run" in capsys.readouterr().err

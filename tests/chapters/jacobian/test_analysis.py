@@ -172,9 +172,12 @@ def test_the_least_p_value_is_that_of_two_groups_without_overlap():
     assert analysis.least_log10_p(12) == apart.log10_p < stats.mann_whitney([1, 3], [0, 2], "greater").log10_p
 
 
-def test_words_follow_the_interval():
-    for low, high, expected in ((0.1, 0.2, "above"), (-0.2, -0.1, "below"), (-0.1, 0.1, "neither above nor below")):
-        assert analysis.words(Interval((low + high) / 2, low, high, 9), "above", "below") == expected
+def test_the_way_of_a_jacobian_is_its_product_with_the_change_of_the_weights():
+    J = made()["J"]
+    found = analysis.slopes(J, MIXTURES)
+    for b in range(B):
+        for v, mixture in enumerate(MIXTURES):
+            np.testing.assert_allclose(found[b, v], sum((mixture[i] - 1 / n) * J[b, i] for i in range(n)), atol=1e-6)
 
 
 FITTING = dict(

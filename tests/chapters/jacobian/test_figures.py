@@ -1,11 +1,13 @@
-"""The pictures of the Jacobian chapter show what they were given."""
+"""The pictures of the Jacobian chapter show what they were given, and its sentences say it."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from support.changes import MIXTURES, draws, made, walked
 
+from genens import jacobians
 from genens_book.chapters.jacobian import analysis, figures
+from genens_book.measures.stats import Interval
 from genens_book.pages.plotting import tile
 
 
@@ -62,3 +64,48 @@ def test_the_path_is_drawn_with_its_intervals_and_images():
     film = figures.walked(given["true"], found, shares, 1, 0)
     rows = np.stack([given["true"][1, 0], *(found[name]["images"][1, 0] for name in figures.PREDICTIONS)])
     np.testing.assert_allclose(film.axes[0].images[0].get_array(), tile(rows))
+
+
+ABOVE, BELOW, ACROSS = (
+    Interval((low + high) / 2, low, high, 9) for low, high in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))
+)
+
+
+def test_wordings_follow_the_interval():
+    for interval, expected in ((ABOVE, "above"), (BELOW, "below"), (ACROSS, "neither above nor below")):
+        assert figures.bears_out(interval, "above", "below") == expected
+
+
+def test_the_prose_has_every_methods_numbers():
+    summary = analysis.summary(analysis.compare(**made()), seed=0)
+    said = figures.agreement_words(summary, 3)
+    for method in analysis.METHODS:
+        assert said[f"pearson_{method}"] is summary[method]["pearson"] and f"spearman_p_{method}" in said
+    assert said["wins"] == summary["of_clamped"]["wins"]
+    assert said["floor"] == figures.exponent(analysis.least_log10_p(3)) and "-" not in said["floor"]
+
+
+def test_the_prose_says_which_number_of_members_the_rule_gives():
+    given, drawn = draws()
+    truth = jacobians.linear_counterfactual(given["y"], given["J"], MIXTURES).transpose(0, 1).numpy()
+    rows = analysis.rotation(drawn, truth, given["original"], MIXTURES, seed=0)
+    said = figures.rotation_words(rows, 1e-3, per_step=1)
+    assert said["best"] == 1 and "uses" in said["agrees"] and said["dropped"] == "cannot simply be dropped"
+    assert (said["seconds_best"], said["seconds_exact"]) == ("2", "6")
+    assert said["exact_pearson"] == "1.00" and said["none_pearson"] == figures.number(rows[0]["pearson"].value)
+    loose = figures.rotation_words(rows, 2.0, per_step=1)
+    assert loose["best"] == 0 and "run with 1" in loose["agrees"] and "could even be dropped" in loose["dropped"]
+
+
+def test_the_prose_says_how_far_off_the_predictions_end_and_whether_the_second_order_helped():
+    shares = [0.0625, 0.125, 0.5, 1.0]
+    given, third = walked(shares)
+    intervals = analysis.by_share(analysis.along(given, shares, given["first"]), seed=0)
+    order = dict.fromkeys(intervals, ABOVE)
+    said = figures.path_words(order, intervals, ABOVE, exact=True)
+    assert said["order_linear"] is ABOVE and said["end_linear"] == intervals["linear"]["error"][-1].percent()
+    assert "smaller" in said["helped"] and "exact here" in said["slope"]
+    assert "larger" in figures.path_words(order, intervals, BELOW, exact=False)["helped"]
+    said = figures.path_words(order, intervals, ACROSS, exact=False)
+    assert "neither" in said["helped"] and "very small steps" in said["slope"]
+    assert [figures.fraction(share) for share in shares] == ["1/16", "1/8", "1/2", "1"]

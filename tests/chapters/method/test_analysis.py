@@ -20,9 +20,9 @@ def members():
 
 def test_the_film_and_the_walk_end_where_sampling_ends(members):
     v = [0.5, 0.5, 0.0, 0.0]
-    told = analysis.follow(3, 7, v, 8, "ancestral", "posterior", members)
-    taken, noise = schedule(8, "ancestral", "posterior"), Noise(7, [3], members.shape, 8)
-    ends = sample(members, noise, np.array([codes.uniform(4), v]), taken, clamp=False)[:, 0].numpy()
+    taken, noise = schedule(8), Noise(7, [3], members.shape, 8)
+    told = analysis.follow(3, members, 7, taken, v)
+    ends = sample(members, noise, taken, np.array([codes.uniform(4), v]), clamp=False)[:, 0].numpy()
     np.testing.assert_allclose(told["film"][:, -1], ends, atol=1e-5)
     np.testing.assert_allclose(told["walk"][0, [4, 8]], ends, atol=1e-5)
     assert told["share"][[0, 4, 8]].tolist() == [-1, 0, 1]
@@ -30,22 +30,31 @@ def test_the_film_and_the_walk_end_where_sampling_ends(members):
 
 
 def test_the_line_touches_the_walk_at_the_original(members):
-    told = analysis.follow(0, 0, [0.5, 0.0, 0.5, 0.0], 8, "ancestral", "posterior", members)
+    told = analysis.follow(0, members, 0, schedule(8), [0.5, 0.0, 0.5, 0.0])
     gaps = np.linalg.norm((told["walk"][0] - told["walk"][1]).reshape(9, -1), axis=1)
     assert gaps[4] < 1e-5 and gaps[[3, 5]].max() < gaps[[0, 8]].max()
 
 
 def test_the_line_is_the_jacobians(members):
     v = np.array([0.5, 0.0, 0.5, 0.0])
-    told = analysis.follow(0, 0, v, 8, "ancestral", "posterior", members)
-    y, J = jacobian(members, Noise(0, [0], members.shape, 8), schedule(8, "ancestral", "posterior"))
+    told = analysis.follow(0, members, 0, schedule(8), v)
+    y, J = jacobian(members, Noise(0, [0], members.shape, 8), schedule(8))
     expected = linear_counterfactual(y, J, v[None], clamp=False)[0, 0].numpy()
     np.testing.assert_allclose(told["walk"][1, 8], expected, atol=1e-5)
 
 
 def test_a_mixture_without_a_mirror_image_is_walked_from_the_original_on(members):
-    told = analysis.follow(0, 0, [1.0, 0.0, 0.0, 0.0], 4, "ancestral", "posterior", members)
+    told = analysis.follow(0, members, 0, schedule(4), [1.0, 0.0, 0.0, 0.0])
     assert told["share"][0] == 0 and told["share"][-1] == 1
+
+
+def test_lengths_are_those_of_the_change_the_prediction_and_the_gap(members):
+    told = analysis.follow(0, members, 0, schedule(8), [0.5, 0.0, 0.5, 0.0])
+    true, predicted = (told["walk"][k, 8] - told["walk"][k, 4] for k in range(2))
+    changed, length, gap = analysis.lengths(told)
+    assert changed == pytest.approx(np.linalg.norm(true), abs=1e-5)
+    assert length == pytest.approx(np.linalg.norm(predicted), abs=1e-5)
+    assert gap <= np.linalg.norm(true - predicted) + 1e-5  # seen in a plane, it is no longer than it is
 
 
 def test_the_plane_keeps_lengths_along_the_line_and_beside_it():

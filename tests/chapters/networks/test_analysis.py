@@ -31,3 +31,10 @@ def test_a_damaged_file_is_one_line(tmp_path, text):
 def test_words_hold_the_numbers(tmp_path):
     row = json.loads(json.dumps(analysis.candidates()[0])) | {"fid": 1234.4, "confident": 0.5}
     assert "FID 1,234, 50\u00a0% confident" in analysis.words(row)
+
+
+def test_a_candidate_is_called_by_its_letter():
+    rows = analysis.candidates()
+    assert analysis.lettered(rows, "O")["name"].startswith("O:")
+    with pytest.raises(ValueError, match="expected a candidate Z"):
+        analysis.lettered(rows, "Z")

@@ -1,18 +1,18 @@
-"""Short lists against slow oracles: regenerated one by one, sorted by hand."""
+"""Top lists against slow oracles: counterfactuals one by one, sorted by hand, counted by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from support import Posterior
+from support import STEPS, Posterior, exogenous
 from support.grams import CODES, jacobians, plain
 
 from genens import attribution
 from genens import codes as coding
-from genens.jacobians import centred, gram
-from genens.sampling import Noise, sample
-from genens.schedules import schedule
+from genens.attribution import euclidean
+from genens.jacobians import centred, gram, jacobian
+from genens.sampling import counterfactuals, sample
 from genens_book.chapters.search import analysis
 from genens_book.measures import not_run
 
@@ -21,6 +21,9 @@ def test_the_plain_route_is_the_loop_over_images_and_the_gram_route_agrees_with_
     J = jacobians()
     np.testing.assert_allclose(analysis.plain_influence(J, CODES), plain(J, CODES), rtol=1e-12)
     assert analysis.disagreement(attribution.influence(gram(J), CODES), analysis.plain_influence(J, CODES)) < 1e-10
+    assert analysis.routes_apart(attribution.influence(gram(J), CODES), J, CODES) < 1e-10
+    with pytest.raises(ValueError, match=r"agree to 1e-10 in float64; they differ by 1.0e-03"):
+        analysis.routes_apart(1.001 * attribution.influence(gram(J), CODES), J, CODES)
     assert analysis.disagreement(np.array([1.0, 2.0]), np.array([1.0, 4.0])) == 0.5
 
 
@@ -35,20 +38,32 @@ def test_random_images_are_not_in_the_list_and_do_not_depend_on_other_samples():
         analysis.random_rows(3, listed[1:], 0)
 
 
-def test_regenerated_counterfactuals_are_those_generated_one_by_one():
+def test_the_second_stage_sorts_by_the_true_counterfactuals():
     members, codes = Posterior(), coding.unrank(range(6), 4, 2)
-    rows = [[0, 3], [5, 1], [2, 2]]
-    y = analysis.regenerate([0, 2], rows, 7, 5, "ddim", "posterior", members, codes)["y"]
-    taken = schedule(5, "ddim")
-    for b, index in enumerate([0, 2]):
-        noise = Noise(7, [index], members.shape, 5)
-        mixtures = np.stack([coding.uniform(4), *(coding.ablated(codes, x) for x in rows[index])])
-        alone = sample(members, noise, mixtures, taken)[:, 0]
-        np.testing.assert_allclose(y[b], alone, atol=1e-6)
-        expected = [float((one.double() - alone[0].double()).norm()) for one in alone[1:]]
-        np.testing.assert_allclose(analysis.distances(y.numpy())[b], expected, rtol=1e-4)
-    with pytest.raises(ValueError, match=r"codes \(N, 4\), of these members"):
-        analysis.regenerate([0], rows, 7, 5, "ddim", "posterior", members, CODES)
+    noise = exogenous(members, 3)
+    J = jacobian(members, noise, STEPS)[1]
+    top = attribution.top_k(gram(J), codes, 4)
+    whole = sample(members, noise, STEPS)[0]
+    found = analysis.rerank(top, euclidean(counterfactuals(members, noise, STEPS, codes, top.rows), whole).T)
+    for b in range(3):
+        true = {}
+        for row in top.rows[b]:
+            without = sample(members, noise[b : b + 1], STEPS, coding.ablated(codes, int(row))[None])[0, 0]
+            true[row] = float((without - whole[b]).norm())
+        assert found.top.rows[b].tolist() == sorted(true, key=lambda row: -true[row])
+        np.testing.assert_allclose(found.top.influence[b], sorted(true.values(), reverse=True))
+
+
+def test_what_the_second_stage_reports():
+    top = attribution.Top(np.array([[5, 6, 7], [8, 9, 4]]), np.array([[3.0, 2, 1], [3, 2, 1]]))
+    found = analysis.rerank(top, np.array([[1.0, 5, 0], [9, 3, 1]]))
+    assert found.top.rows.tolist() == [[6, 5, 7], [8, 9, 4]]
+    assert found.moved == pytest.approx(2 / 6) and found.same_first == 0.5
+    np.testing.assert_allclose(found.correlation, [0.5, 1])
+    with pytest.raises(ValueError, match="finite distances"):
+        analysis.rerank(top, np.full((2, 3), np.nan))
+    with pytest.raises(ValueError, match=r"shape \(2, 3\), got shape \(2, 2\)"):
+        analysis.rerank(top, np.ones((2, 2)))
 
 
 def test_lists_that_are_right_win_every_pair_and_ties_count_half():
@@ -56,6 +71,23 @@ def test_lists_that_are_right_win_every_pair_and_ties_count_half():
     assert analysis.beats_random(listed, random, 0).value == 1
     assert analysis.beats_random(random, listed, 0).value == 0
     assert analysis.beats_random(listed, listed, 0).value == 0.5
+
+
+def test_ties_are_counted_by_where_the_complement_is():
+    codes = coding.unrank(range(70), 8, 4)  # every code, so every complement
+    for k, cut in ((10, 0), (11, 3)):
+        top = attribution.top_k(gram(jacobians()), codes, k)
+        assert analysis.ties(top, codes) == analysis.Ties(both=30, cut=cut, single=0)
+    assert "30 entries stand beside" in str(analysis.ties(top, codes))
+    none = coding.unrank(range(8), 8, 1)  # codes of another weight than n/2 have no complement
+    assert analysis.ties(attribution.top_k(gram(jacobians()), none, 2), none).single == 6
+
+
+def test_concentration_counts_distinct_images():
+    top = attribution.Top(np.array([[0, 1], [0, 2], [0, 3]]), np.ones((3, 2)))
+    found = analysis.concentration(top, 1000)
+    assert (found.entries, found.distinct, found.most) == (6, 4, 3)
+    assert found.by_chance == pytest.approx(5.99, abs=0.01) and found.effective == pytest.approx(36 / 12)
 
 
 def test_discounting_without_end_is_told_and_other_errors_are_raised():
@@ -81,10 +113,10 @@ def test_a_copy_is_found_where_there_is_one():
 
 
 def test_a_claim_about_another_dataset_is_not_run():
-    assert analysis.measured_on("mnist", "mnist", 3) == 3
-    assert "searched mnist" in analysis.measured_on("mnist", "celeba", 3).reason
+    assert analysis.measured_on("mnist", "mnist", 3) == analysis.measured_on("celeba", "celeba", 3) == 3
+    assert "searched cifar10" in analysis.measured_on("cifar10", "mnist", 3).reason
     assert "your own images" in analysis.measured_on("folder:/x", "mnist", 3).reason
-    assert analysis.measured_on("mnist", "celeba", 3, "no time").reason == "no time"
+    assert "days on a GPU" in analysis.measured_on("mnist", "celeba", 3).reason
 
 
 def test_centred_columns_keep_the_gram_route_exact_where_the_columns_share_nearly_everything():
@@ -123,3 +155,18 @@ def test_scores_that_rank_images_alike_are_alike():
     assert analysis.likeness_of_scores(np.stack([up, up**3])) == pytest.approx(1)
     assert analysis.likeness_of_scores(np.stack([up, -up, up])) == pytest.approx(-1 / 3)
     assert analysis.likeness_of_scores(up[None]) == 0
+
+
+def test_the_first_image_stands_out_by_its_multiple_of_the_median_one():
+    influence = np.array([[1.0, 2, 8], [3, 3, 3], [1, 1, 2]])
+    assert analysis.stands_out(influence) == 2
+
+
+def test_the_saving_for_the_papers_shapes():
+    numbers = {name: (analysis.saving(name).gram[0], analysis.saving(name).jacobian[0]) for name in analysis.SHAPES}
+    assert numbers == {"mnist": (256, 12544), "cifar10": (400, 61440), "celeba": (576, 1179648)}
+    assert "celeba: 576 numbers a sample instead of 1,179,648 (2048 times fewer)" in str(analysis.saving("celeba"))
+    with pytest.raises(ValueError, match="among mnist"):
+        analysis.saving("imagenet")
+    *paper, here = analysis.savings((1, 4, 4), 6, 20)
+    assert [one.dataset for one in paper] == list(analysis.SHAPES) and here == analysis.Saving("this run", 16, 6, 20)

@@ -50,7 +50,7 @@ def test_concentration_counts_images_by_their_number_of_lists():
 
 def test_the_second_stage_shows_every_entry_once_at_its_two_places():
     true = np.array([[1.0, 3, 2], [9, 8, 7]])
-    second = analysis.rerank(TOP, lambda rows: true)
+    second = analysis.rerank(TOP, true)
     before, after = figures.second_places(second, true)
     assert after.tolist() == [[2, 0, 1], [0, 1, 2]] and before.tolist() == [[0, 1, 2]] * 2
     left, right = figures.second_stage(np.ones((2, 6)), np.ones((2, 6)), second=second).axes[:2]
@@ -58,9 +58,17 @@ def test_the_second_stage_shows_every_entry_once_at_its_two_places():
     assert [len(line.get_xdata()) for line in left.lines[:2]] == [6, 6]
 
 
+def test_discounted_lists_are_a_picture_or_a_line_that_there_are_none():
+    images, twins = np.zeros((10, 1, 6, 6)), np.full(10, -1)
+    none = figures.discounted(not_run.NotRun("it ran out"), images[:2], images, twins, alt="lists")
+    assert none.html == "<p>There are no such lists here.</p>"
+    shown = figures.discounted(attribution.Discounted(TOP, []), images[:2], images, twins, alt="Rows of images.")
+    assert 'alt="Rows of images."' in shown._repr_html_()
+
+
 def test_the_furthest_counterfactual_is_the_third_row():
     y = np.stack([np.full((3, 1, 2, 2), b) * np.array([0, 0.2, 0.5])[:, None, None, None] for b in (1, -1)])
-    (ax,) = figures.without_first(y, np.array([[1.0, 2], [2, 1]])).axes
+    (ax,) = figures.without_first(y[:, 0], y[:, 1:], np.array([[1.0, 2], [2, 1]])).axes
     sheet = ax.images[0].get_array()
     assert sheet[8, 0, 0] == pytest.approx(0.75) and sheet[8, 4, 0] == pytest.approx(0.4)
 
@@ -76,9 +84,9 @@ def test_sentences_say_what_came_out():
     assert "no image is in two lists" in figures.discount_words(attribution.Discounted(TOP, []), TOP)
     half = attribution.Discounted(attribution.Top(TOP.rows, TOP.influence / 2), [np.array([1, 2]), np.array([3])])
     assert "2 rounds and removed 3 images" in (words := figures.discount_words(half, TOP)) and "50\u00a0%" in words
-    reversed_ = analysis.rerank(TOP, lambda rows: np.array([[1.0, 2, 3], [1, 2, 3]]))
+    reversed_ = analysis.rerank(TOP, np.array([[1.0, 2, 3], [1, 2, 3]]))
     assert "\u22120." in (words := figures.order_words(reversed_, 0)) and "67\u00a0% of the 6 entries" in words
     single = attribution.Top(TOP.rows[:, :1], TOP.influence[:, :1])
-    assert "not defined" in figures.order_words(analysis.rerank(single, lambda rows: np.ones(rows.shape)), 0)
+    assert "not defined" in figures.order_words(analysis.rerank(single, np.ones((2, 1))), 0)
     for low, high, word in ((0.6, 0.8, "moves a sample most"), (0.2, 0.4, "misleads"), (0.4, 0.6, "chance")):
         assert word in figures.verdict_words(stats.Interval(0.5, low, high, 9))

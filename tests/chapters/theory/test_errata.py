@@ -5,9 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 from math import comb, sqrt
+from operator import attrgetter
+from string import Formatter
 
 import numpy as np
 import pytest
+import yaml
 
 from genens import codes
 from genens.theory import bias, designs, guarantee
@@ -88,6 +91,14 @@ def test_the_chapters_table_has_evidence_for_each():
     rows = errata.table(trials=50)
     assert len(rows) >= 12 and len({row.where for row in rows}) == len(rows)
     assert all(row.shown and row.matters and row.printed != row.meant for row in rows)
+
+
+def test_every_slip_names_a_function_and_every_number_is_said():
+    said = [row["shown"] for row in yaml.safe_load(errata.WORDS.read_text())]
+    fields = {name for text in said for _, name, _, _ in Formatter().parse(text) if name}
+    assert {name.partition(".")[0] for name in fields} == errata.evidence(10_000, 16, 8, 20, 0).keys()
+    for row in errata.table(trials=20):
+        assert callable(attrgetter(row.check)(errata))
 
 
 def test_the_verdicts_on_the_papers_claims():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genens.theory import bias, designs
-from genens_book.chapters.theory import errata, figures, testbed
+from genens_book.chapters.theory import analysis, errata, figures, testbed
 
 
 @pytest.fixture(autouse=True, params=["default", "dark_background"])
@@ -18,7 +18,7 @@ def style(request):
 
 
 def test_bounds_against_n_draws_every_kind_in_a_panel_for_each_number_of_images():
-    curves = figures.bound_curves([100, 1000, 10_000], 30)
+    curves = analysis.bound_curves([100, 1000, 10_000], 30)
     axes = figures.bounds_against_n(curves).axes
     shown = [ax for ax in axes if ax.get_visible()]
     assert [ax.get_title() for ax in shown] == ["100 images", "1,000 images", "10,000 images"]
@@ -63,13 +63,15 @@ def test_tables_escape_and_hold_every_row():
     assert page.html.count("<tr>") == 1 + len(errata.table(trials=20))
     plan = figures.planner_table([100], [0.1], {(100, 0.1): 12}, {(100, 0.1): 22})
     assert "12 (22)" in plan.html and "≤" in plan.html
-    assert "&lt;b&gt;" in figures.bounds_table({"<b>": ["1"]}, ["", "x"]).html
+    bounds = figures.bounds_table({"<b>": analysis.bounds({"some": (10_000, 16, 8)})["some"]})
+    assert "&lt;b&gt;" in bounds.html
+    assert repr(bounds).splitlines()[1].startswith("<b>\tno\t21,538.7275\t")
 
 
 def test_listing_shows_functions_and_tests_and_refuses_a_test_that_is_gone():
-    page = figures.listing({"order": testbed.order}, figures.CITED_TESTS)
+    page = figures.listing([testbed.order])
     assert 'id="code-order"' in page.html and "np.polyfit" in page.html
     for names in figures.CITED_TESTS.values():
         assert all(f'id="code-{name}"' in page.html for name in names)
     with pytest.raises(ValueError, match=r"expected the test test_gone in test_bias\.py"):
-        figures.listing({}, {"core/test_bias.py": ["test_gone"]})
+        figures.listing([], {"core/test_bias.py": ["test_gone"]})

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genens import attribution
+from genens import attribution, data
+from genens.unet import UNetConfig
 from genens_book.measures import classifier, perceptual, stats
 from genens_book.measures.not_run import NotRun
 from genens_book.measures.stats import Interval
@@ -19,9 +20,11 @@ from genens_book.measures.stats import Interval
 METRICS = {"euclidean": "Euclidean distance", "features": "digit-feature distance", "lpips": "LPIPS (VGG-16)"}
 
 
-def measure(y: np.ndarray, digits: classifier.DigitNet, vgg: str | Path | None = None) -> dict[str, np.ndarray]:
+def measure(y: np.ndarray, digits: classifier.DigitNet, vgg: Path | NotRun) -> dict[str, np.ndarray]:
     """What everything else is computed from: predicted digit and confidence of every image, (B, 1 + V), and the
-    distance of each counterfactual from its original, (B, V), for every metric that can be had here."""
+    distance of each counterfactual from its original, (B, V), for every metric that can be had here.
+
+    vgg: as from `perceptual.find_vgg`: the file of VGG-16's weights, or why LPIPS is not run."""
     y = torch.as_tensor(y)
     labels, confidence = classifier.predict(digits, y.flatten(0, 1))
     pairs = y[:, :1], y[:, 1:]
@@ -31,8 +34,28 @@ def measure(y: np.ndarray, digits: classifier.DigitNet, vgg: str | Path | None =
         "euclidean": attribution.euclidean(*pairs),
         "features": perceptual.feature_distance(digits, *pairs),
     }
-    by_network = perceptual.lpips(*pairs, vgg)
-    return found if isinstance(by_network, NotRun) else found | {"lpips": by_network}
+    return found if isinstance(vgg, NotRun) else found | {"lpips": perceptual.lpips(*pairs, vgg)}
+
+
+def lpips_words(vgg: Path | NotRun) -> str:
+    """Whether LPIPS was run here, as a sentence."""
+    if isinstance(vgg, NotRun):
+        return f"On this machine LPIPS was not run: {vgg.reason}."
+    return "They were found on this machine."
+
+
+def setting(manifest: Mapping, digits: data.Dataset) -> dict[str, object]:
+    """What the members' manifest says of the settings that the paper's Appendix B states: {claim: value}."""
+    recipe, scaled = manifest["recipe"], data.to_unit(digits.images)
+    return {
+        "b1-range": [int(scaled.min()), int(scaled.max())],
+        "b2-architecture": manifest["unet"] == UNetConfig.paper(1, (1, 2, 2)).to_dict(),
+        "b2-loss": recipe["weight"],
+        "b2-optimiser": {"adam": "Adam", "adamw": "AdamW", "muon": "Muon and AdamW"}[recipe["optimizer"]],
+        "b2-learning-rate-mnist": recipe["lr"],
+        "b2-batch-mnist": recipe["batch"],
+        "b2-epochs-mnist": round(recipe["steps"] * recipe["batch"] / np.mean(manifest["split_sizes"])),
+    }
 
 
 def rows(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray:
@@ -60,18 +83,6 @@ def own_and_other(distance: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np
     own = np.zeros((len(kept), distance.shape[1]), bool)
     own[np.arange(len(kept)), row[kept]] = True
     return distance[kept][own], distance[kept][~own].reshape(len(kept), -1)
-
-
-def exceedance(own: np.ndarray, other: np.ndarray, seed: int, n_boot: int = 400) -> Interval:
-    """P(a random own distance exceeds a random other one), the effect size of the U test; whole samples are drawn
-    again, because the counterfactuals of one sample are not independent."""
-    rng = np.random.default_rng(seed)
-    drawn = [
-        stats.mann_whitney(own[i], other[i]).effect
-        for i in (rng.integers(0, len(own), len(own)) for _ in range(n_boot))
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(stats.mann_whitney(own, other).effect, float(low), float(high), len(own))
 
 
 def changes(labels: np.ndarray, row: np.ndarray, seed: int) -> dict[str, Interval]:
@@ -148,7 +159,7 @@ def summary(measured: Mapping[str, np.ndarray], classes: Sequence[int], seed: in
             found[name] = {
                 "accuracy": accuracy(measured[name], row, seed),
                 "test": stats.mann_whitney(own, other),
-                "effect": exceedance(own, other, seed),
+                "effect": stats.exceedance(own, other, seed),
                 "by_class": accuracy_by_class(measured[name], row, len(classes), seed),
             }
     return found

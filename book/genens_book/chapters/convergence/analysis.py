@@ -1,11 +1,11 @@
-"""Growing ensembles, measured: digits on the way, images that come back, and how far the law holds (see `convergence`).
+"""Growing ensembles, measured: digits on the way, images that come back, and how far the law holds (see `growing`).
 
 Throughout, y is (B, n, C, H, W): each sample's images under 1 to n members, the last under all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -33,6 +33,14 @@ def decreasing(distances: np.ndarray) -> bool:
     return bool((np.diff(np.median(distances, axis=0)) < 0).all())
 
 
+def falls_words(distances: np.ndarray) -> str:
+    """Whether the median falls with every member added, as a sentence that names the sizes at which it does not."""
+    if decreasing(distances):
+        return "It falls with every member added"
+    rises = 1 + np.flatnonzero(np.diff(np.median(distances, axis=0)) >= 0)
+    return f"It does not fall with every member added: not from {sizes(rises)} to one more"
+
+
 def rise(distances: np.ndarray, seed: int, n_boot: int = 2000) -> tuple[int, Interval]:
     """The member added (from 1) after which the median of distances (B, K) rises most or falls least, and by how much
     it rises, with a bootstrap over samples, each of which keeps its two distances together."""
@@ -43,6 +51,11 @@ def rise(distances: np.ndarray, seed: int, n_boot: int = 2000) -> tuple[int, Int
         return after - before
 
     return k + 1, stats.bootstrap(distances[:, k : k + 2], change, n_boot, seed)
+
+
+def rise_words(after: int, change: Interval) -> str:
+    """What `rise` found, as a sentence."""
+    return f"Where it falls least or rises most, from {after} members to one more, it changes by {change}."
 
 
 def trend(distances: np.ndarray, seed: int, n_boot: int = 2000) -> Interval:
@@ -134,3 +147,24 @@ def holding(fit: Fit, fitted: bool = True) -> str:
     """The sizes whose ratio's interval contains 1, in words; the last is left out where the law was fitted there."""
     last = len(fit.ratio)
     return sizes([k for k in fit.holds if not (fitted and k == last)])
+
+
+def law_words(fits: Mapping[str, Fit | None]) -> dict[str, str | int]:
+    """Where the law holds and where it is furthest off, for each fit that the prose goes through (see `fits`)."""
+    found: dict[str, str | int] = {}
+    for name in ("full", "step", "own"):
+        fit = fits[name]
+        found[f"holds_{name}"] = holding(fit, fitted=name != "own")
+        found[f"worst_{name}"] = fit.worst
+        found[f"ratio_{name}"] = str(fit.ratio[fit.worst - 1])
+    return found
+
+
+def group_words(fits: Mapping[str, Fit | None]) -> dict[str, str]:
+    """The law's ratio at one member for samples whose digit stays and whose digit changes, as prose has it."""
+    return {
+        f"ratio_{name}": f"the ratio at one member is {fits[name].ratio[0]}"
+        if fits[name]
+        else f"there are too few samples to say, fewer than {FEWEST}"
+        for name in ("stays", "changes")
+    }

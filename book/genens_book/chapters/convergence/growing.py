@@ -18,8 +18,8 @@ from torch import Tensor
 
 from genens.attribution import euclidean
 from genens.ensemble import Members
-from genens.sampling import Noise, sample
-from genens.schedules import schedule
+from genens.sampling import exogenous, sample
+from genens.schedules import Schedule
 from genens.seeds import generator
 from genens_book.measures import stats
 
@@ -48,17 +48,10 @@ def nested(order: np.ndarray, sizes: Sequence[int] | None = None) -> np.ndarray:
     return (place < sizes[:, None, None]) / sizes[:, None, None]
 
 
-def draw(
-    indices: Sequence[int],
-    seed: int,
-    order_seed: int,
-    steps: int,
-    sampler: str,
-    variance: str,
-    members: Members,
-    device: str = "cpu",
+def nested_samples(
+    indices: Sequence[int], members: Members, seed: int, steps: Schedule, order_seed: int
 ) -> dict[str, Tensor | np.ndarray]:
-    """What the chapter stores: {"y": (B, n - 2, C, H, W) with y_2 .. y_{n-1} in [-1, 1], "order": int64 (B, n)}.
+    """To be stored: {"y": (B, n - 2, C, H, W) with y_2 .. y_{n-1} in [-1, 1], "order": int64 (B, n)}.
 
     The ends, y_1 and y_n, are samples of single members and of the whole ensemble, which are drawn for other purposes
     too: `grown` adds them. It takes about n^2 / 2 passes a step for each sample. Raises ValueError for fewer than 3
@@ -67,17 +60,16 @@ def draw(
     if members.n < 3:
         raise ValueError(f"expected an ensemble of at least 3 members to grow, got {members.n}")
     order = orders(order_seed, indices, members.n)
-    noise = Noise(seed, indices, members.shape, steps)
-    exogenous = noise if device == "cpu" else noise.tensor().to(device)
-    y = sample(members, exogenous, nested(order, range(2, members.n)), schedule(steps, sampler, variance))
+    y = sample(members, exogenous(indices, members, seed, steps), steps, nested(order, range(2, members.n)))
     return {"y": y.transpose(0, 1), "order": order}
 
 
 def grown(alone: np.ndarray, between: np.ndarray, order: np.ndarray) -> np.ndarray:
     """y_1 .. y_n of every sample, (B, n, C, H, W).
 
-    alone (B, 1 + n, C, H, W): the whole ensemble's sample and each member's, as from `sampling.draw`; between (B, n -
-    2, C, H, W) and order (B, n) as from `draw`. Raises ValueError when they are not of the same samples and members.
+    alone (B, 1 + n, C, H, W): the whole ensemble's sample and each member's, as from `sampling.samples`; between (B, n
+    - 2, C, H, W) and order (B, n) as from `nested_samples`. Raises ValueError when they are not of the same samples and
+    members.
     """
     B, n = order.shape
     if alone.shape[:2] != (B, 1 + n) or between.shape[:2] != (B, n - 2):

@@ -4,8 +4,8 @@
 
 A page opened from file:// cannot fetch, but it can load a script. Arrays travel as base64, little-endian; images as
 PNG sheets. An *item* is what can be ablated: a training image, or in the class ensemble a class. `part` packs one
-ensemble, `validate` checks the whole against SCHEMA, `write` writes it. The page's own code is
-`book/_static/explorer.js`.
+ensemble, `gather` puts both together, `write` writes them. The page that reads it is `book/_static/explorer.js`, which
+refuses another VERSION; `tests/browser/test_explorer.py` sets what it shows against the arrays.
 """
 
 from __future__ import annotations
@@ -21,14 +21,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from genens import attribution, data, files, jacobians, provenance, store
 from genens import codes as coding
-from genens.ensemble import Members
-from genens.sampling import Noise, sample
-from genens.schedules import schedule
-from genens_book.measures import classifier
+from genens_book.measures import classifier, stats
 
 VERSION = 1
 FILE = "explorer-data.js"
@@ -58,30 +54,10 @@ def choose(gram: np.ndarray, codes: np.ndarray, top: int, others: int, seed: int
     return np.stack(rows)
 
 
-def regenerate(
-    indices: Sequence[int],
-    seed: int,
-    steps: int,
-    sampler: str,
-    variance: str,
-    rows: np.ndarray,
-    codes: np.ndarray,
-    members: Members,
-) -> dict[str, Tensor]:
-    """{"y": (B, K, C, H, W)}: the samples `indices` drawn again without item rows[index, k], for every k.
-
-    rows int64 (all samples, K), as from `choose`; codes bool (N, n). In [-1, 1], float32.
-    """
-    mine = np.asarray(rows)[list(indices)]
-    mixtures = coding.ablations(codes[mine.T.ravel()]).reshape(*mine.T.shape, members.n)
-    noise = Noise(seed, indices, members.shape, steps)
-    return {"y": sample(members, noise, mixtures, schedule(steps, sampler, variance)).transpose(0, 1)}
-
-
 def placebo(gram: np.ndarray, codes: np.ndarray, share: float = 0.95) -> list[list[float]] | None:
     """Between which scores the middle `share` of the codes lie that have the items' weight but are no item's: B x 2.
 
-    Their influence is that of members sent home for nobody. None when every code is in use, when the items' codes
+    Their influence is that of members left out for nobody. None when every code is in use, when the items' codes
     differ in weight, or when there are more codes than can be listed.
     """
     n, weights = codes.shape[1], np.unique(codes.sum(axis=1))
@@ -122,6 +98,11 @@ class Truth:
     rows: np.ndarray
 
 
+def images_as_items(codes: np.ndarray, images: data.Dataset) -> Items:
+    """The training images of an ensemble with these codes, bool (N, n)."""
+    return Items(codes, images.labels.numpy(), images.images[:, 0].numpy())
+
+
 def classes_as_items(images: data.Dataset, classes: Sequence[int]) -> Items:
     """The classes of the class experiment: the Walsh code of each, and the mean of its images as its thumbnail."""
     means = [images.images[images.labels == c].double().mean(dim=0)[0].round() for c in classes]
@@ -130,7 +111,8 @@ def classes_as_items(images: data.Dataset, classes: Sequence[int]) -> Items:
 
 
 def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, digits: classifier.DigitNet, top: int) -> dict:
-    """One ensemble of SCHEMA. y (B, C, H, W), before the clamp, and J (B, n, C, H, W) as from `jacobians.draw` at u_0.
+    """One ensemble as the page reads it. y (B, C, H, W), before the clamp, and J (B, n, C, H, W), both as from
+    `jacobians.jacobians`, at u_0.
 
     J travels centred, which no change of mixture notices, with 16 bits a number. `top`: an item in this many first
     places of two or more samples counts as generally influential. Raises ValueError for arrays of different
@@ -208,108 +190,32 @@ def _sheet(tiles: np.ndarray, columns: int, bits: int = 8) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-# ---------------------------------------------------------------- the schema
-
-SCALED = {"int16": str, "scale": list}
-PART = {
-    "n": int,
-    "items": int,
-    "samples": int,
-    "top": int,
-    "codes": str,
-    "labels": str,
-    "general": list,
-    "thumbs": str,
-    "y": SCALED,
-    "J": SCALED,
-    "gram": str,
-    "placebo": list | None,
-    "truth": {"alone": int, "rows": list, "sheet": str, "moved": list, "missed": list},
-    "digit": list,
-    "sure": list,
-}
-SCHEMA = {
-    "version": int,
-    "profile": str,
-    "setting": dict,
-    "shape": list,
-    "made": {"commit": str, "dirty": bool | None, "date": str},
-    "ensembles": {"images": PART, "classes": PART},
-}
+# ---------------------------------------------------------------- in words
 
 
-def validate(explorer: Mapping) -> None:
-    """ValueError, one line that names the field, unless `explorer` is what the page reads.
+def regenerated(*truths: Truth) -> int:
+    """How many images were regenerated, the samples themselves apart."""
+    return sum(side.shape[0] * side.shape[1] for truth in truths for side in (truth.alone, truth.without))
 
-    Checked: that every field of SCHEMA is there, no other, and of its type; that every array has the length that n,
-    items, samples and shape say; that numbers are finite and row numbers those of items; the version.
+
+def agreement(part: Mapping, gram: np.ndarray, items: Items) -> dict[str, float]:
+    """How well the prediction does over all regenerated ablations of a part, whose gram (B, n, n) is given.
+
+    rank: Spearman's correlation of the predicted with the true length of the change; moved: the mean true length;
+    missed: the mean distance of the predicted from the true image.
     """
-    _fields(explorer, SCHEMA, "explorer")
-    if explorer["version"] != VERSION:
-        raise ValueError(f"explorer.version: expected {VERSION}, got {explorer['version']}; make the data again")
-    pixels = int(np.prod(explorer["shape"]))
-    for name, one in explorer["ensembles"].items():
-        n, N, B = one["n"], one["items"], one["samples"]
-        T = one["truth"]["alone"] + len(one["truth"]["rows"][0]) if one["truth"]["rows"] else 0
-        at = f"explorer.ensembles.{name}"
-        for field, text, bytes_ in [
-            ("codes", one["codes"], N * -(-n // 8)),
-            ("labels", one["labels"], N),
-            ("gram", one["gram"], 8 * B * n * n),
-            ("y.int16", one["y"]["int16"], 2 * B * pixels),
-            ("J.int16", one["J"]["int16"], 2 * B * n * pixels),
-        ]:
-            if len(base64.b64decode(text)) != bytes_:
-                raise ValueError(f"{at}.{field}: expected {bytes_} bytes, got {len(base64.b64decode(text))}")
-        truth = one["truth"]
-        for field, value, shape in [
-            ("y.scale", one["y"]["scale"], (B,)),
-            ("J.scale", one["J"]["scale"], (B * n,)),
-            ("truth.moved", truth["moved"], (B, T)),
-            ("truth.missed", truth["missed"], (B, T)),
-            ("truth.rows", truth["rows"], (B, T - truth["alone"])),
-            ("digit", one["digit"], (B, 1 + T)),
-            ("sure", one["sure"], (B, 1 + T)),
-            *([("placebo", one["placebo"], (B, 2))] if one["placebo"] else []),
-        ]:
-            _numbers(value, shape, f"{at}.{field}")
-        for field, rows in (
-            ("general", one["general"]),
-            ("truth.rows", [row for listed in truth["rows"] for row in listed]),
-        ):
-            if not all(isinstance(row, int) and 0 <= row < N for row in rows):
-                raise ValueError(f"{at}.{field}: expected row numbers in 0..{N - 1}, got {rows[:5]}")
-        for field, text in (("thumbs", one["thumbs"]), ("truth.sheet", truth["sheet"])):
-            if not text.startswith("data:image/png;base64,"):
-                raise ValueError(f"{at}.{field}: expected a PNG in a data: address, got {text[:30]!r}")
-
-
-def _fields(value: object, schema: Mapping, at: str) -> None:
-    if not isinstance(value, Mapping) or value.keys() != schema.keys():
-        got = sorted(value) if isinstance(value, Mapping) else type(value).__name__
-        raise ValueError(f"{at}: expected the fields {', '.join(schema)}; got {got}")
-    for name, kind in schema.items():
-        if isinstance(kind, Mapping):
-            _fields(value[name], kind, f"{at}.{name}")
-        elif not isinstance(value[name], kind) or (kind is int and isinstance(value[name], bool)):
-            wanted = getattr(kind, "__name__", kind)
-            raise ValueError(f"{at}.{name}: expected {wanted}, got {type(value[name]).__name__}")
-
-
-def _numbers(value: list, shape: tuple[int, ...], at: str) -> None:
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{at}: expected numbers of shape {shape}, got {str(value)[:40]}") from None
-    if array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(f"{at}: expected finite numbers of shape {shape}, got shape {array.shape}")
+    truth = part["truth"]
+    moved, missed = (np.array(truth[name])[:, truth["alone"] :] for name in ("moved", "missed"))
+    predicted = np.take_along_axis(attribution.influence(gram, items.codes), np.array(truth["rows"]), axis=1)
+    rank = stats.spearman(predicted.ravel(), moved.ravel())
+    return {"rank": float(rank), "moved": float(moved.mean()), "missed": float(missed.mean())}
 
 
 # ---------------------------------------------------------------- the file
 
 
 def gather(images: Mapping, classes: Mapping, profile: str, setting: Mapping, shape: Sequence[int]) -> dict:
-    """All of SCHEMA: both ensembles' parts, the profile, what determined them (name -> value), and the commit."""
+    """All that the page reads: both ensembles' parts, the profile, what determined them (name -> value), the commit."""
     made = provenance.describe()
     return {
         "version": VERSION,
@@ -327,11 +233,10 @@ def where(profile: str) -> Path:
 
 
 def write(explorer: Mapping, profile: str) -> tuple[int, str]:
-    """Check the data, write the script to `where(profile)`; its bytes and their sha256.
+    """Write the script to `where(profile)`; its bytes and their sha256.
 
-    Raises ValueError as `validate`, and when the file would be larger than the page may be.
+    Raises ValueError when it would be larger than the page may be, and for numbers that are not finite.
     """
-    validate(explorer)
     script = f"window.GENENS_EXPLORER = {json.dumps(explorer, separators=(',', ':'), allow_nan=False)};\n".encode()
     if len(script) > LIMIT:
         raise ValueError(f"expected at most {LIMIT:,} bytes for the explorer, got {len(script):,}: take fewer samples")

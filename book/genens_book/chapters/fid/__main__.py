@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from genens import codes, data, ensemble, recipe, sampling, store
+from genens.schedules import Schedule, schedule
 from genens_book.chapters.fid import analysis
 from genens_book.measures import fid
 from genens_book.measures.not_run import NotRun
@@ -26,29 +27,27 @@ CHUNK = 64  # samples drawn at a time
 
 def measure(
     members: ensemble.Ensemble,
-    inception: Path | None,
-    n_samples: int,
-    steps: int,
     seed: int,
+    steps: Schedule,
+    n_samples: int,
     n_boot: int,
-    sampler: str = "ancestral",
-    variance: str = "posterior",
+    inception: Path | None,
     layer: str = "fc",
 ) -> list[fid.Estimate] | NotRun:
     """The FIDs of the ensemble, of each member, and of training images drawn again; NotRun without Inception's weights.
 
-    Raises as `recipe.trained_on` and `fid.analysis.through_inception`; nothing is drawn before the weights are there.
+    Raises as `recipe.trained_on` and `analysis.through_inception`; nothing is drawn before the weights are there.
     """
     missing = fid.find_inception(inception)
     if isinstance(missing, NotRun):
         return missing
     images = data.to_unit(recipe.trained_on(members.manifest).images).numpy()
     mixtures = np.vstack([codes.uniform(members.n), np.eye(members.n)])
-    setting = dict(seed=seed, mixtures=mixtures.tolist(), steps=steps, sampler=sampler, variance=variance)
-    inputs = {"ensemble": members.digest}
-    y = store.chunked("samples", sampling.draw, n_samples, CHUNK, setting, inputs, {"members": members})["y"]
-    features, reference = analysis.through_inception(y, images, inception, layer)
-    return analysis.unpack(analysis.estimates(features, reference, seed, n_boot))
+    drawn = store.chunked(
+        sampling.samples, n_samples, CHUNK, members=members, seed=seed, steps=steps, mixtures=mixtures
+    )
+    features, reference = analysis.through_inception(drawn["y"], images, inception, layer)
+    return analysis.fids(features, reference, seed, n_boot)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         members = ensemble.load(parameters.folder(given.weights, given.profile), given.precision, given.engine)
-        found = measure(members, given.inception, given.samples, given.steps, given.seed, given.n_boot)
+        found = measure(members, given.seed, schedule(given.steps), given.samples, given.n_boot, given.inception)
         if isinstance(found, NotRun):
             raise ValueError(f"not run: {found.reason}")
     except (ValueError, OSError) as problem:

@@ -13,12 +13,13 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from genens import files, store
+from genens import store
 from genens_book.measures import classifier, fid
 from genens_book.measures.fid import Estimate
 from genens_book.measures.not_run import NotRun
 from genens_book.measures.stats import Interval
 
+SURE = 0.9  # the confidence above which the digit classifier counts as sure
 CHUNK = 64  # samples whose features from Inception are kept as one artifact
 
 
@@ -30,11 +31,29 @@ def read(y: np.ndarray, digits: classifier.DigitNet) -> dict[str, torch.Tensor]:
     return {"features": features, "labels": labels, "confidence": confidence}
 
 
+def sure(seen: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Where the classifier is sure of some digit: bool (...), of what `read` found."""
+    return np.asarray(seen["confidence"]) > SURE
+
+
+def by_sheet(marked: np.ndarray, size: int) -> np.ndarray:
+    """How many of the samples (B,) are marked on each full sheet of `size`, in their order: int64 (B // size,)."""
+    return marked[: len(marked) // size * size].reshape(-1, size).sum(axis=1)
+
+
+def agreement(labels: np.ndarray) -> tuple[float, float]:
+    """How often a member's image shows the ensemble's digit, labels (B, 1 + n), and how often it would if both sides
+    drew their digits independently, each as often as it does overall."""
+    whole, alone = labels[:, :1], labels[:, 1:]
+    overall = [np.bincount(side.ravel(), minlength=classifier.CLASSES) / side.size for side in (whole, alone)]
+    return float((alone == whole).mean()), float(overall[0] @ overall[1])
+
+
 # ---------------------------------------------------------------- Inception
 
 
-def see(indices: range, images: np.ndarray, network: nn.Module) -> dict[str, torch.Tensor]:
-    """Inception's features of some of the images (N, ..., C, H, W) in [-1, 1]: {"features": (B, ..., F)}."""
+def inception_rows(indices: range, images: np.ndarray, network: nn.Module) -> dict[str, torch.Tensor]:
+    """To be stored: {"features": (B, ..., F)}, Inception's features of some of the images (N, ..., C, H, W)."""
     part = torch.as_tensor(images[indices.start : indices.stop])
     found = fid.inception_features(network, part.reshape(-1, *part.shape[-3:]))
     return {"features": found.view(*part.shape[:-3], -1)}
@@ -48,15 +67,24 @@ def through_inception(
     network = fid.inception(path, layer)
     if isinstance(network, NotRun):
         return network
-    weights = files.sha256_file(fid.find_inception(path))
+    return tuple(
+        store.chunked(inception_rows, len(images), CHUNK, images=images, network=network)["features"]
+        for images in (y, training)
+    )
 
-    def features(images: np.ndarray) -> np.ndarray:
-        inputs = {"images": files.sha256(images), "weights": weights}
-        return store.chunked(
-            "inception", see, len(images), CHUNK, {}, inputs | {"layer": layer}, {"images": images, "network": network}
-        )["features"]
 
-    return features(y), features(training)
+def inception_words(viewed: object) -> str:
+    """Whether Inception was run here, as a sentence; viewed: as from `through_inception`."""
+    if isinstance(viewed, NotRun):
+        return f"It was not run on this machine: {viewed.reason}."
+    return "Its weights were found on this machine."
+
+
+def judge_words(viewed: object) -> str:
+    """What is to be noted of a FID's features where they are not the paper's; viewed: as from `through_inception`."""
+    if isinstance(viewed, NotRun):
+        return "By the features of the digit classifier; the paper's are Inception v3's."
+    return ""
 
 
 # ---------------------------------------------------------------- FIDs
@@ -86,28 +114,42 @@ def estimates(
 
 def unpack(found: Mapping[str, np.ndarray]) -> list[Estimate]:
     """The estimates in what `estimates` returns: the ensemble, its members, the training images drawn again."""
-    result = []
-    for row, n, sizes, curve, draws in zip(
-        found["numbers"].tolist(), found["n"].tolist(), found["sizes"], found["curve"], found["draws"], strict=True
-    ):
-        value, low, high, bias, infinite, inf_low, inf_high = row
-        result.append(
-            Estimate(
-                value,
-                Interval(value, low, high, n),
-                bias,
-                Interval(infinite, inf_low, inf_high, n),
-                sizes,
-                curve,
-                draws,
-            )
-        )
-    return result
+    numbers, counts = found["numbers"].tolist(), found["n"].tolist()
+    rows = zip(numbers, counts, found["sizes"], found["curve"], found["draws"], strict=True)
+    return [_estimate(*row) for row in rows]
+
+
+def _estimate(numbers: Sequence[float], n: int, sizes: np.ndarray, curve: np.ndarray, draws: np.ndarray) -> Estimate:
+    value, low, high, bias, *infinite = numbers
+    return Estimate(value, Interval(value, low, high, n), bias, Interval(*infinite, n), sizes, curve, draws)
+
+
+def fids(features: np.ndarray, reference: np.ndarray, seed: int, n_boot: int) -> list[Estimate]:
+    """The FIDs of `estimates`, now or from an earlier run: the ensemble, its members, training images drawn again."""
+    found = store.compute(estimates, features=features, reference=reference, seed=seed, n_boot=n_boot)
+    return unpack(found)
+
+
+# ---------------------------------------------------------------- the ensemble among its members
 
 
 def worse(ensemble: Estimate, members: Sequence[Estimate]) -> int:
     """How many members have a larger FID than the ensemble."""
     return sum(member.value > ensemble.value for member in members)
+
+
+def by_luck(n: int, k: int) -> float:
+    """The probability that at least k of n members have a larger FID than the ensemble, were it one of their kind: all
+    of its n + 1 places among them are then equally likely."""
+    return (n + 1 - k) / (n + 1)
+
+
+def below_words(difference: Interval) -> dict[str, str]:
+    """What the FID of the ensemble less the largest of its members' (`fid.below_largest`) says, as prose has it."""
+    return {
+        "below": "below" if difference.value < 0 else "not below",
+        "clear": "does not reach 0" if difference.high < 0 else "reaches or passes 0",
+    }
 
 
 # ---------------------------------------------------------------- the plane
@@ -127,3 +169,13 @@ def picture(features: np.ndarray, reference: np.ndarray, n: int, seed: int) -> d
     flat = fid.plane(*sets)
     share = np.concatenate(flat).var(axis=0).sum() / np.concatenate(sets).astype(np.float64).var(axis=0).sum()
     return {"samples": np.stack(flat[1:]), "training": flat[0], "share": float(share)}
+
+
+# ---------------------------------------------------------------- what is not at hand
+
+ELSEWHERE = ("cifar10", "celeba")  # the paper's other datasets
+
+
+def elsewhere(claims: Mapping, chapter: str) -> list[str]:
+    """The claims of a chapter that take images which are not shipped with the book, by their ids."""
+    return [id for id, claim in claims.items() if claim.chapter == chapter and claim.dataset in ELSEWHERE]

@@ -14,6 +14,7 @@ from genens_book.measures.fid import Estimate
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import GOES, STAYS, WIDTH, show, tile
+from genens_book.pages.words import number, words
 
 REAL, MEMBER = "C2", "C6"
 COLUMNS = 20
@@ -100,9 +101,12 @@ def fids_table(every: Sequence[Estimate]) -> Page:
     """Every FID of one kind of features with its interval, what of it is owed to the number of samples, and what is
     left."""
     names = ["all", *(f"member {i + 1}" for i in range(len(every) - 2)), "real images"]
-    lines = [[name, str(e.spread), f"{e.bias:.3g}", str(e.infinite)] for name, e in zip(names, every, strict=True)]
+    lines = [
+        [name, number(e.spread, 3, "g"), words(e.bias), number(e.infinite, 3, "g")]
+        for name, e in zip(names, every, strict=True)
+    ]
     head = ["samples of", f"FID at n = {every[0].spread.n:,}", "of it, by 1/n", "FID at n = ∞"]
-    return markup.lines_table(head, [[cell.replace("-", "\u2212") for cell in line] for line in lines], numeric=True)
+    return markup.lines_table(head, lines, numeric=True)
 
 
 def _point(ax: Axes, x: float, value: float, low: float, high: float, colour: str, filled: bool) -> None:

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genens import jacobians
-from genens_book.chapters.class_ablation.analysis import exceedance
+from genens import codes, jacobians
 from genens_book.chapters.jacobian import baselines
 from genens_book.measures import stats
 from genens_book.measures.not_run import NotRun
@@ -65,11 +64,6 @@ def check_parameters(given: Mapping[str, object], n: int) -> None:
         raise ValueError(f"expected shares of the way between 0 and 1 that end with 1; got {given['shares']}")
 
 
-def words(interval: Interval, above: str, below: str, neither: str = "neither above nor below") -> str:
-    """Which of three wordings an interval bears out: it lies above 0, below 0, or reaches it."""
-    return above if interval.low > 0 else below if interval.high < 0 else neither
-
-
 # ---------------------------------------------------------------- approximate and true changes
 
 
@@ -78,7 +72,7 @@ def images(
 ) -> dict[str, Tensor]:
     """The counterfactuals by every method: {method: (V, B, C, H, W)}.
 
-    y (B, C, H, W) and J (B, n, C, H, W) as from `jacobians.draw`; mixtures (V, n); last (B, V, C, H, W), the
+    y (B, C, H, W) and J (B, n, C, H, W) as from `jacobians.jacobians`; mixtures (V, n); last (B, V, C, H, W), the
     last-step baseline; singles (B, n, C, H, W), each member's own sample; original (B, C, H, W), y(u_0), clamped.
     "of_clamped" is what the paper's released code computes.
     """
@@ -160,7 +154,7 @@ def summary(found: Mapping[str, np.ndarray], seed: int) -> dict[str, dict]:
         for name in ("pearson", "spearman"):
             ours, theirs = found[f"jacobian.{name}"], found[f"{method}.{name}"]
             result[method][f"{name}_test"] = stats.mann_whitney(ours, theirs, "greater")
-            result[method][f"{name}_effect"] = exceedance(ours, theirs, seed)
+            result[method][f"{name}_effect"] = stats.exceedance(ours, theirs, seed)
     return result
 
 
@@ -174,7 +168,7 @@ def rotation(
     mixtures: np.ndarray,
     seed: int,
 ) -> list[dict]:
-    """What fewer members a step cost and save: draws[k] as from `draws.timed` with per_step=k, one of them
+    """What fewer members a step cost and save: draws[k] as from `draws.timed_jacobians` with per_step=k, one of them
     exact (k = n); truth (B, V, ...) and original (B, ...) of the same B samples.
 
     One row for each k: {"per_step", "error": ||J_k - J_n|| / ||J_n|| and "cosine", both of centred Jacobians;
@@ -213,7 +207,7 @@ def _against(draw: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: n
 def tangents(
     differences: Mapping, forward: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: np.ndarray, seed: int
 ) -> dict[str, object]:
-    """What it changes to take tangents as differences: both as from `draws.timed`, of the first samples of
+    """What it changes to take tangents as differences: both as from `draws.timed_jacobians`, of the first samples of
     truth (B, V, ...) and original (B, ...). {"error": ||J_d - J_f|| / ||J_f||, centred, median over samples with
     interval; "pearson": by how much the mean correlation with the true counterfactuals changes, with interval;
     "seconds": the ratio}."""
@@ -235,6 +229,13 @@ def fewest(rows: Sequence[Mapping], tolerance: float) -> int:
 
 
 # ---------------------------------------------------------------- along the path
+
+
+def slopes(J: np.ndarray, mixtures: np.ndarray) -> np.ndarray:
+    """J (u_-x - u_0), what a Jacobian J (B, n, C, H, W) at u_0 says of the way to every mixture (V, n): (B, V, C, H,
+    W)."""
+    moves = torch.from_numpy(mixtures - codes.uniform(J.shape[1])).float()
+    return torch.einsum("vn,bnchw->bvchw", moves, torch.from_numpy(J)).numpy()
 
 
 def along(walked: Mapping[str, np.ndarray], shares: Sequence[float], rotating: np.ndarray) -> dict[str, dict]:

@@ -1,8 +1,7 @@
 """Around the linear approximation: the paper's two baselines, the path from u_0 to u_-x, the second order.
 
 Baselines (paper, Section 3.3 and Figure 5): `last_step` ablates in the final denoising step only;
-`individual_models` turns round the residuals of the ablated members' own samples. Beyond the paper: `path`
-walks from one mixture to another, `error_order` says with which power of the distance an approximation goes
+`individual_models` turns round the residuals of the ablated members' own samples. Beyond the paper: `error_order` says with which power of the distance an approximation goes
 wrong on the way, and `curvature` gives the next term of the Taylor series.
 """
 
@@ -19,7 +18,7 @@ from genens.schedules import Schedule
 
 
 @torch.no_grad()
-def last_step(members: Members, noise: Noise | Tensor, mixtures: np.ndarray, steps: Schedule) -> Tensor:
+def last_step(members: Members, noise: Noise | Tensor, steps: Schedule, mixtures: np.ndarray) -> Tensor:
     """The image of u_0, but with the mixture v in the final denoising step: (V, B, C, H, W) in [-1, 1].
 
     The paper's baseline "last step predicted noise". It needs one trajectory, whatever V is. mixtures (V, n).
@@ -29,7 +28,7 @@ def last_step(members: Members, noise: Noise | Tensor, mixtures: np.ndarray, ste
     if mixtures.ndim != 2 or mixtures.shape[1] != members.n:
         raise ValueError(f"expected mixtures of shape (V, {members.n}), got {mixtures.shape}")
     last = len(steps) - 1
-    x = sample(members, noise, coding.uniform(members.n)[None], steps, stop=last, clamp=False)[0]
+    x = sample(members, noise, steps, stop=last, clamp=False)[0]
     F = members(x, steps.t[last])
     eps = torch.einsum("vn,nbchw->vbchw", torch.from_numpy(mixtures).to(F), F)
     y = steps.a[last] * x + steps.b[last] * eps
@@ -38,16 +37,11 @@ def last_step(members: Members, noise: Noise | Tensor, mixtures: np.ndarray, ste
     return y.clamp(-1, 1)
 
 
-def individual(members: Members, noise: Noise | Tensor, steps: Schedule) -> Tensor:
-    """The sample of every member on its own, from the same noise: (n, B, C, H, W) in [-1, 1]."""
-    return sample(members, noise, np.eye(members.n), steps)
-
-
 def individual_models(y: Tensor, singles: Tensor, mixtures: np.ndarray) -> Tensor:
     """y plus the mean of all members' residuals, those of ablated members negated: (V, B, C, H, W).
 
     The paper's baseline "individual models", as printed and therefore not clamped. y (B, C, H, W) the
-    ensemble's image, singles (n, B, C, H, W) its members' (see `individual`); a member is ablated by mixtures
+    ensemble's image, singles (n, B, C, H, W) its members'; a member is ablated by mixtures
     (V, n) where its weight is 0. Raises ValueError when the numbers of members differ.
     """
     y, singles, mixtures = torch.as_tensor(y), torch.as_tensor(singles), np.asarray(mixtures)
@@ -58,16 +52,6 @@ def individual_models(y: Tensor, singles: Tensor, mixtures: np.ndarray) -> Tenso
         )
     signs = torch.from_numpy(np.where(mixtures == 0, -1.0, 1.0) / len(singles)).to(singles)
     return y + torch.einsum("vn,nbchw->vbchw", signs, singles - y)
-
-
-def path(end: np.ndarray, parts: int, start: np.ndarray | None = None) -> np.ndarray:
-    """The mixtures on the line from `start` (u_0 by default) to `end`, both included: (parts + 1, n)."""
-    end = np.asarray(end, dtype=np.float64)
-    if end.ndim != 1 or parts < 1:
-        raise ValueError(f"expected one mixture (n,) and at least 1 part, got shape {end.shape} and {parts}")
-    start = coding.uniform(len(end)) if start is None else np.asarray(start, dtype=np.float64)
-    share = np.linspace(0, 1, parts + 1)[:, None]
-    return (1 - share) * start + share * end
 
 
 def error_order(distances: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -108,6 +92,6 @@ def curvature(
         )
     here = coding.uniform(members.n)[None]
     walked = np.concatenate([here, here + reach * directions, here - reach * directions])
-    y = sample(members, noise, walked, steps, clamp=False)
+    y = sample(members, noise, steps, walked, clamp=False)
     ahead, behind = y[1:].chunk(2)
     return (ahead - behind) / (2 * reach), (ahead - 2 * y[0] + behind) / reach**2

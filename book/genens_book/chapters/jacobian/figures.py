@@ -1,4 +1,5 @@
-"""The pictures of the Jacobian chapter: film strips, correlations by method, members used a step, the path."""
+"""The pictures of the Jacobian chapter: film strips, correlations by method, members used a step, the path; its tables,
+and what its prose says of them."""
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from genens_book.chapters.jacobian.analysis import METHODS
+from genens_book.chapters.jacobian.analysis import METHODS, fewest, least_log10_p
 from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import WIDTH, show, tile
+from genens_book.pages.words import exponent, number, share
 
 COLOURS = {"jacobian": "C0", "of_clamped": "C5", "last_step": "C1", "individual": "C4"}
 STRIP = ("original", "true", *(label.replace("\n", " ").removeprefix("baseline: ") for label in METHODS.values()))
@@ -54,10 +56,10 @@ def _film(grid: np.ndarray, labels: Sequence[str], columns: Sequence[str] = (), 
 
 def walked(true: np.ndarray, predictions: Mapping[str, Mapping], shares: Sequence[float], b: int, v: int) -> Figure:
     """The images on the way from u_0 to u_-x of sample b and counterfactual v: true, and by each prediction."""
-    there = [i for i, share in enumerate(shares) if share >= 0.05]  # nearer to u_0 there is nothing to see
+    there = [i for i, part in enumerate(shares) if part >= 0.05]  # nearer to u_0 there is nothing to see
     rows = [true[b, v, there], *(predictions[name]["images"][b, v, there] for name in PREDICTIONS)]
     labels = ["true", "first order, exact", "first order, chapter's", "second order"]
-    return _film(np.array(rows), labels, [f"{shares[i]:.0%}".replace("%", "\u00a0%") for i in there], rule=1)
+    return _film(np.array(rows), labels, [share(shares[i]) for i in there], rule=1)
 
 
 def distributions(found: Mapping[str, np.ndarray], summary: Mapping[str, Mapping]) -> Figure:
@@ -164,7 +166,7 @@ def path(found: Mapping[str, Mapping], shares: Sequence[float], intervals: Mappi
     axes[0].set(xscale="log", yscale="log", ylabel="error, as a share of the whole change")
     axes[1].set(xscale="log", ylabel="Pearson correlation\nwith the true change")
     for ax in axes:
-        ax.set_xticks(s, [f"1/{round(1 / share)}" if share < 1 else "1" for share in s])
+        ax.set_xticks(s, [fraction(part) for part in s])
         ax.minorticks_off()
         ax.set(xlabel="share of the way from $u_0$ to $u_{-x}$")
         ax.grid()
@@ -178,9 +180,9 @@ def table(summary: Mapping[str, Mapping]) -> Page:
     lines = [
         [
             METHODS[name].replace("\n", " "),
-            plain(row["pearson"]),
-            plain(row["spearman"]),
-            *("–" if name == "jacobian" else plain(row[f"{what}_effect"]) for what in ("pearson", "spearman")),
+            number(row["pearson"]),
+            number(row["spearman"]),
+            *("–" if name == "jacobian" else number(row[f"{what}_effect"]) for what in ("pearson", "spearman")),
         ]
         for name, row in summary.items()
     ]
@@ -194,14 +196,86 @@ def costs(rows: Sequence[Mapping]) -> Page:
         [
             row["per_step"],
             f"{row['seconds']:.2f}",
-            *(plain(row[k], 3) for k in ("error", "cosine", "pearson", "spearman")),
+            *(number(row[k], 3) for k in ("error", "cosine", "pearson", "spearman")),
         ]
         for row in rows
     ]
     return markup.lines_table(head, lines, numeric=True)
 
 
-def plain(interval: Interval, digits: int = 2) -> str:
-    """An interval as prose and tables have it: 0.52 (0.49 to 0.55), with a minus sign for a minus."""
-    value, low, high = (f"{x:.{digits}f}".replace("-", "\u2212") for x in (interval.value, interval.low, interval.high))
-    return f"{value} ({low} to {high})"
+# ---------------------------------------------------------------- what the prose says
+
+# How the chapter calls the two ways to a tangent, in the order in which it tells of them.
+WAYS = {"forward": "the first way", "differences": "the second way"}
+
+
+def bears_out(interval: Interval, above: str, below: str, neither: str = "neither above nor below") -> str:
+    """Which of three wordings an interval bears out: it lies above 0, below 0, or reaches it."""
+    return above if interval.low > 0 else below if interval.high < 0 else neither
+
+
+def fraction(part: float) -> str:
+    """A part of the way as one over a whole number: 1/64; all of it is 1."""
+    return f"1/{round(1 / part)}" if part < 1 else "1"
+
+
+def agreement_words(summary: Mapping[str, Mapping], n_samples: int) -> dict[str, object]:
+    """What the prose says of `jacobian.analysis.summary`, as `Run.say` takes it: every method's medians and exponents
+    of p, where the clamp is put better, and the least exponent that so many samples could reach."""
+    said: dict[str, object] = {}
+    for method, row in summary.items():
+        said |= {f"{what}_{method}": row[what] for what in ("pearson", "spearman", "length")}
+        said |= {f"{what}_p_{method}": exponent(row[f"{what}_test"].log10_p) for what in ("pearson", "spearman")}
+    clamped = summary["of_clamped"]
+    return said | {
+        "gain": clamped["gain"],
+        "gain_words": bears_out(clamped["gain"], "above", "below"),
+        "wins": clamped["wins"],
+        "floor": exponent(least_log10_p(n_samples)),
+    }
+
+
+def rotation_words(rows: Sequence[Mapping], tolerance: float, per_step: int) -> dict[str, object]:
+    """What the prose says of `jacobian.analysis.rotation`, whose rows begin with no member a step and end with all, in
+    a chapter that itself used `per_step` of them."""
+    best = fewest(rows, tolerance)
+    none, exact = rows[0], rows[-1]
+    chosen = next(row for row in rows if row["per_step"] == best)
+    return {
+        "best": best,
+        "seconds_best": number(chosen["seconds"], 2, "g"),
+        "cosine_best": number(chosen["cosine"].value, 3),
+        "seconds_exact": number(exact["seconds"], 2, "g"),
+        "exact_pearson": number(exact["pearson"].value),
+        "none_pearson": number(none["pearson"].value),
+        "dropped": "cannot simply be dropped" if best else "could even be dropped, by this rule",
+        "agrees": (
+            "which is what this chapter uses" if best == per_step else f"while this chapter was run with {per_step}"
+        ),
+    }
+
+
+def path_words(
+    order: Mapping[str, Interval], intervals: Mapping[str, Mapping], helped: Interval, exact: bool
+) -> dict[str, object]:
+    """What the prose says of the way to the counterfactual: with which power each prediction's error grows (`order`),
+    how far off it is at the end (`intervals`, as from `jacobian.analysis.by_share`), and whether the second-order term
+    helped; `exact`: the chapter's own Jacobian used all members a step."""
+    said: dict[str, object] = {f"order_{name}": interval for name, interval in order.items()}
+    for name, found in intervals.items():
+        said |= {f"end_{name}": share(found["error"][-1])}
+        said |= {f"end_pearson_{name}": number(found["pearson"][-1].value)}
+    return said | {
+        "helped": bears_out(
+            helped,
+            "The second-order term makes this smaller",
+            "The second-order term makes this larger",
+            "The second-order term neither clearly helps nor clearly harms at that distance",
+        ),
+        "slope": (
+            "it is exact here, and another way to the same slope"
+            if exact
+            else "a slope that is itself approximate errs in the first order, so whatever it is good for, "
+            "it is not good for very small steps"
+        ),
+    }

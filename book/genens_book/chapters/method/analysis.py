@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,36 +10,34 @@ from torch import Tensor
 
 from genens import codes as coding
 from genens.ensemble import Members
+from genens.jacobians import dual
 from genens.sampling import Noise, sample
-from genens.schedules import schedule
-from genens_book.chapters.jacobian.draws import dual
+from genens.schedules import Schedule
 
 FRAMES = 6  # of the film, the start and the end among them
 STOPS = 9  # mixtures on the way
 
 
-def follow(
-    index: int, seed: int, mixture: Sequence[float], steps: int, sampler: str, variance: str, members: Members
-) -> dict[str, np.ndarray]:
-    """Sample `index` under u_0 and under another mixture v, and on the line through both.
+def follow(index: int, members: Members, seed: int, steps: Schedule, mixture: Sequence[float]) -> dict[str, np.ndarray]:
+    """To be stored: sample `index` under u_0 and under another mixture v (n,), and on the line through both.
 
     "film": the image after `taken` steps, (2, FRAMES, C, H, W), u_0 first; "share": the s of the mixtures
     u_0 + s (v - u_0), (STOPS,), from -1 where that is still a mixture and from 0 otherwise, to 1; "walk": the
     true images there and y + s J (v - u_0), (2, STOPS, C, H, W); "where" and "line": both in the plane of `plane`,
     (STOPS, 2). Images before the clamp, float32. Raises ValueError when v is no mixture.
     """
-    taken, v, whole = schedule(steps, sampler, variance), np.asarray(mixture), coding.uniform(members.n)
-    noise = Noise(seed, [index], members.shape, steps)
+    v, whole = np.asarray(mixture), coding.uniform(members.n)
+    noise = Noise(seed, [index], members.shape, len(steps))
 
     def image(mixtures: np.ndarray, stop: int | None = None) -> Tensor:
-        return sample(members, noise, mixtures, taken, stop=stop, clamp=False)[:, 0]
+        return sample(members, noise, steps, mixtures, stop=stop, clamp=False)[:, 0]
 
-    stops = np.linspace(0, steps, FRAMES).round().astype(int)
+    stops = np.linspace(0, len(steps), FRAMES).round().astype(int)
     film = torch.stack([image(np.stack([whole, v]), int(stop)) for stop in stops], dim=1)
     share = np.linspace(-1.0 if (2 * whole >= v).all() else 0.0, 1.0, STOPS)
     mixtures = whole + share[:, None] * (v - whole)
     true = image(mixtures)
-    y, slope = film[0, -1], dual(members, noise, taken, v - whole)  # one direction of J, not its n columns
+    y, slope = film[0, -1], dual(members, noise, steps, v - whole)  # one direction of J, not its n columns
     predicted = y + torch.from_numpy(share).to(y).view(-1, 1, 1, 1) * slope
     where, line = plane(true - y, predicted - y)
     return {
@@ -50,6 +48,14 @@ def follow(
         "where": where,
         "line": line,
     }
+
+
+def lengths(told: Mapping[str, np.ndarray]) -> tuple[float, float, float]:
+    """How far the other mixture moves the sample that was followed, how far that was predicted, and how far apart, in
+    the plane that is drawn, the two end; `told` as from `follow`."""
+    start, end = told["film"][:, -1]
+    where, line = told["where"][-1], told["line"][-1]
+    return tuple(float(np.linalg.norm(change)) for change in (end - start, line, where - line))
 
 
 def plane(true: Tensor, predicted: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The drawings of the method page: two mixtures, a film, a curve and its tangent. Arrays in, figures out."""
+"""The drawings of the method page: codes, two mixtures, a film, a curve and its tangent. Arrays in, figures out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from genens_book.pages.plotting import GOES, STAYS, WIDTH, show
+from genens.data import Dataset
+from genens_book.pages.plotting import GOES, STAYS, WIDTH, code_table, show
+from genens_book.pages.words import number
+
+
+def codes(drawn: np.ndarray, row: int, images: Dataset) -> Figure:
+    """Codes (K, n) beside the first K pictures of a dataset; those of image `row` are marked as gone."""
+    pictures = images.images[: len(drawn)].permute(0, 2, 3, 1).squeeze(-1).numpy()
+    return code_table(drawn, row, pictures)
 
 
 def mixtures(whole: np.ndarray, ablated: np.ndarray) -> Figure:
@@ -52,12 +60,10 @@ def tangent(where: np.ndarray, line: np.ndarray, share: np.ndarray, walk: np.nda
     ax.plot(*line.T, "|", color=GOES, markersize=7, zorder=2)
     ax.plot(*where.T, color=STAYS, marker="o", markersize=5, label="true", zorder=3)
     for k in (0, K - 1):
-        ax.annotate(
-            f"s = {share[k]:g}".replace("-", "−"), where[k], xytext=(6, 6), textcoords="offset points", fontsize=8
-        )
+        ax.annotate(f"s = {number(share[k], 3, 'g')}", where[k], xytext=(6, 6), textcoords="offset points", fontsize=8)
     ax.set(xlabel="along the prediction", ylabel="beside it", aspect="equal")
     ax.set_adjustable("datalim")
     ax.margins(0.12)
     ax.legend(loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.16))
-    show(below, walk, ["true", "predicted"], [f"{s:g}".replace("-", "−") for s in share])
+    show(below, walk, ["true", "predicted"], [number(s, 3, "g") for s in share])
     return figure

@@ -12,6 +12,7 @@ from genens.recipe import recipes
 from genens.unet import UNetConfig
 from genens_book.pages import markup, parameters
 from genens_book.pages.markup import Page
+from genens_book.pages.words import share
 
 Row = Mapping[str, object]
 NUMBERS = ("parameters", "steps", "seconds", "held_out", "fid", "confident", "forward_64_ms")
@@ -66,9 +67,17 @@ def table(rows: Sequence[Row]) -> Page:
 def words(row: Row) -> str:
     """A candidate's results as a sentence."""
     return (
-        f"digit-feature FID {row['fid']:,.0f}, {row['confident']:.0%} confident samples and a held-out loss of "
+        f"digit-feature FID {row['fid']:,.0f}, {share(row['confident'])} confident samples and a held-out loss of "
         f"{row['held_out']:.4f} after {row['steps']:,} steps in {row['seconds']:.0f} s."
-    ).replace("%", "\u00a0%")
+    )
+
+
+def lettered(rows: Sequence[Row], letter: str) -> Row:
+    """The candidate whose name begins with a letter. ValueError for one that is not there."""
+    for row in rows:
+        if str(row["name"]).startswith(letter):
+            return row
+    raise ValueError(f"expected a candidate {letter} in bench/networks.json; got {', '.join(r['name'] for r in rows)}")
 
 
 def best(rows: Sequence[Row]) -> Row:

@@ -1,12 +1,12 @@
 """What can be asked of top lists: are they right, do they stand out, are they copies; and the plain route to them.
 
-`search` orders a database by a linear approximation. Here the counterfactuals of a short list are regenerated, beside
-those of as many images drawn at random, and the lists are compared with the samples pixel by pixel.
+The search orders a database by a linear approximation (`attribution.top_k`). Here its lists are compared with one
+another, with the samples pixel by pixel, and with the true distances of the counterfactuals of their images and of as
+many drawn at random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -16,14 +16,13 @@ from torch import Tensor
 
 from genens import attribution
 from genens import codes as coding
-from genens.attribution import Discounted, Top, discount, repeated
-from genens.ensemble import Members
+from genens.attribution import Discounted, RanOut, Top, discount, repeated
 from genens.jacobians import linear_counterfactual
-from genens.sampling import Noise, sample
-from genens.schedules import Schedule, schedule
 from genens_book.measures import stats
 from genens_book.measures.not_run import NotRun
 
+EQUAL = 1e-10  # how far two routes to the same number may lie apart in double precision
+LARGE = ("cifar10", "celeba")  # datasets of the paper for which the book ships no ensemble
 COPY = 1 / 3  # nearer than a third of the way to the next nearest image: a copy
 
 
@@ -42,6 +41,20 @@ def disagreement(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one - other).max() / np.abs(other).max())
 
 
+def routes_apart(influence: np.ndarray, J: Tensor | np.ndarray, codes: np.ndarray) -> float:
+    """`disagreement` of influences (B, N), which came through the Gram matrix, with the plain route. ValueError when it
+    is more than rounding."""
+    error = disagreement(influence, plain_influence(J, codes))
+    if not error < EQUAL:
+        raise ValueError(f"expected the two routes to agree to {EQUAL:g} in float64; they differ by {error:.1e}")
+    return error
+
+
+def stands_out(influence: np.ndarray) -> float:
+    """How many times the influence of a sample's median image its most influential one has; the median over samples."""
+    return float(np.median(influence.max(axis=1) / np.median(influence, axis=1)))
+
+
 def random_rows(N: int, listed: np.ndarray, seed: int) -> np.ndarray:
     """As many images as each list has, drawn at random among those not in it: int64 (B, k).
 
@@ -57,45 +70,13 @@ def random_rows(N: int, listed: np.ndarray, seed: int) -> np.ndarray:
     return np.stack(found)
 
 
-def regenerate(
-    indices: Sequence[int],
-    rows: Sequence[Sequence[int]],
-    seed: int,
-    steps: int,
-    sampler: str,
-    variance: str,
-    members: Members,
-    codes: np.ndarray,
-) -> dict[str, Tensor]:
-    """{"y": (B, k + 1, C, H, W)}: the samples `indices`, and each one's counterfactuals without the k images of its
-    row.
-
-    rows (all samples, k): row i is sample i's list. float32 in [-1, 1]. Raises ValueError for codes of another
-    ensemble.
-    """
-    if np.ndim(codes) != 2 or np.shape(codes)[1] != members.n:
-        raise ValueError(f"expected codes (N, {members.n}), of these members; got shape {np.shape(codes)}")
-    listed = np.asarray(rows)[list(indices)]
-    whole = np.broadcast_to(coding.uniform(members.n), (1, len(listed), members.n))
-    without = coding.ablations(codes[listed.T.ravel()]).reshape(*listed.T.shape, members.n)
-    noise = Noise(seed, indices, members.shape, steps)
-    y = sample(members, noise, np.concatenate([whole, without]), schedule(steps, sampler, variance))
-    return {"y": y.transpose(0, 1)}
-
-
-def distances(y: np.ndarray) -> np.ndarray:
-    """How far each counterfactual lies from its sample: y (B, k + 1, C, H, W) as from `regenerate`, result (B, k)."""
-    return attribution.euclidean(y[:, 1:], y[:, :1])
-
-
 def beats_random(listed: np.ndarray, random: np.ndarray, seed: int) -> stats.Interval:
     """How often an image of a list moves its sample further than one drawn at random: true distances (B, k) and (B, r).
 
     One half: the lists are no better than chance. Ties count half; the interval draws samples again.
     """
-    wins = (listed[:, :, None] > random[:, None, :]).mean((1, 2)) + (listed[:, :, None] == random[:, None, :]).mean(
-        (1, 2)
-    ) / 2
+    one, other = listed[:, :, None], random[:, None, :]
+    wins = (one > other).mean((1, 2)) + (one == other).mean((1, 2)) / 2
     return stats.bootstrap(wins, seed=seed)
 
 
@@ -103,9 +84,7 @@ def discounted(gram: np.ndarray, codes: np.ndarray, k: int) -> Discounted | NotR
     """`attribution.discount`, or why it found no end: a small database runs out of images before the lists differ."""
     try:
         return discount(gram, codes, k)
-    except ValueError as problem:
-        if "ran out" not in str(problem):
-            raise
+    except RanOut:
         return NotRun(
             f"removing what the lists share used up the database of {len(codes):,} images before "
             f"{len(gram)} lists of {k} were left that share none"
@@ -143,7 +122,8 @@ def likeness(y: np.ndarray, images: np.ndarray, top: Top) -> Likeness:
 def cut_off(y: np.ndarray, J: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The predicted distance of each listed image's counterfactual when both images are clamped to [-1, 1]: (B, k).
 
-    y (B, C, H, W) before the clamp and J (B, n, C, H, W) as from `jacobians.draw`; rows (B, k) of the codes (N, n).
+    y (B, C, H, W) before the clamp and J (B, n, C, H, W) as from `jacobians.jacobians`; rows (B, k) of the codes (N,
+    n).
     """
     found = []
     for b, row in enumerate(rows):
@@ -167,30 +147,26 @@ def beyond_chance(top: Top, N: int, seed: int, trials: int = 2000) -> stats.Inte
     """
     B, k = top.rows.shape
     rng, found = np.random.default_rng(seed), len(repeated(top))
-    drawn = np.array(
-        [
-            (
-                np.unique(np.concatenate([rng.choice(N, k, replace=False) for _ in range(B)]), return_counts=True)[1]
-                > 1
-            ).sum()
-            for _ in range(trials)
-        ]
-    )
+
+    def by_chance() -> int:
+        lists = np.stack([rng.choice(N, k, replace=False) for _ in range(B)])
+        return len(repeated(Top(lists, np.zeros(lists.shape))))
+
+    drawn = np.array([by_chance() for _ in range(trials)])
     low, high = found - np.quantile(drawn, [0.975, 0.025])
     return stats.Interval(float(found - drawn.mean()), float(low), float(high), B)
 
 
-def measured_on(searched: str, dataset: str, value: object, why: str = "") -> object:
-    """A claim's value if it is about the dataset that was searched, else a NotRun that says so."""
+def measured_on(searched: str, dataset: str, value: object) -> object:
+    """A claim's value if it is about the dataset that was searched, else a NotRun that says why it has none."""
     if searched == dataset:
         return value
-    return NotRun(why or f"this run searched {'your own images' if searched.startswith('folder:') else searched}")
+    if dataset in LARGE:
+        return NotRun("it takes an ensemble trained on that dataset, which is a matter of days on a GPU")
+    return NotRun(f"this run searched {'your own images' if searched.startswith('folder:') else searched}")
 
 
 # ---------------------------------------------------------------- the second stage
-
-
-Truth = Callable[[np.ndarray], np.ndarray]  # rows of images (B, k) -> true distances (B, k)
 
 
 @dataclass(frozen=True)
@@ -207,39 +183,16 @@ class Reranked:
     correlation: np.ndarray
 
 
-def rerank(top: Top, truth: Truth) -> Reranked:
-    """The short lists sorted again by the true distance, which truth(rows (B, k)) gives as (B, k).
-
-    `truth` regenerates the counterfactuals (see `regenerated`), which also breaks the ties of complementary
-    codes. Raises ValueError when it returns another shape, or numbers that are not finite.
-    """
-    distances = np.asarray(truth(top.rows), dtype=np.float64)
+def rerank(top: Top, distances: np.ndarray) -> Reranked:
+    """The short lists (B, k) sorted again by the true distances (B, k) of their counterfactuals, which also break the
+    ties of complementary codes. Raises ValueError for another shape, or numbers that are not finite."""
+    distances = np.asarray(distances, dtype=np.float64)
     if distances.shape != top.rows.shape or not np.isfinite(distances).all():
         raise ValueError(f"expected finite distances of shape {top.rows.shape}, got shape {distances.shape}")
     order = np.argsort(-distances, axis=1, kind="stable")
     again = Top(np.take_along_axis(top.rows, order, 1), np.take_along_axis(distances, order, 1))
     moved, same_first = (order != np.arange(order.shape[1])).mean(), (order[:, 0] == 0).mean()
     return Reranked(again, float(moved), float(same_first), stats.spearman(top.influence, distances))
-
-
-def regenerated(members: Members, noise: Noise | Tensor, steps: Schedule, codes: np.ndarray) -> Truth:
-    """The `truth` of `rerank`: the distance of each listed image's true counterfactual from the sample.
-
-    It takes k + 1 trajectories a sample: the sample, and one for each entry of its list. Raises ValueError
-    when the codes are of another ensemble, or the lists are not of the noise's samples.
-    """
-    if np.ndim(codes) != 2 or np.shape(codes)[1] != members.n:
-        raise ValueError(f"expected codes (N, {members.n}), of these members; got shape {np.shape(codes)}")
-
-    def truth(rows: np.ndarray) -> np.ndarray:
-        if len(rows) != len(noise):
-            raise ValueError(f"expected one list for each of the noise's {len(noise)} samples, got {len(rows)}")
-        whole = np.broadcast_to(coding.uniform(members.n), (1, len(rows), members.n))
-        without = coding.ablations(codes[rows.T.ravel()]).reshape(*rows.T.shape, members.n)
-        y = sample(members, noise, np.concatenate([whole, without]), steps)
-        return attribution.euclidean(y[1:], y[0]).T
-
-    return truth
 
 
 # ---------------------------------------------------------------- ties, and what lists share
@@ -336,3 +289,8 @@ def saving(dataset: str) -> Saving:
         raise ValueError(f"expected a dataset among {', '.join(SHAPES)}, got {dataset!r}")
     N, n, _ = coding.PAPER[dataset]
     return Saving(dataset, prod(SHAPES[dataset]), n, N)
+
+
+def savings(shape: tuple[int, int, int], n: int, N: int) -> list[Saving]:
+    """Of the paper's three experiments, and of this run: images of `shape`, n members, a database of N."""
+    return [*map(saving, SHAPES), Saving("this run", prod(shape), n, N)]

@@ -11,13 +11,15 @@ from matplotlib.patches import Rectangle
 from scipy.stats import binom
 
 from genens.attribution import Discounted, Top
+from genens.data import Dataset
 from genens.ensemble import Ensemble
 from genens_book.chapters.search.analysis import Reranked, Saving
 from genens_book.measures import stats
 from genens_book.measures.not_run import NotRun
-from genens_book.pages import markup
+from genens_book.pages import markup, plotting
 from genens_book.pages.markup import Page
-from genens_book.pages.plotting import GOES, STAYS, WIDTH, show, tile
+from genens_book.pages.plotting import GOES, STAYS, WIDTH, Picture, show, tile
+from genens_book.pages.words import number, share
 
 TOUCHING = 0.12  # inches for the column heads
 LARGEST = 0.9  # inches: the side of an image, at most
@@ -55,6 +57,15 @@ def lists(
     ax.axvline(W + gap / 2 - 0.5, color=plt.rcParams["text.color"], linewidth=0.8)
     ax.set(xlim=(-gap, whole.shape[1] + gap / 2), ylim=(whole.shape[0] + gap, -gap / 2))
     return figure
+
+
+def discounted(
+    left: Discounted | NotRun, y: np.ndarray, images: np.ndarray, twins: np.ndarray, alt: str
+) -> Picture | Page:
+    """`lists` after the paper's discounting, for light and dark pages; a line where it has no end. Arrays as there."""
+    if isinstance(left, NotRun):
+        return Page("<p>There are no such lists here.</p>", "no such lists")
+    return plotting.themed(lambda: lists(y, images, left.top, (), twins), alt)
 
 
 def _width(columns: int) -> float:
@@ -95,8 +106,7 @@ def concentration(top: Top, influence: np.ndarray) -> Figure:
 
 def second_stage(approximate: np.ndarray, true: np.ndarray, second: Reranked) -> Figure:
     """Left: approximate influence (B, 2k) against the true distance, of the listed images (the first half of the
-    columns)
-    and of random ones. Right: from which place in the list to which, counts over all lists."""
+    columns) and of random ones. Right: from which place in the list to which, counts over all lists."""
     k = approximate.shape[1] // 2
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.1), width_ratios=(1.25, 1))
     for columns, colour, label in ((np.s_[k:], "C6", "drawn at random"), (np.s_[:k], GOES, "in a list")):
@@ -141,13 +151,14 @@ def second_places(second: Reranked, true: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.broadcast_to(np.arange(k), after.shape), after
 
 
-def without_first(y: np.ndarray, true: np.ndarray) -> Figure:
+def without_first(y: np.ndarray, without: np.ndarray, true: np.ndarray) -> Figure:
     """Every sample, its counterfactual without the first image by search, and the one furthest from it.
 
-    y (B, k + 1, C, H, W) as from `search.analysis.regenerate`; true (B, k), the counterfactuals' distances.
+    y (B, C, H, W); without (B, K, C, H, W), the counterfactuals of the lists' images in their order first; true (B, k),
+    the distances of the first k of them.
     """
-    furthest = y[np.arange(len(y)), 1 + true.argmax(axis=1)]
-    grid = np.stack([y[:, 0], y[:, 1], furthest])
+    furthest = without[np.arange(len(y)), true.argmax(axis=1)]
+    grid = np.stack([y, without[:, 0], furthest])
     whole = tile(grid)
     width = _width(len(y) + 2)
     figure, ax = plt.subplots(figsize=(width, (width - 1.2) * whole.shape[0] / whole.shape[1] + 0.1))
@@ -178,6 +189,11 @@ def saving_table(savings: Sequence[Saving]) -> Page:
 # ---------------------------------------------------------------- sentences that depend on what came out
 
 
+def database(images: Dataset) -> str:
+    """What is searched: the 10,000 images of MNIST."""
+    return f"the {len(images):,} images of {images.name}"
+
+
 def about(members: Ensemble, own: bool) -> str:
     """What was searched with: a sentence or two that do not make the ensemble look better than it is."""
     manifest, size = members.manifest, sum(p.numel() for p in members.models[0].parameters()) / 1e6
@@ -195,11 +211,6 @@ def about(members: Ensemble, own: bool) -> str:
         "days. Samples will be blurred or shapeless, images were cut to squares and shrunk, and what is measured here "
         "is what these members took from your images, not what a good model would."
     )
-
-
-def share(value: float) -> str:
-    """A fraction as prose has it."""
-    return f"{value:.0%}".replace("%", "\u00a0%")
 
 
 def discount_words(left: Discounted | NotRun, top: Top) -> str:
@@ -220,7 +231,7 @@ def discount_words(left: Discounted | NotRun, top: Top) -> str:
 def order_words(second: Reranked, seed: int) -> str:
     """How often the second stage changed the order."""
     B, k = second.top.rows.shape
-    first = stats.proportion(round(second.same_first * B), B).percent()
+    first = share(stats.proportion(round(second.same_first * B), B))
     sentence = (
         f"{share(second.moved)} of the {B * k:,} entries changed places, and the first of a list stayed first "
         f"in {first} of {B} lists (in a random order, {share(1 - 1 / k)} and {share(1 / k)})."
@@ -230,9 +241,9 @@ def order_words(second: Reranked, seed: int) -> str:
         return f"{sentence} In lists as short as these a rank correlation is not defined."
     found = stats.bootstrap(defined, seed=seed)
     return (
-        f"{sentence} Within a list the two orders have a mean rank correlation of {found.value:.2f} "
-        f"({found.low:.2f} to {found.high:.2f}; 1 would be the same order, 0 an unrelated one)."
-    ).replace("-", "\u2212")
+        f"{sentence} Within a list the two orders have a mean rank correlation of {number(found.value)} "
+        f"({number(found.low)} to {number(found.high)}; 1 would be the same order, 0 an unrelated one)."
+    )
 
 
 def verdict_words(better: stats.Interval) -> str:

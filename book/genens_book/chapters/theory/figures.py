@@ -6,18 +6,18 @@ import ast
 import html
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from math import comb
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from genens import store
-from genens.theory.bias import TRIVIAL, bias_bound
+from genens.theory.bias import TRIVIAL, Bound
 from genens_book.chapters.theory.errata import Erratum
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import GOES, STAYS, WIDTH, bare
+from genens_book.pages.words import number
 
 NAMES = {"paper": "the paper's", "birthday": "birthday", "diaconis-freedman": "Diaconis–Freedman", "sharp": "sharp"}
 LOOK = {"paper": ("C1", "o"), "birthday": ("C4", "s"), "diaconis-freedman": ("C3", "D"), "sharp": ("C0", ".")}
@@ -35,23 +35,13 @@ CITED_TESTS = {  # by the theory chapter, which shows them
     "core/test_closed_form.py": [
         "test_members_predict_the_posterior_mean_of_their_split",
         "test_enumerated_is_the_mean_over_every_subset",
+    ],
+    "chapters/theory/test_testbed.py": [
         "test_influence_is_the_distance_to_each_counterfactual",
         "test_search_is_the_first_order_effect_of_each_ablation",
         "test_the_linear_approximation_errs_to_second_order",
     ],
 }
-
-
-def bound_curves(images: Sequence[int], most: int) -> dict[int, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """{N: {kind: (n, bound)}} for even n from the fewest with a code for every image up to `most`, n = 2h."""
-    found = {}
-    for N in images:
-        members = [n for n in range(2, most + 1, 2) if comb(n, n // 2) >= N]
-        found[N] = {
-            kind: (np.array(members), np.array([bias_bound(N, n, n // 2, kind).value for n in members]))
-            for kind in NAMES
-        }
-    return found
 
 
 def bounds_against_n(curves: Mapping[int, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
@@ -117,16 +107,9 @@ def agreement(ablation: np.ndarray, left_out: np.ndarray) -> Figure:
     for k, (row, top) in enumerate(zip(ablation, left_out.argmax(1), strict=True)):
         ax.plot(row, np.full(len(row), k), "|", color=STAYS, alpha=0.25, markersize=11)
         ax.plot(row[top], k, "o", color=GOES, fillstyle="none", markersize=10, markeredgewidth=2)
-        ax.annotate(
-            f"{(row > row[top]).sum() + 1}",
-            (row[top], k),
-            (0, 8),
-            textcoords="offset points",
-            color=GOES,
-            ha="center",
-            fontsize="small",
-            fontweight="bold",
-        )
+        look = {"color": GOES, "fontsize": "small", "fontweight": "bold"}
+        place = f"{(row > row[top]).sum() + 1}"
+        ax.annotate(place, (row[top], k), (0, 8), textcoords="offset points", ha="center", **look)
     ax.set_yticks(range(len(ablation)), [f"sample {k + 1}" for k in range(len(ablation))])
     ax.set(ylim=(len(ablation) - 0.5, -0.8), xlim=(0, None), xlabel="moved by ablating the image (Euclidean distance)")
     return fig
@@ -139,9 +122,14 @@ def planner_table(images: Sequence[int], targets: Sequence[float], sharp: Mappin
     return markup.lines_table(head, lines, numeric=True)
 
 
-def bounds_table(rows: Mapping[str, Sequence[str]], head: Sequence[str]) -> Page:
-    """A table with a named line for each row."""
-    return markup.lines_table(list(head), [[name, *cells] for name, cells in rows.items()], numeric=True)
+def bounds_table(bounds: Mapping[str, Mapping[str, Bound]]) -> Page:
+    """A line for each {name: {kind: bound}}: whether the paper's condition holds, and every bound."""
+    head = ["", "M ≥ 2N", *NAMES.values()]
+    lines = [
+        [name, "yes" if row["paper"].holds else "no", *(number(row[kind].value, 4) for kind in NAMES)]
+        for name, row in bounds.items()
+    ]
+    return markup.lines_table(head, lines, numeric=True)
 
 
 def errata_table(errata: Sequence[Erratum]) -> Page:
@@ -152,30 +140,34 @@ def errata_table(errata: Sequence[Erratum]) -> Page:
     return markup.lines_table(head, lines, numeric=False)
 
 
-def listing(functions: Mapping[str, Callable], tests: Mapping[str, Sequence[str]]) -> Page:
+def listing(functions: Sequence[Callable], tests: Mapping[str, Sequence[str]] = CITED_TESTS) -> Page:
     """The code of functions and of the tests that check them, folded away, each under an anchor that the text links to.
 
-    functions: {name: function}; tests: {file in tests/: names of test functions}. Raises ValueError for a test that
-    is not there, so that the chapter cannot cite one that is gone.
+    tests: {file in tests/: names of test functions}. Raises ValueError for a test that is not there, so that the
+    chapter cannot cite one that is gone.
     """
-    parts = [(name, inspect.getsource(function)) for name, function in functions.items()]
-    for file, names in tests.items():
-        path = store.home() / "tests" / file
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        found = {
-            node.name: ast.get_source_segment(text, node)
-            for node in ast.parse(text).body
-            if isinstance(node, ast.FunctionDef)
-        }
-        if missing := [name for name in names if name not in found]:
-            raise ValueError(f"expected the test {missing[0]} in {path.name}, found none: name the test that checks it")
-        parts += [(name, found[name]) for name in names]
+    parts = [(function.__name__, inspect.getsource(function)) for function in functions]
+    parts += [(name, source) for file, names in tests.items() for name, source in _test_sources(file, names)]
     body = "".join(
         f'<details id="code-{html.escape(name)}"><summary><code>{html.escape(name)}</code></summary>'
         f"<pre>{html.escape(source)}</pre></details>"
         for name, source in parts
     )
     return Page(body, "\n".join(name for name, _ in parts))
+
+
+def _test_sources(file: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """(name, code) of test functions in a file of tests/."""
+    path = store.home() / "tests" / file
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = {
+        node.name: ast.get_source_segment(text, node)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    if missing := [name for name in names if name not in found]:
+        raise ValueError(f"expected the test {missing[0]} in {path.name}, found none: name the test that checks it")
+    return [(name, found[name]) for name in names]
 
 
 def _colour(name: str) -> str:

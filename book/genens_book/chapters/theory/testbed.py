@@ -12,7 +12,7 @@ from torch import Tensor
 from genens import attribution, closed_form, jacobians
 from genens import codes as coding
 from genens.sampling import Noise, sample
-from genens.schedules import Schedule, alpha_bars, schedule
+from genens.schedules import Schedule, alpha_bars
 from genens.seeds import generator
 from genens.theory import bias
 
@@ -54,18 +54,18 @@ def exact_errors(table: np.ndarray, n: int, h: int, statement: int = 1) -> np.nd
 
 
 def bias_and_spread(
-    N: int, members: Sequence[int], images: Tensor, times: Sequence[int], trials: int, seed: int
+    images: Tensor, members: Sequence[int], times: Sequence[int], trials: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Encoded ensembles of n members on N images against f_e, for each n of `members`, both statements: (len(members),
-    2).
+    """To be stored: encoded ensembles of n members on the images (N, C, H, W) against f_e, for each n of `members`,
+    both statements: (len(members), 2).
 
     At one noised image for each of `times`: "exact", the largest bias over pixels, by exact probabilities; "bias", what
     `trials` random assignments give at that pixel, counted in its direction; "error", the standard error of that;
     "spread", the largest standard deviation over pixels; "typical", the root mean square error of one ensemble; and the
     bounds "sharp" and "paper".
     """
-    enumerated = closed_form.Enumerated(images[:N])
-    table = np.concatenate([enumerated.table(x, t)[:, 0].numpy() for x, t in probes(images[:N], times, seed)], axis=1)
+    N, enumerated = len(images), closed_form.Enumerated(images)
+    table = np.concatenate([enumerated.table(x, t)[:, 0].numpy() for x, t in probes(images, times, seed)], axis=1)
     names = ("bias", "error", "exact", "spread", "typical", "sharp", "paper")
     found = {name: np.zeros((len(members), 2)) for name in names}
     for row, n in enumerate(members):
@@ -82,40 +82,40 @@ def bias_and_spread(
 
 
 def influence(
-    indices: Sequence[int], N: int, n: int, h: int, steps: int, seed: int, images: Tensor
+    indices: Sequence[int], images: Tensor, codes: np.ndarray, seed: int, steps: Schedule
 ) -> dict[str, Tensor]:
-    """For the samples `indices`: how far ablating each of N images moves the sample of the encoded ensemble, and how
-    far leaving it out moves the sample of the optimal denoiser of them all; Euclidean distances, both (B, N).
+    """To be stored, for the samples `indices` of a seed: how far ablating each of the images (N, C, H, W) moves the
+    sample of the ensemble with these codes (N, n), and how far leaving it out moves the sample of the optimal denoiser
+    of them all; Euclidean distances, both (B, N).
 
     "ablation": y(u_-x) against y(u_0), by generating all N counterfactuals; "search": its first-order approximation,
     the length of J (u_-x - u_0), by the Jacobian and the Gram matrix that serve trained members; "left_out": the
-    closed-form truth. With the samples themselves, "y" and "y_all" (B, C, H, W).
-    DDIM in so many steps, one noise for all.
+    closed-form truth. With the samples themselves, "y" and "y_all" (B, C, H, W). One noise for all.
     """
-    taken, members = schedule(steps, "ddim"), closed_form.Members(images[:N], coding.constant_weight(N, n, h, seed))
-    noise = Noise(seed, indices, members.shape, steps)
-    mixtures = np.concatenate([coding.uniform(n)[None], coding.ablations(members.codes)])
-    y = sample(members, noise, mixtures, taken)
-    alone = left_out(closed_form.LeaveOneOut(images[:N]), noise, taken)
+    members = closed_form.Members(images, codes)
+    noise = Noise(seed, indices, members.shape, len(steps))
+    mixtures = np.concatenate([coding.uniform(members.n)[None], coding.ablations(codes)])
+    y = sample(members, noise, steps, mixtures)
+    alone = left_out(closed_form.LeaveOneOut(images), noise, steps)
     distances = [(found[1:] - found[:1]).flatten(2).norm(dim=2).T for found in (y, alone)]
-    _, J = jacobians.jacobian(members, noise.tensor().double(), taken)
-    found = torch.from_numpy(attribution.influence(jacobians.gram(J), members.codes))
+    _, J = jacobians.jacobian(members, noise.tensor().double(), steps)
+    found = torch.from_numpy(attribution.influence(jacobians.gram(J), codes))
     return {"ablation": distances[0], "search": found, "left_out": distances[1], "y": y[0], "y_all": alone[0]}
 
 
-def left_out(denoiser: closed_form.LeaveOneOut, noise: Noise, taken: Schedule, floor: float = 1e-9) -> Tensor:
+def left_out(denoiser: closed_form.LeaveOneOut, noise: Noise, steps: Schedule, floor: float = 1e-9) -> Tensor:
     """The sample of the optimal denoiser of all images, then without each of them: (N + 1, B, C, H, W).
 
     An image whose posterior weight stays below `floor` at every step of every sample cannot move it by more than
     rounding; its counterfactual is the sample itself and is not generated. A test compares with generating every one.
     """
     x, weight = noise.draw(0).double(), torch.zeros(len(denoiser.data), dtype=torch.float64)
-    for k in range(len(taken)):
-        weight = torch.maximum(weight, torch.softmax(denoiser.logits(x, taken.t[k]), 1).amax(0))
-        x = taken.a[k] * x + taken.b[k] * denoiser(x, taken.t[k], [0])[0]
+    for k in range(len(steps)):
+        weight = torch.maximum(weight, torch.softmax(denoiser.logits(x, steps.t[k]), 1).amax(0))
+        x = steps.a[k] * x + steps.b[k] * denoiser(x, steps.t[k], [0])[0]
     seen = [0, *(weight > floor).nonzero().flatten().add(1).tolist()]
     rows = np.eye(denoiser.n)[seen]
-    y = sample(denoiser, noise, rows, taken)
+    y = sample(denoiser, noise, steps, rows)
     return y[:1].repeat(denoiser.n, 1, 1, 1, 1).index_copy(0, torch.tensor(seen), y)
 
 
@@ -136,21 +136,17 @@ def agreement(ablation: np.ndarray, left_out: np.ndarray) -> dict[str, np.ndarra
     }
 
 
-def linearisation(images: Tensor, n: int, h: int, steps: int, distances: Sequence[float], seed: int) -> np.ndarray:
+def linearisation(members: closed_form.Members, seed: int, steps: Schedule, distances: Sequence[float]) -> np.ndarray:
     """The error of the first-order expansion of Section 2.4 at v = u_0 + s (u_-x - u_0), x the first image, for each s
     of `distances`: float64 (len(distances),). Its order is the slope against s on logarithmic scales (`order`).
 
     The derivative along that line is a central difference at s = 1e-5; all in float64.
     """
-    members, taken = (
-        closed_form.Members(images, coding.constant_weight(len(images), n, h, seed)),
-        schedule(steps, "ddim"),
-    )
-    noise = Noise(seed, range(4), members.shape, steps).tensor().double()
-    start, tiny = coding.uniform(n), 1e-5
+    noise = Noise(seed, range(4), members.shape, len(steps)).tensor().double()
+    start, tiny = coding.uniform(members.n), 1e-5
     way = coding.ablated(members.codes, 0) - start
     s = np.array([0.0, tiny, -tiny, *distances])
-    y = sample(members, noise, start + s[:, None] * way, taken)
+    y = sample(members, noise, steps, start + s[:, None] * way)
     slope = (y[1] - y[2]) / (2 * tiny)
     return np.array([float((y[k] - y[0] - s[k] * slope).norm()) for k in range(3, len(s))])
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from genens import codes, ensemble, recipe, store
-from genens.sampling import draw
+from genens.sampling import samples
+from genens.schedules import schedule
 from genens_book.measures import classifier
 from genens_book.pages import parameters
 
@@ -33,7 +34,7 @@ def test_the_class_ensemble_draws_digits_and_forgets_a_class():
     """Thirty-two samples are enough to see that the weights are trained ones, and that ablation does something."""
     members = ensemble.load(store.home() / "weights" / "mnist7", engine="openvino")
     mixtures = np.vstack([codes.uniform(7), codes.ablated(codes.walsh(8), 0)])
-    y = draw(range(32), 1, mixtures.tolist(), 15, "ancestral", "posterior", members)["y"]
+    y = samples(range(32), members, 1, schedule(15), mixtures)["y"]
     labels, confidence = classifier.predict(classifier.load(), y.flatten(0, 1))
     labels = labels.view(32, 2)
     assert (confidence > 0.9).float().mean() > 0.4  # pure noise: none

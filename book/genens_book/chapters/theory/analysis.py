@@ -1,0 +1,45 @@
+"""The numbers of the theory chapter that need no experiment: bounds side by side, and the planner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import comb
+
+import numpy as np
+
+from genens.theory import bias
+from genens.theory.bias import Bound, bias_bound
+
+
+def bounds(settings: Mapping[str, tuple[int, int, int]]) -> dict[str, dict[str, Bound]]:
+    """Every kind of bound, {kind: bound}, for each of {name: (N, n, h)}."""
+    return {name: {kind: bias_bound(*setting, kind) for kind in bias.KINDS} for name, setting in settings.items()}
+
+
+def bound_curves(images: Sequence[int], most: int) -> dict[int, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """{N: {kind: (n, bound)}} for even n from the fewest with a code for every image up to `most`, n = 2h."""
+    found = {}
+    for N in images:
+        members = [n for n in range(2, most + 1, 2) if comb(n, n // 2) >= N]
+        found[N] = {
+            kind: (np.array(members), np.array([bias_bound(N, n, n // 2, kind).value for n in members]))
+            for kind in bias.KINDS
+        }
+    return found
+
+
+def plan(images: Sequence[int], targets: Sequence[float], kind: str) -> dict[tuple[int, float], int]:
+    """{(N, target): the fewest members that keep the bias within the target}, by one kind of bound."""
+    return {(N, target): bias.members_needed(N, target, kind) for N in images for target in targets}
+
+
+def statements_agree(n: int = 10, N: int = 10) -> dict[tuple[int, int], bool]:
+    """Whether both statements of Theorem 1 have one and the same sharp bound, in rational arithmetic: {(N, n): whether}
+    for every even number of members from 4 up to n and every number of images up to N that has codes."""
+    cases = [(k, m) for m in range(4, n + 1, 2) for k in range(1, min(N, comb(m, m // 2)) + 1)]
+    return {(k, m): bias.exact_bound(k, m, m // 2, 1) == bias.exact_bound(k, m, m // 2, 2) for k, m in cases}
+
+
+def in_order(ranks: Iterable[int]) -> str:
+    """Places in an order, best first, in words: 1, 4, 1,020."""
+    return ", ".join(f"{rank:,}" for rank in sorted(ranks))

@@ -1,0 +1,25 @@
+"""The theory chapter's numbers, against the functions of the core that they are made of."""
+
+from genens.theory import bias
+from genens_book.chapters.theory import analysis
+
+
+def test_bounds_has_every_kind_for_each_setting():
+    found = analysis.bounds({"some": (100, 12, 6), "others": (10, 8, 4)})
+    assert {name: tuple(row) for name, row in found.items()} == dict.fromkeys(["some", "others"], bias.KINDS)
+    assert found["others"]["birthday"] == bias.bias_bound(10, 8, 4, "birthday")
+
+
+def test_the_plan_is_the_fewest_members_that_do():
+    n = analysis.plan([1000], [0.01], "sharp")[1000, 0.01]
+    assert bias.bias_bound(1000, n, n // 2).value <= 0.01 < bias.bias_bound(1000, n - 2, n // 2 - 1).value
+
+
+def test_the_statements_agree_in_every_case_up_to_the_largest():
+    agree = analysis.statements_agree(6, 4)
+    assert set(agree) == {(N, n) for n in (4, 6) for N in range(1, 5)} and all(agree.values())
+    assert max(N for N, n in analysis.statements_agree(4, 10) if n == 4) == 6  # as many images as codes
+
+
+def test_places_are_listed_best_first():
+    assert analysis.in_order([1020, 4, 1]) == "1, 4, 1,020"

@@ -77,7 +77,7 @@ def copy_explorer(out: Path) -> None:
 
 
 def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Makes our docstrings, plain text with `names`, reStructuredText: names as code, examples and the rest as they are.
+    """Makes our docstrings, plain text with `names`, reStructuredText: names as code, all else as it is.
 
     The tables and mathematics in them are set in plain characters, which markup would take for its own.
     """

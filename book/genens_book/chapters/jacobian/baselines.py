@@ -1,8 +1,8 @@
 """Around the linear approximation: the paper's two baselines, the path from u_0 to u_-x, the second order.
 
-Baselines (paper, Section 3.3 and Figure 5): `last_step` ablates in the final denoising step only;
-`individual_models` turns round the residuals of the ablated members' own samples. Beyond the paper: `error_order` says with which power of the distance an approximation goes
-wrong on the way, and `curvature` gives the next term of the Taylor series.
+Baselines (paper, Section 3.3 and Figure 5): `last_step` ablates in the final denoising step only; `individual_models`
+turns round the residuals of the ablated members' own samples. Beyond the paper: `error_order` says with which power of
+the distance an approximation goes wrong, and `curvature` gives the next term of the Taylor series.
 """
 
 from __future__ import annotations

@@ -96,9 +96,10 @@ def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, run: Callable[..
     predicted = predictions(members, {i: x[seen[..., i]] for i in range(members.n) if seen[..., i].any()}, t, run)
     total = x.new_zeros(*mixture.shape[:2], *x.shape[2:])
     for i, f in predicted.items():
-        f_i = _in_place(f, seen[..., i], x).expand_as(total)
         weighed = mixture[..., i].ne(0)
-        total[weighed] += mixture[..., i][weighed].to(x.dtype).view(-1, 1, 1, 1) * f_i[weighed]
+        if len(x) == 1:  # from the images that were looked at to the mixtures that look
+            f = _in_place(f, seen[..., i], x).expand_as(total)[weighed]
+        total[weighed] += mixture[..., i][weighed].to(x.dtype).view(-1, 1, 1, 1) * f
     return total
 
 

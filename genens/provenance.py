@@ -60,11 +60,6 @@ def closure(module: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def package(folder: Path) -> dict[str, str]:
-    """Every module in a folder, by its path there, with the hex sha256 of its code."""
-    return {path.relative_to(folder).as_posix(): _digest(_code(path)) for path in sorted(folder.rglob("*.py"))}
-
-
 def _spec(module: str) -> ModuleSpec | None:
     """Where a module's source is; None for a name that is no module with a source file."""
     if module in sys.modules:

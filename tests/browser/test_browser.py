@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,7 @@ from support import ROOT, SCREENSHOTS, WIDTHS, visit
 
 
 def toc_pages(node) -> list[str]:
-    """Pages of _toc.yml, found without book/build.py."""
+    """Pages of _toc.yml, found without the builder."""
     if isinstance(node, list):
         return [page for item in node for page in toc_pages(item)]
     own = [node[key] for key in ("root", "file") if key in node]
@@ -21,6 +22,12 @@ def toc_pages(node) -> list[str]:
 
 
 PAGES = [f"{page}.html" for page in toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))]
+
+
+@pytest.fixture(scope="module")
+def book(book):
+    """The book's pages, in a copy that stays as it is while other tests build the book again."""
+    return replace(book, out=book.pages)
 
 
 # ---------------------------------------------------------------- every page, four ways

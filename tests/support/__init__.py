@@ -104,9 +104,10 @@ def inception_state():
 
 @dataclass(frozen=True)
 class Book:
-    """A built smoke book and what its build said."""
+    """A built smoke book and what its build said; `pages`, a copy for those who only look while others build again."""
 
     out: Path
+    pages: Path
     seconds: float
     stdout: str
     stderr: str

@@ -1,1 +1,2 @@
-"""Speed, shown by ratios within one run: `make bench` and `make bench-book`."""
+"""Speed against plain references, in one run: `make bench`, `bench-engines`, `bench-book`, `bench-explorer`; and how
+the laptop's network was chosen (networks.py)."""

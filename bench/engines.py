@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from genens import engines, ensemble, jacobians, provenance, sampling, store
 from genens.ensemble import Ensemble
 from genens.recipe import recipes
-from genens.train import Trainer
+from genens.training import Trainer
 from genens_book.pages import parameters
 from genens_book.press import machine
 

@@ -3,8 +3,8 @@
     members = ensemble.load(folder, engine="openvino")      # what the chapters do; engine="eager" is plain PyTorch
 
 OpenVINO is a wheel that compiles for the CPU it finds and needs no C++ compiler. It computes in float32. The eager pass
-is its oracle (`tests/test_engines.py`) and runs on GPUs. Nothing falls back from one to the other. Both take images in
-blocks of fixed sizes, so that an image's result is the same whatever else is computed with it.
+is its oracle (`tests/core/test_engines.py`) and runs on GPUs. Nothing falls back from one to the other. Both take
+images in blocks of fixed sizes, so that an image's result is the same whatever else is computed with it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ def module_of(function: Callable) -> str:
 
 
 def closure(module: str) -> dict[str, str]:
-    """Every module of `module`'s package that it needs, itself too, each with the hex sha256 of its code."""
+    """Every module of the core and of `module`'s own package that it needs, itself too, each with the hex sha256 of its
+    code."""
     found: dict[str, str] = {}
     waiting = {module}
     while waiting:
@@ -57,6 +58,8 @@ def closure(module: str) -> dict[str, str]:
             _read[name] = (spec, _digest(tree), _imported(tree, name, spec.submodule_search_locations is not None))
         found[name] = _read[name][1]
         waiting |= _read[name][2]
+        if name == CORE:  # `import genens as ge`: any of the names that it loads when asked
+            waiting |= {f"{CORE}.{home.rpartition('.')[0]}" for home in sys.modules[CORE]._HOME.values()}
     return dict(sorted(found.items()))
 
 

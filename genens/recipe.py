@@ -23,9 +23,9 @@ class Recipe:
     rest to AdamW; schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged weights that
     are kept; `clip` the largest gradient norm; precision of the
     forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v" of the loss (see
-    `loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal
-    variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m, s,
-    share) with a share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace`
+    `training.loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of
+    a normal variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m,
+    s, share) with a share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace`
     draws minibatches with replacement.
     """
 

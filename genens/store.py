@@ -4,7 +4,8 @@
 
 A costly result is one folder, `<root>/<kind>-<first 16 hex digits of its key>/`, with `arrays.safetensors` and
 `meta.json`; its kind is the name of the function that computed it. What a result depends on is read off the call: the
-function's arguments, and the code of every module of the package that its module imports, directly or not. Comments
+function's arguments, and the code of every module of the core and of its own package that its module
+imports, directly or not. Comments
 are not in the key, nor where files lie. Every file is checked against its sha256 before it is used.
 """
 
@@ -147,8 +148,9 @@ def chunked(
     """`function(indices=range(a, b), **arguments)` over all indices in chunks, joined along axis 0.
 
     indices: how many, or a range that starts at a multiple of `chunk`. Each chunk is an artifact, so that a stopped run
-    goes on where it was and a larger number only adds chunks. Every array that `function` returns must have one row for
-    each index. Progress goes to stderr. Raises ValueError for sizes that cannot be, and as `compute`.
+    goes on where it was and a larger number only adds chunks (unless an argument changes with it). Every array that
+    `function` returns must have one row for each index. Progress goes to stderr. Raises ValueError for sizes that
+    cannot be, and as `compute`.
     """
     span = indices if isinstance(indices, range) else range(indices) if _is_count(indices) else None
     if span is None or not _is_count(chunk):

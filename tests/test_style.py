@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,12 @@ def test_cells_are_short_and_no_line_is_cut_off_on_the_page(path):
             wrong.append(f"cell {number}: {len(lines)} lines")
         wrong += [f"cell {number}: {len(line)} characters: {line}" for line in lines if len(line) > WIDEST]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bench").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_is_there(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("genens"):
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                assert hasattr(module, name.name) or importlib.util.find_spec(f"{node.module}.{name.name}")

@@ -370,6 +370,13 @@ def test_a_chapter_depends_on_its_own_package_and_on_the_core() -> None:
     assert not [name for name in provenance.closure("genens.sampling") if name.startswith("genens_book")]
 
 
+def test_the_names_that_the_package_loads_when_asked_count_as_imported(tmp_path, monkeypatch) -> None:
+    (tmp_path / "mine.py").write_text("import genens as ge\n\n\ndef run(n):\n    return {'x': ge.uniform(n)}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = set(provenance.closure("mine"))
+    assert {"mine", "genens", "genens.sampling", "genens.jacobians", "genens.codes", "genens.unet"} <= found
+
+
 # ---------------------------------------------------------------- folders of files
 
 

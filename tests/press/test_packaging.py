@@ -56,7 +56,7 @@ def test_the_core_knows_nothing_of_notebooks_or_sphinx():
 def test_book_and_tests_import_only_what_their_extras_add():
     extras = PROJECT["optional-dependencies"]
     known = required([*PROJECT["dependencies"], *extras["book"], *extras["test"]])
-    brought_along = {"sphinx", "nbclient", "docutils", "markupsafe", "ipython"}  # others
+    brought_along = {"sphinx", "nbclient", "docutils"}  # by jupyter-book and papermill
     assert third_party(ROOT / "book") | third_party(ROOT / "tests") <= known | brought_along
 
 

@@ -28,7 +28,7 @@ from genens_book.pages.claims import Claim
 from genens_book.pages.markup import Page, counts
 from genens_book.pages.plotting import Picture
 
-claims = paper.load  # ledger.claims() is what chapters and tests call
+claims = paper.load  # ledger.claims() is what tests call
 
 _PLAIN = (int, float, str, bool, list, tuple, dict, type(None))
 
@@ -228,12 +228,17 @@ def core_functions(namespace: Mapping[str, object]) -> list[str]:
     """The functions and classes of the core that the cells run so far name, as in "genens.sampling.sample", sorted."""
     found = set()
     for cell in namespace.get("In", []):
-        for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell))):
+        try:
+            tree = ast.parse(TransformerManager().transform_cell(cell))
+        except SyntaxError:  # a cell that did not run either
+            continue
+        for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 module = namespace.get(node.value.id)
                 meant = getattr(module, node.attr, None) if isinstance(module, ModuleType) else None
-                if getattr(meant, "__module__", "").partition(".")[0] == "genens" and hasattr(meant, "__qualname__"):
-                    found.add(f"{meant.__module__}.{meant.__qualname__}")
+                home = getattr(meant, "__module__", None) or ""
+                if home.partition(".")[0] == "genens" and hasattr(meant, "__qualname__"):
+                    found.add(f"{home}.{meant.__qualname__}")
     return sorted(found)
 
 

@@ -38,7 +38,7 @@ def number(value: float | Interval, digits: int = 2, form: str = "f") -> str:
 
 def signed(value: float, digits: int = 2, form: str = "f") -> str:
     """A change, with its sign: +0.02, \u22120.02; digits and form as in `number`."""
-    return _minus(f"{float(value):+.{digits}{form}}")
+    return ("\u2212" if value < 0 else "+") + number(abs(float(value)), digits, form)
 
 
 def share(value: float | Interval, digits: int = 0) -> str:

@@ -305,8 +305,9 @@ def execute_chapters(profile: str, folder: Path) -> None:
 # ---------------------------------------------------------------- what it takes
 
 
-# Kinds of artifacts whose computation is forward passes, or passes and tangents; the others read what these drew.
-SAMPLING = ("samples", "counterfactual-samples", "nested-samples", "last-step-samples", "walk", "follow")
+# Kinds of artifacts whose computation is forward passes, or passes and tangents; the others read what
+# these drew, or compute without sampling.
+SAMPLING = ("samples", "counterfactual-samples", "nested-samples", "last-step-samples", "walk", "follow", "influence")
 TANGENTS = ("jacobians", "timed-jacobians")
 # What a chapter of the laptop book costs beyond what those before it leave in the store, in forward passes of 64
 # digits: samples times steps times members with weight, over 64 (theory and dual numbers by their time). And the start

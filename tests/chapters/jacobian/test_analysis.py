@@ -159,7 +159,9 @@ def test_claims_about_other_datasets_say_what_to_run_and_impossible_p_values_are
             command = book[id].command  # which the scorecard shows: with the paper's numbers, and a training before
             samples, V = (book[f"s3.3-{what}-{book[id].dataset}"].value for what in ("samples", "counterfactuals"))
             assert "papermill book/05_jacobian.ipynb" in command and "genens.train" in command
-            assert command.endswith(f"-p n_samples {samples} -p n_counterfactuals {V}")
+            assert f"-p n_samples {samples} -p n_counterfactuals {V} -p steps 1000" in command
+            n = {"cifar10": 20, "celeba": 24}[book[id].dataset]
+            assert f"-p per_step {n} " in command and f", {n}]" in command  # or the chapter would refuse to run
     ours = {id for id, claim in book.items() if claim.chapter == "05_jacobian"}
     assert ours - few.keys() == {"s2.4-second-order", "s2.4-forward-passes", "b3-pytorch"}  # recorded by name
     elsewhere = analysis.records(book, "cifar10", summary_of(-170.0, 8192), 128, 64, 20)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import shutil
 import time
@@ -18,7 +16,7 @@ from support import Book, run_build
 
 from genens_book.press import build
 
-BOOK = {"test_book.py": "book", "test_explorer.py": "book", "test_browser.py": "pages"}
+BOOK_FILES = ("test_book.py", "test_browser.py", "test_explorer.py")
 
 # The same examples on every machine, and no failure because a machine was busy.
 settings.register_profile("genens", deadline=None, derandomize=True, max_examples=50)
@@ -36,29 +34,22 @@ CHROMIUM_FLAGS = [
 ]
 
 
-# Workers side by side have about a core each.
+# Workers side by side have a core each.
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are cores: a worker that waits for Chromium or for the book keeps none of them busy."""
-    return (os.cpu_count() or 1) + 1
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Side by side, files whose tests look at the smoke book stay together, and begin: those of `BOOK` some of whose
-    tests build it again, and those that look at its pages. (xdist's own groups are lost under pytest 9.2, which reads
-    no group off a test's id.)"""
+    """Side by side, the files that look at the smoke book stay with one worker, which starts with them: some of their
+    tests build it again. (xdist's own groups are lost under pytest 9.2, which reads no group off a test's id.)"""
     from xdist.scheduler import LoadScopeScheduling
 
-    class BookFirst(LoadScopeScheduling):
+    class BookInOneWorker(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return BOOK.get(Path(nodeid.partition("::")[0]).name, nodeid)
+            return "book" if Path(nodeid.partition("::")[0]).name in BOOK_FILES else nodeid
 
-    return BookFirst(config, log)
+    return BookInOneWorker(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,23 +65,14 @@ def builder() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Book:
-    """The smoke book, training included, built from nothing with a store of its own: once, for all workers."""
-    mine = tmp_path_factory.getbasetemp()
-    shared = mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine
-    out, told = request.config.getoption("--book-out") or shared / "book", shared / "book.json"
-    with open(shared / "book.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second waits for the first one's book
-        if not told.is_file():
-            start = time.perf_counter()
-            done = run_build("--profile", "smoke", "--out", str(out))
-            said = (done.returncode, time.perf_counter() - start, done.stdout, done.stderr)
-            if done.returncode == 0:
-                shutil.copytree(Path(out) / "html", shared / "looked-at" / "html")
-            told.write_text(json.dumps(said))
-    code, seconds, stdout, stderr = json.loads(told.read_text())
-    if code:
-        pytest.fail(f"the smoke book does not build:\n{stdout}\n{stderr}", pytrace=False)
-    return Book(Path(out).resolve(), shared / "looked-at", seconds, stdout, stderr)
+    """The smoke book, training included, built from nothing with a store of its own."""
+    out = request.config.getoption("--book-out") or tmp_path_factory.mktemp("book")
+    start = time.perf_counter()
+    done = run_build("--profile", "smoke", "--out", str(out))
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        pytest.fail(f"the smoke book does not build:\n{done.stdout}\n{done.stderr}", pytrace=False)
+    return Book(Path(out).resolve(), seconds, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -22,12 +21,6 @@ def toc_pages(node) -> list[str]:
 
 
 PAGES = [f"{page}.html" for page in toc_pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))]
-
-
-@pytest.fixture(scope="module")
-def book(book):
-    """The book's pages, in a copy that stays as it is while other tests build the book again."""
-    return replace(book, out=book.pages)
 
 
 # ---------------------------------------------------------------- every page, four ways

@@ -104,10 +104,9 @@ def inception_state():
 
 @dataclass(frozen=True)
 class Book:
-    """A built smoke book and what its build said; `pages`, a copy for those who only look while others build again."""
+    """A built smoke book and what its build said."""
 
     out: Path
-    pages: Path
     seconds: float
     stdout: str
     stderr: str

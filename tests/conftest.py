@@ -76,6 +76,22 @@ def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
+def arrays() -> dict[str, tuple]:
+    """Made-up arrays of the explorer's two ensembles."""
+    from support.explorer import both
+
+    return both()
+
+
+@pytest.fixture(scope="session")
+def whole(arrays: dict[str, tuple]) -> dict:
+    """All of the explorer's data, made of them."""
+    from support.explorer import gathered
+
+    return gathered(arrays)
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator:
     """Debian's Chromium under playwright. Its absence is a failure: the pages would go unseen."""
     from playwright.sync_api import sync_playwright

@@ -8,24 +8,11 @@ import shutil
 import numpy as np
 import pytest
 from support import ROOT, SCREENSHOTS, WIDTHS, visit
-from support.explorer import B, both, gathered
+from support.explorer import B
 
 from genens import attribution, jacobians
 from genens import codes as coding
 from genens_book.chapters.explorer import feed
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    """The made-up arrays of both ensembles."""
-    return both()
-
-
-@pytest.fixture(scope="module")
-def whole(arrays):
-    """All of the explorer's data, made of them."""
-    return gathered(arrays)
-
 
 # ---------------------------------------------------------------- the page's numbers
 

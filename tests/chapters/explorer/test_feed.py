@@ -9,25 +9,12 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from support.explorer import CODES, B, both, gathered
+from support.explorer import CODES, B
 
 from genens import attribution, files, jacobians
 from genens import codes as coding
 from genens_book.chapters.explorer import feed, figures
 from genens_book.measures import classifier, stats
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    """The made-up arrays of both ensembles."""
-    return both()
-
-
-@pytest.fixture(scope="module")
-def whole(arrays):
-    """All of the explorer's data, made of them."""
-    return gathered(arrays)
-
 
 # ---------------------------------------------------------------- what is regenerated
 

@@ -13,21 +13,15 @@ one code that is 0 there, so it is N - 1 images and C(n, h) - 1 codes. All value
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import permutations
-from math import comb, log, log1p, perm
+from math import comb, log, log1p
 
 import numpy as np
-
-from genens import codes as coding
 
 TRIVIAL = 2.0  # no two functions bounded by C lie further apart
 KINDS = ("paper", "birthday", "diaconis-freedman", "sharp")
 REACH = 10.0  # of the window, in the coins' standard deviations; see `_distance`
 MAX_IMAGES = 10**12  # the window then has 10^7 sizes
 MAX_PLANNED = 1000  # members; C(1000, 500) still fits a float
-MAX_EXACT = 2000  # images, for exact rational arithmetic
-MAX_ASSIGNMENTS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -59,13 +53,14 @@ def bias_bound(N: int, n: int, h: int, kind: str = "sharp", statement: int = 1) 
     Raises ValueError for an unknown kind or statement, h outside 1..n-1, N outside 1..M, n != 2h where it is needed.
     Source: paper, Theorem 1 and Section A.1; Diaconis and Freedman 1980; the sharp form is ours.
     """
-    M = _check(N, n, h, statement)
+    drawn = urn(N, n, h, statement)
     if kind not in KINDS:
         raise ValueError(f"expected kind as one of {', '.join(KINDS)}; got {kind!r}")
     if kind == "sharp":
-        return Bound(kind, statement, _distance(*_urn(N, n, h, statement)), "N <= C(n, h)", True)
+        return Bound(kind, statement, _distance(*drawn), "N <= C(n, h)", True)
     if n != 2 * h:
         raise ValueError(f"expected n = 2h, which the {kind} bound needs; got n = {n}, h = {h}: take kind 'sharp'")
+    M = comb(n, h)
     if kind == "paper":
         images = N - 1 if statement == 1 else N
         return Bound(kind, statement, log(16) * images**2 / M, "C(n, h) >= 2N and n = 2h", M >= 2 * N)
@@ -92,93 +87,20 @@ def members_needed(N: int, target_bias: float, kind: str = "sharp", statement: i
     raise ValueError(f"expected a target that {MAX_PLANNED} members can meet, got {target_bias} for N = {N}")
 
 
-def worst_f(N: int, n: int, h: int, statement: int = 1) -> np.ndarray:
-    """The f, bounded by 1, whose bias is the sharp bound: int8, one value for each size of the training set, 0..N
-    (0..N-1 for statement 2); 1 where the codes make that size likelier than the coins do, else -1.
+def urn(N: int, n: int, h: int, statement: int) -> tuple[int, int, int]:
+    """How many codes Theorem 1 draws, how many there are, and how many of them have a 1 in the member's column.
 
-    In exact integer arithmetic. Raises ValueError for N above 2000, and as `bias_bound` does.
+    Raises ValueError for an unknown statement, h outside 1..n-1, and N outside 1..C(n, h) or above 10^12.
     """
-    return np.array([1 if gap > 0 else -1 for gap in set_gaps(N, n, h, statement)], dtype=np.int8)
-
-
-def exact_bound(N: int, n: int, h: int, statement: int = 1) -> Fraction:
-    """The sharp bound as a fraction. Raises ValueError for N above 2000, and as `bias_bound` does."""
-    draws, _, _ = _urn(N, n, h, statement)
-    return sum((comb(draws, s) * abs(gap) for s, gap in enumerate(set_gaps(N, n, h, statement))), start=Fraction(0))
-
-
-def exact_bias(f: np.ndarray, n: int, h: int, statement: int = 1) -> Fraction:
-    """E f^_e - f_e for any f whatever, given by its value on each training set: (2^N,), set k holds image x when bit x
-    of k is 1 (for statement 2 the images other than the ablated one: 2^(N-1) values).
-
-    The probability of every set is exact; the values of f are taken as the fractions that they are.
-    Raises ValueError when their number is no power of two, and as `bias_bound` does.
-    """
-    draws = len(f).bit_length() - 1
-    gaps = set_gaps(draws + statement - 1, n, h, statement)
-    if len(f) != 1 << draws:
-        raise ValueError(f"expected a value for each of 2^N sets, got {len(f)} values")
-    return sum((gaps[k.bit_count()] * Fraction(value) for k, value in enumerate(np.asarray(f).tolist())), Fraction(0))
-
-
-def enumerated(N: int, n: int, h: int, statement: int = 1) -> list[Fraction]:
-    """The law of a member's training set by going through every assignment of codes to images: 2^N probabilities
-    (2^(N-1) for statement 2, where the ablated image is the last one), all members in it counted alike.
-
-    A slow, obvious oracle. Raises ValueError when there are more than two million assignments.
-    """
-    M = _check(N, n, h, statement)
-    if perm(M, N) > MAX_ASSIGNMENTS:
-        raise ValueError(f"expected at most {MAX_ASSIGNMENTS:,} assignments, got {perm(M, N):,}: take fewer images")
-    book = [tuple(row) for row in coding.unrank(range(M), n, h).astype(int).tolist()]
-    draws = N if statement == 1 else N - 1
-    count = [0] * (1 << draws)
-    for assigned in permutations(book, N):
-        for i in range(n):
-            if statement == 1 or not assigned[-1][i]:
-                count[sum(assigned[x][i] << x for x in range(draws))] += 1
-    return [Fraction(k, sum(count)) for k in count]
-
-
-def collision(N: int, M: int) -> float:
-    """The chance that N uniform draws out of M, with replacement, are not all different. Source: paper, Eq. 13.
-
-    Raises ValueError unless 1 <= N <= M.
-    """
-    if not 1 <= N <= M:
-        raise ValueError(f"expected 1 <= N <= M draws, got N = {N}, M = {M}")
-    return float(-np.expm1(np.log1p(-np.arange(N) / M).sum()))
-
-
-def _check(N: int, n: int, h: int, statement: int) -> int:
-    """C(n, h), if the setting makes sense."""
     if statement not in (1, 2):
         raise ValueError(f"expected statement 1 or 2 of Theorem 1, got {statement!r}")
     if not 1 <= h <= n - 1:
         raise ValueError(f"expected a weight h in 1..n-1, got n = {n}, h = {h}")
-    M = comb(n, h)
+    M, inside = comb(n, h), comb(n - 1, h - 1)
     if not 1 <= N <= min(M, MAX_IMAGES):
         few = f"1 <= N <= C({n}, {h}) = {M}" if M <= MAX_IMAGES else f"1 <= N <= {MAX_IMAGES}"
         raise ValueError(f"expected {few}, got N = {N}: take fewer images or more members")
-    return M
-
-
-def _urn(N: int, n: int, h: int, statement: int) -> tuple[int, int, int]:
-    """How many codes are drawn, how many there are, how many of them have a 1 in the member's column."""
-    M, inside = comb(n, h), comb(n - 1, h - 1)
     return (N, M, inside) if statement == 1 else (N - 1, M - 1, inside)
-
-
-def set_gaps(N: int, n: int, h: int, statement: int) -> list[Fraction]:
-    """For one set of each size 0..N (0..N-1 for statement 2): its probability as a member's training set, less that
-    under the coins. Exact; raises ValueError for N above 2000, and as `bias_bound` does."""
-    _check(N, n, h, statement)
-    if N > MAX_EXACT:
-        raise ValueError(f"expected at most {MAX_EXACT} images for exact arithmetic, got N = {N}")
-    draws, total, inside = _urn(N, n, h, statement)
-    whole, coins = perm(total, draws), Fraction(1, 1 << draws)
-    # In any order of the images: the codes of those in the set out of the marked ones, the others' out of the rest.
-    return [Fraction(perm(inside, s) * perm(total - inside, draws - s), whole) - coins for s in range(draws + 1)]
 
 
 def _distance(draws: int, total: int, inside: int) -> float:

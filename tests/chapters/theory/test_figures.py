@@ -73,5 +73,5 @@ def test_listing_shows_functions_and_tests_and_refuses_a_test_that_is_gone():
     assert 'id="code-order"' in page.html and "np.polyfit" in page.html
     for names in figures.CITED_TESTS.values():
         assert all(f'id="code-{name}"' in page.html for name in names)
-    with pytest.raises(ValueError, match=r"expected the test test_gone in test_bias\.py"):
-        figures.listing([], {"core/test_bias.py": ["test_gone"]})
+    with pytest.raises(ValueError, match=r"expected the test test_gone in test_exact\.py"):
+        figures.listing([], {"chapters/theory/test_exact.py": ["test_gone"]})

@@ -9,6 +9,7 @@ import numpy as np
 
 from genens.theory import bias
 from genens.theory.bias import Bound, bias_bound
+from genens_book.chapters.theory import exact
 
 
 def bounds(settings: Mapping[str, tuple[int, int, int]]) -> dict[str, dict[str, Bound]]:
@@ -37,7 +38,7 @@ def statements_agree(n: int = 10, N: int = 10) -> dict[tuple[int, int], bool]:
     """Whether both statements of Theorem 1 have one and the same sharp bound, in rational arithmetic: {(N, n): whether}
     for every even number of members from 4 up to n and every number of images up to N that has codes."""
     cases = [(k, m) for m in range(4, n + 1, 2) for k in range(1, min(N, comb(m, m // 2)) + 1)]
-    return {(k, m): bias.exact_bound(k, m, m // 2, 1) == bias.exact_bound(k, m, m // 2, 2) for k, m in cases}
+    return {(k, m): exact.bound(k, m, m // 2, 1) == exact.bound(k, m, m // 2, 2) for k, m in cases}
 
 
 def in_order(ranks: Iterable[int]) -> str:

@@ -23,7 +23,7 @@ NAMES = {"paper": "the paper's", "birthday": "birthday", "diaconis-freedman": "D
 LOOK = {"paper": ("C1", "o"), "birthday": ("C4", "s"), "diaconis-freedman": ("C3", "D"), "sharp": ("C0", ".")}
 CITED_TESTS = {  # by the theory chapter, which shows them
     "core/test_guarantee.py": ["test_every_codebook_of_one_weight_up_to_8_members_has_the_guarantee"],
-    "core/test_bias.py": [
+    "chapters/theory/test_exact.py": [
         "test_sharp_bound_agrees_with_rational_arithmetic",
         "test_exact_bias_is_never_above_the_sharp_bound_and_the_worst_f_attains_it",
         "test_the_two_statements_have_exactly_the_same_sharp_bound",

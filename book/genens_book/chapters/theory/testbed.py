@@ -15,6 +15,7 @@ from genens.sampling import Noise, sample
 from genens.schedules import Schedule, alpha_bars
 from genens.seeds import generator
 from genens.theory import bias
+from genens_book.chapters.theory.exact import set_gaps
 
 LEADING = 2 * stats.norm.pdf(1)  # the sharp bound is LEADING * N / M to first order, for M far above N
 
@@ -48,7 +49,7 @@ def errors(indices: Sequence[int], table: np.ndarray, N: int, n: int, h: int, se
 def exact_errors(table: np.ndarray, n: int, h: int, statement: int = 1) -> np.ndarray:
     """The bias itself, (D,): every subset's probability under the codes, less that under the coins, times its value."""
     draws = len(table).bit_length() - 1
-    gaps = np.array([float(gap) for gap in bias.set_gaps(draws, n, h, statement)])
+    gaps = np.array([float(gap) for gap in set_gaps(draws, n, h, statement)])
     sizes = closed_form.subsets(draws - (statement - 1)).sum(1)
     return gaps[sizes] @ table[: len(sizes)]
 

@@ -14,7 +14,7 @@ import yaml
 
 from genens import codes
 from genens.theory import bias, designs, guarantee
-from genens_book.chapters.theory import errata, exact
+from genens_book.chapters.theory import catalogue, errata, exact
 
 
 def test_equation_2_needs_the_other_normaliser():
@@ -57,7 +57,7 @@ def test_with_replacement_inclusion_is_one_half(h):
     assert errata.equation_24(2 * h, h) == (Fraction(1, 2), Fraction(M // 2, M - 1))
 
 
-@pytest.mark.parametrize("table", [designs.sylvester(7), designs.paley(11), designs.all_of_size(5, 2)])
+@pytest.mark.parametrize("table", [catalogue.sylvester(7), catalogue.paley(11), catalogue.all_of_size(5, 2)])
 def test_the_distance_of_rows(table):
     balance = designs.check(table)
     measured, printed = errata.row_distances(table)
@@ -83,7 +83,7 @@ def test_the_ablated_ensemble_is_biased():
 
 
 def test_theorem_2_is_about_different_points_and_one_set_need_not_be_balanced():
-    assert designs.balanced(designs.as_sets(designs.sylvester(7))).z1 != 1
+    assert designs.balanced(catalogue.as_sets(catalogue.sylvester(7))).z1 != 1
     assert not designs.balanced([{0}], points=2).balanced
 
 

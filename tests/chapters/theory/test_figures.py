@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from genens.theory import bias, designs
-from genens_book.chapters.theory import analysis, errata, figures, testbed
+from genens.theory import bias
+from genens_book.chapters.theory import analysis, catalogue, errata, figures, testbed
 
 
 @pytest.fixture(autouse=True, params=["default", "dark_background"])
@@ -54,7 +54,7 @@ def test_agreement_rings_the_truth_and_says_its_place():
 
 
 def test_design_tables_are_drawn_with_the_first_point_on_top():
-    (ax,) = figures.design_tables({"Fano plane": designs.sylvester(7)}).axes
+    (ax,) = figures.design_tables({"Fano plane": catalogue.sylvester(7)}).axes
     assert ax.get_ylim() == (7, 0) and ax.get_title() == "Fano plane"
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from genens import codes as coding
 from genens.theory import bias, designs, guarantee
-from genens_book.chapters.theory import exact
+from genens_book.chapters.theory import catalogue, exact
 
 WORDS = Path(__file__).with_suffix(".yml")
 
@@ -123,7 +123,7 @@ def condition_needed(largest: int) -> list[tuple[int, int, int]]:
 def evidence(N: int, n: int, h: int, trials: int, seed: int) -> dict[str, object]:
     """What the computations give for N images and codes of weight h out of n: the fields of `errata.yml`."""
     M, coin = math.comb(n, h), 2 / 3
-    lost, other, fano = equation_15(N, M), equation_36(N, M), designs.sylvester(7)
+    lost, other, fano = equation_15(N, M), equation_36(N, M), catalogue.sylvester(7)
     with_replacement, without_replacement = equation_24(6, 3)
     none_falls_in, one_falls_in = falls_in(N, M)
     distance, distance_printed = row_distances(fano)
@@ -137,7 +137,7 @@ def evidence(N: int, n: int, h: int, trials: int, seed: int) -> dict[str, object
         "weights_fair": equation_2(0.5),
         "bias": exact.bound(3, 4, 2, statement=2),
         "violated": len(condition_needed(8)),
-        "fano": designs.balanced(designs.as_sets(fano)),
+        "fano": designs.balanced(catalogue.as_sets(fano)),
         "single": designs.balanced([{0}], points=2),
         "line_14": lost["14"],
         "line_15": lost["printed"],
@@ -173,9 +173,9 @@ def appendix(settings: Iterable[tuple[int, int, int]] = tuple(coding.PAPER.value
     without_x = [float(exact.bound(N, n, h, 2)) <= log16 * N**2 / math.comb(n, h) for N, n, h in small]
     grows = [guarantee.members_for_guarantee(2**k) <= k + math.log2(k) / 2 + 2 for k in range(1, 200)]
     shrinks = [bias.bias_bound(10, n, n // 2).value for n in range(6, 65, 2)]
-    tables = designs.hadamard_designs(64).values()
-    families = [designs.exhaustive(points) for points in range(1, 5)]
-    fano = row_distances(designs.sylvester(7))
+    tables = catalogue.hadamard_designs(64).values()
+    families = [catalogue.exhaustive(points) for points in range(1, 5)]
+    fano = row_distances(catalogue.sylvester(7))
     holds_x = np.arange(1 << 10) % 2 == 1  # the subsets of ten images, x being the first
     lines = [equation_15(N, math.comb(n, h)) for N, n, h in settings]
     with_, without = equation_24(6, 3)

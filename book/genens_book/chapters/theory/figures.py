@@ -28,7 +28,7 @@ CITED_TESTS = {  # by the theory chapter, which shows them
         "test_exact_bias_is_never_above_the_sharp_bound_and_the_worst_f_attains_it",
         "test_the_two_statements_have_exactly_the_same_sharp_bound",
     ],
-    "core/test_designs.py": [
+    "chapters/theory/test_catalogue.py": [
         "test_no_family_on_up_to_four_points_contradicts_theorem_2",
         "test_hadamard_designs_and_their_complements_are_equality_cases",
     ],

@@ -22,10 +22,8 @@ from genens import codes as coding
 from genens.data import to_unit
 from genens.schedules import alpha_bars
 
-MAX_ENUMERATED = 12  # images; 2^12 subsets
 
-
-class _Closed(ABC):
+class ClosedForm(ABC):
     """What all closed forms share: the images as float64 (N, D) in [-1, 1], and noise from the predicted image."""
 
     def __init__(self, images: Tensor, n: int, extra: bytes, T: int) -> None:
@@ -55,7 +53,7 @@ class _Closed(ABC):
         return ((x.double() - bar**0.5 * self.denoised(x, t, which)) / (1 - bar) ** 0.5).to(x.dtype)
 
     def plain(self, x: Tensor, t: int, i: int) -> Tensor:
-        """See `ensemble.Members`."""
+        """See `ensemble.Members`; x (B, C, H, W)."""
         return self(x, t, [i])[0]
 
     @abstractmethod
@@ -63,7 +61,7 @@ class _Closed(ABC):
         """The image member i predicts, float64 (B, D)."""
 
 
-class Members(_Closed):
+class Members(ClosedForm):
     """The optimal denoiser of every split: `ensemble.Members` without training.
 
     images: uint8 (N, C, H, W); codes: bool (N, n); T: steps of the noise schedule.
@@ -85,7 +83,7 @@ class Members(_Closed):
         return torch.softmax(self.logits(x, t, rows), dim=1) @ self.data[rows]
 
 
-class LeaveOneOut(_Closed):
+class LeaveOneOut(ClosedForm):
     """The optimal denoiser of all N images, as member 0, and of all but image j, as member j + 1: n = N + 1.
 
     What retraining from scratch without an image would give, exactly: the truth that ablation stands in for.
@@ -101,36 +99,3 @@ class LeaveOneOut(_Closed):
         if i:
             logits[:, i - 1] = -torch.inf
         return torch.softmax(logits, dim=1) @ self.data
-
-
-class Enumerated(_Closed):
-    """f_e, as member 0, and f_e without image j, as member j + 1, for at most 12 images: n = N + 1.
-
-    Paper, Equations 1 and 2, with the normaliser that the second needs: the mean over all 2^N subsets (those without
-    image j), the empty one among them.
-    """
-
-    def __init__(self, images: Tensor, T: int = 1000) -> None:
-        if not 1 <= len(images) <= MAX_ENUMERATED:
-            raise ValueError(f"expected at most {MAX_ENUMERATED} images to enumerate subsets of, got {len(images)}")
-        super().__init__(images, len(images) + 1, b"", T)
-        self._subsets = torch.from_numpy(subsets(len(images)))
-
-    def _mean(self, x: Tensor, t: int, i: int) -> Tensor:
-        chosen = self._subsets if i == 0 else self._subsets[~self._subsets[:, i - 1]]
-        return self._weights(x, t, chosen).mean(1) @ self.data
-
-    def _weights(self, x: Tensor, t: int, chosen: Tensor) -> Tensor:
-        """The posterior weights in each subset, (B, subsets, N); none in the empty one, whose image is then 0."""
-        masked = self.logits(x, t)[:, None].masked_fill(~chosen, -torch.inf)
-        return torch.softmax(masked, dim=2).nan_to_num(0.0)
-
-    def table(self, x: Tensor, t: int) -> Tensor:
-        """The image that each of the 2^N subsets predicts, float64 (2^N, B, C * H * W): set k holds j when bit j is
-        1."""
-        return (self._weights(x, t, self._subsets) @ self.data).transpose(0, 1)
-
-
-def subsets(N: int) -> np.ndarray:
-    """All subsets of N things: bool (2^N, N), row k holds j when bit j of k is 1."""
-    return (np.arange(1 << N)[:, None] >> np.arange(N) & 1).astype(bool)

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-from math import exp
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.closed_form import posterior_mean, some_images
 
 from genens import closed_form, codes, sampling, schedules
 from genens.data import to_unit
 from genens.schedules import alpha_bars
-
-
-def some_images(N: int, shape=(1, 3, 3), seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (N, *shape), dtype=np.uint8))
-
-
-def posterior_mean(x: torch.Tensor, images: torch.Tensor, t: int) -> torch.Tensor:
-    """The mean of the images as seen from one noisy x, by the definition; mid-grey for no images."""
-    bar = float(alpha_bars()[t])
-    distances = [float(((x - bar**0.5 * image) ** 2).sum()) / (2 * (1 - bar)) for image in images]
-    weights = [exp(min(distances) - d) for d in distances]
-    total = torch.zeros_like(x)
-    for weight, image in zip(weights, images, strict=True):
-        total += weight / sum(weights) * image
-    return total
 
 
 @given(st.integers(1, 9), st.integers(2, 6), st.integers(0, 999), st.integers(0, 10**6))
@@ -77,7 +60,6 @@ def test_the_digest_tells_images_codes_and_kinds_apart():
         closed_form.Members(images, ~drawn),
         closed_form.Members(some_images(6, seed=1), drawn),
         closed_form.LeaveOneOut(images),
-        closed_form.Enumerated(images),
     ]
     assert len({members.digest for members in different}) == len(different)
     assert closed_form.Members(images, drawn).digest == different[0].digest
@@ -92,29 +74,6 @@ def test_sampling_from_one_split_ends_at_one_of_its_images():
     for i, rows in enumerate(codes.splits(drawn)):
         nearest = (y[i][:, None] - to_unit(images)[rows]).abs().amax((2, 3, 4)).amin(1)
         assert nearest.max() < 0.02
-
-
-def test_enumerated_is_the_mean_over_every_subset():
-    images, t = some_images(5), 600
-    truth, data = closed_form.Enumerated(images), to_unit(images).double()
-    x = torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    for without in (None, 0, 4):
-        kept = [j for j in range(5) if j != without]
-        every = [list(chosen) for k in range(len(kept) + 1) for chosen in combinations(kept, k)]
-        for b in range(2):
-            slow = torch.stack([posterior_mean(x[b], data[chosen], t) for chosen in every]).mean(0)
-            found = truth.denoised(x, t, [0 if without is None else without + 1])[0, b]
-            assert torch.allclose(found, slow, atol=1e-10)
-    assert torch.allclose(truth.table(x, t).mean(0), truth.denoised(x, t, [0])[0].flatten(1))
-
-
-def test_an_ensemble_with_every_subset_of_one_size_is_what_the_table_says():
-    """f^_e of all codes in use: member i's row of the table is member i's prediction."""
-    images, drawn, t = some_images(6), codes.unrank(range(6), 4, 2), 500
-    members, truth = closed_form.Members(images, drawn), closed_form.Enumerated(images)
-    x = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    rows = (drawn.T.astype(int) << np.arange(6)).sum(1)
-    assert torch.allclose(truth.table(x, t)[rows, 0], members.denoised(x, t).flatten(1))
 
 
 def test_left_out_is_training_without_the_image():
@@ -138,7 +97,6 @@ def test_left_out_is_training_without_the_image():
             r"each of 3 images, got codes of shape \(4, 2\)",
         ),
         (lambda: closed_form.Members(some_images(0), np.ones((0, 2), bool)), "expected codes as a bool array"),
-        (lambda: closed_form.Enumerated(some_images(13)), "at most 12 images .* got 13"),
         (lambda: closed_form.LeaveOneOut(some_images(1)), "at least two images"),
     ],
 )

@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
+from support.closed_form import posterior_mean, some_images
 
 from genens import closed_form, codes, sampling, schedules
+from genens.data import to_unit
 from genens.theory import bias
 from genens_book.chapters.theory import testbed
 
 
-def some_images(N: int, shape=(1, 3, 3), seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (N, *shape), dtype=np.uint8))
+def test_enumerated_is_the_mean_over_every_subset():
+    images, t = some_images(5), 600
+    truth, data = testbed.Enumerated(images), to_unit(images).double()
+    x = torch.randn(2, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for without in (None, 0, 4):
+        kept = [j for j in range(5) if j != without]
+        every = [list(chosen) for k in range(len(kept) + 1) for chosen in combinations(kept, k)]
+        for b in range(2):
+            slow = torch.stack([posterior_mean(x[b], data[chosen], t) for chosen in every]).mean(0)
+            found = truth.denoised(x, t, [0 if without is None else without + 1])[0, b]
+            assert torch.allclose(found, slow, atol=1e-10)
+    assert torch.allclose(truth.table(x, t).mean(0), truth.denoised(x, t, [0])[0].flatten(1))
+
+
+def test_an_ensemble_with_every_subset_of_one_size_is_what_the_table_says():
+    """f^_e of all codes in use: member i's row of the table is member i's prediction."""
+    images, drawn, t = some_images(6), codes.unrank(range(6), 4, 2), 500
+    members, truth = closed_form.Members(images, drawn), testbed.Enumerated(images)
+    x = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows = (drawn.T.astype(int) << np.arange(6)).sum(1)
+    assert torch.allclose(truth.table(x, t)[rows, 0], members.denoised(x, t).flatten(1))
+
+
+def test_enumerated_has_a_digest_of_its_own_and_takes_few_images():
+    images = some_images(6)
+    different = [
+        testbed.Enumerated(images),
+        testbed.Enumerated(some_images(6, seed=1)),
+        closed_form.LeaveOneOut(images),
+    ]
+    assert len({denoiser.digest for denoiser in different}) == 3
+    with pytest.raises(ValueError, match=r"at most 12 images .* got 13"):
+        testbed.Enumerated(some_images(13))
 
 
 def test_left_out_samples_are_those_of_generating_every_counterfactual():
@@ -51,7 +86,7 @@ def test_the_bias_of_random_assignments_is_the_exact_one():
     """Thousands of assignments against exact probabilities, both statements; below the bound."""
     images, n, h, N = some_images(6), 6, 3, 6
     x, t = testbed.probes(images, [700], seed=0)[0]
-    table = closed_form.Enumerated(images).table(x, t)[:, 0].numpy()
+    table = testbed.Enumerated(images).table(x, t)[:, 0].numpy()
     measured = testbed.errors(range(3000), table, N, n, h, seed=0)
     for statement, error in enumerate(measured.values(), 1):
         exact = testbed.exact_errors(table, n, h, statement)

@@ -32,11 +32,9 @@ CITED_TESTS = {  # by the theory chapter, which shows them
         "test_no_family_on_up_to_four_points_contradicts_theorem_2",
         "test_hadamard_designs_and_their_complements_are_equality_cases",
     ],
-    "core/test_closed_form.py": [
-        "test_members_predict_the_posterior_mean_of_their_split",
-        "test_enumerated_is_the_mean_over_every_subset",
-    ],
+    "core/test_closed_form.py": ["test_members_predict_the_posterior_mean_of_their_split"],
     "chapters/theory/test_testbed.py": [
+        "test_enumerated_is_the_mean_over_every_subset",
         "test_influence_is_the_distance_to_each_counterfactual",
         "test_search_is_the_first_order_effect_of_each_ablation",
         "test_the_linear_approximation_errs_to_second_order",

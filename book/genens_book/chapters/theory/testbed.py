@@ -17,7 +17,41 @@ from genens.seeds import generator
 from genens.theory import bias
 from genens_book.chapters.theory.exact import set_gaps
 
+MAX_ENUMERATED = 12  # images; 2^12 subsets
 LEADING = 2 * stats.norm.pdf(1)  # the sharp bound is LEADING * N / M to first order, for M far above N
+
+
+class Enumerated(closed_form.ClosedForm):
+    """f_e, as member 0, and f_e without image j, as member j + 1, for at most 12 images: n = N + 1.
+
+    Paper, Equations 1 and 2, with the normaliser that the second needs: the mean over all 2^N subsets (those without
+    image j), the empty one among them.
+    """
+
+    def __init__(self, images: Tensor, T: int = 1000) -> None:
+        if not 1 <= len(images) <= MAX_ENUMERATED:
+            raise ValueError(f"expected at most {MAX_ENUMERATED} images to enumerate subsets of, got {len(images)}")
+        super().__init__(images, len(images) + 1, b"", T)
+        self._subsets = torch.from_numpy(subsets(len(images)))
+
+    def _mean(self, x: Tensor, t: int, i: int) -> Tensor:
+        chosen = self._subsets if i == 0 else self._subsets[~self._subsets[:, i - 1]]
+        return self._weights(x, t, chosen).mean(1) @ self.data
+
+    def _weights(self, x: Tensor, t: int, chosen: Tensor) -> Tensor:
+        """The posterior weights in each subset, (B, subsets, N); none in the empty one, whose image is then 0."""
+        masked = self.logits(x, t)[:, None].masked_fill(~chosen, -torch.inf)
+        return torch.softmax(masked, dim=2).nan_to_num(0.0)
+
+    def table(self, x: Tensor, t: int) -> Tensor:
+        """The image that each of the 2^N subsets predicts, float64 (2^N, B, C * H * W): set k holds j when bit j is
+        1."""
+        return (self._weights(x, t, self._subsets) @ self.data).transpose(0, 1)
+
+
+def subsets(N: int) -> np.ndarray:
+    """All subsets of N things: bool (2^N, N), row k holds j when bit j of k is 1."""
+    return (np.arange(1 << N)[:, None] >> np.arange(N) & 1).astype(bool)
 
 
 def probes(images: Tensor, times: Sequence[int], seed: int) -> list[tuple[Tensor, int]]:
@@ -34,7 +68,7 @@ def errors(indices: Sequence[int], table: np.ndarray, N: int, n: int, h: int, se
     """What encoded ensembles with random assignments predict, less f_e: "full" (len(indices), D); and without the last
     image, less f_e without it: "ablated". Assignment k is drawn with the seed (seed, k).
 
-    table: (2^N, D), the prediction of a member trained on each subset (`closed_form.Enumerated.table`).
+    table: (2^N, D), the prediction of a member trained on each subset (`Enumerated.table`).
     """
     truth, without = table.mean(0), table[: len(table) // 2].mean(0)  # the last image is the highest bit
     full, ablated = [], []
@@ -50,7 +84,7 @@ def exact_errors(table: np.ndarray, n: int, h: int, statement: int = 1) -> np.nd
     """The bias itself, (D,): every subset's probability under the codes, less that under the coins, times its value."""
     draws = len(table).bit_length() - 1
     gaps = np.array([float(gap) for gap in set_gaps(draws, n, h, statement)])
-    sizes = closed_form.subsets(draws - (statement - 1)).sum(1)
+    sizes = subsets(draws - (statement - 1)).sum(1)
     return gaps[sizes] @ table[: len(sizes)]
 
 
@@ -65,7 +99,7 @@ def bias_and_spread(
     "spread", the largest standard deviation over pixels; "typical", the root mean square error of one ensemble; and the
     bounds "sharp" and "paper".
     """
-    N, enumerated = len(images), closed_form.Enumerated(images)
+    N, enumerated = len(images), Enumerated(images)
     table = np.concatenate([enumerated.table(x, t)[:, 0].numpy() for x, t in probes(images, times, seed)], axis=1)
     names = ("bias", "error", "exact", "spread", "typical", "sharp", "paper")
     found = {name: np.zeros((len(members), 2)) for name in names}

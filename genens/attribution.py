@@ -102,18 +102,6 @@ def top_k(gram: np.ndarray, codes: np.ndarray, k: int, excluded: np.ndarray | No
     return Top(rows, best)
 
 
-def complements(codes: np.ndarray) -> np.ndarray:
-    """The row that holds each row's complementary code, -1 where none does: int64 (N,).
-
-    With codes of weight n/2, u_-x - u_0 is then the other's negative: the linear approximation cannot tell
-    the two images apart. Codes of another weight have no complement among them.
-    """
-    codes = np.asarray(codes, dtype=bool)
-    keys, wanted = ([row.tobytes() for row in np.packbits(side, axis=1)] for side in (codes, ~codes))
-    where = {key: row for row, key in reversed(list(enumerate(keys)))}  # of equal codes, the first
-    return np.array([where.get(key, -1) for key in wanted], dtype=np.int64)
-
-
 # ---------------------------------------------------------------- images in many lists
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import comb
 
 import numpy as np
-from scipy import stats
 
 from genens.codes import MAX_MEMBERS
 
@@ -76,24 +75,6 @@ def witnesses(codes: np.ndarray) -> np.ndarray:
     return np.array((pairs + [0] * h)[: h + 1], dtype=np.int64)
 
 
-def expected_witnesses(n: int, h: int) -> np.ndarray:
-    """The share of ordered pairs with m witnesses when codes are drawn uniformly: float64 (h + 1,), m = 0..h.
-
-    Without replacement: of the C(n, h) - 1 other codes, C(h, m) C(n - h, m) differ in m of the h ones.
-    """
-    counts = np.array([0] + [comb(h, m) * comb(n - h, m) for m in range(1, h + 1)], dtype=np.float64)
-    return counts / (comb(n, h) - 1)
-
-
-def has_complement(codes: np.ndarray) -> np.ndarray:
-    """Which images have a counterpart whose code is theirs with every bit flipped: bool (N,).
-
-    Ablating one of the two leaves exactly the members trained on the other.
-    """
-    keys, n = _keys(codes)
-    return np.isin(keys ^ np.uint64((1 << n) - 1), keys)
-
-
 def members_for_guarantee(N: int) -> int:
     """The smallest n for which any n-bit codes can give N images the guarantee.
 
@@ -106,63 +87,6 @@ def members_for_guarantee(N: int) -> int:
     while comb(n, n // 2) < N:
         n += 1
     return n
-
-
-@dataclass(frozen=True)
-class Representation:
-    """How many members still hold another image after one is ablated, over all ordered pairs of images.
-
-    A balanced code (Theorem 2) has sd 0; smallest and largest are over all pairs.
-    """
-
-    mean: float
-    sd: float
-    smallest: int
-    largest: int
-
-
-def representation(pairs: np.ndarray) -> Representation:
-    """The unevenness of codes from their pairs by number of witnesses, (h + 1,), as `witnesses` counts them.
-
-    Raises ValueError when there are none.
-    """
-    m, total = np.arange(len(pairs)), pairs.sum()
-    if not total > 0:
-        raise ValueError("expected at least one pair of images, got none")
-    mean, found = float(m @ pairs / total), np.flatnonzero(pairs)
-    return Representation(mean, sqrt((m - mean) ** 2 @ pairs / total), int(found[0]), int(found[-1]))
-
-
-@dataclass(frozen=True)
-class SplitLaw:
-    """The sizes of n splits under the uniform assignment: their mean and standard deviation, in images."""
-
-    n: int
-    mean: float
-    sd: float
-
-    def z(self, sizes: np.ndarray) -> np.ndarray:
-        """How many standard deviations each size lies from the mean: float64 (n,), as sizes.
-
-        With every code in use there is no spread and every size is the mean: then z is in images.
-        """
-        return (np.asarray(sizes, dtype=np.float64) - self.mean) / (self.sd or 1)
-
-    def p_value(self, sizes: np.ndarray) -> float:
-        """The chance of n sizes at least as uneven as these.
-
-        The sizes always add up to N h, so any two have correlation -1/(n - 1), and (n - 1)/n times the sum of
-        the squared z is close to a chi-square with n - 1 degrees of freedom.
-        """
-        return float(stats.chi2.sf((self.n - 1) / self.n * np.sum(self.z(sizes) ** 2), self.n - 1))
-
-
-def split_law(N: int, n: int, h: int) -> SplitLaw:
-    """The law of a split's size: hypergeometric, N draws from M = C(n, h) codes, a share h/n of them inside.
-
-    Source: paper, Section B.1 (the assignment; the law is ours)."""
-    M, share = comb(n, h), h / n
-    return SplitLaw(n, N * share, sqrt(N * share * (1 - share) * (M - N) / (M - 1)))
 
 
 def _keys(codes: np.ndarray) -> tuple[np.ndarray, int]:

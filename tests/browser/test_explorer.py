@@ -65,7 +65,7 @@ def test_numbers_of_the_page_are_those_of_genens(arrays, whole, browser, tmp_pat
                 told = seen.page.evaluate(NUMBERS, [name, s, mixtures.tolist()])
                 np.testing.assert_allclose(told["scores"], attribution.influence(gram, items.codes)[s], rtol=1e-9)
                 assert told["order"] == attribution.top_k(gram, items.codes, len(items.codes)).rows[s].tolist()
-                assert told["twins"] == attribution.complements(items.codes).tolist()
+                assert told["twins"] == coding.complements(items.codes).tolist()
                 moves = mixtures - 1 / n
                 lengths = np.sqrt(np.einsum("vi,ij,vj->v", moves, jacobians.gram(J)[s], moves))
                 np.testing.assert_allclose(told["changes"], lengths, rtol=1e-6)

@@ -47,24 +47,13 @@ def test_top_k_never_holds_a_score_for_every_image(monkeypatch):
 
 def test_complementary_codes_tie_to_the_last_bit_and_the_earlier_row_comes_first():
     codes = coding.unrank(range(70), 8, 4)  # every code, so every complement
-    twin = attribution.complements(codes)
+    twin = coding.complements(codes)
     assert (codes[twin] == ~codes).all()
     scores = attribution.influence(gram(jacobians()), codes, block=9)
     np.testing.assert_array_equal(scores, scores[:, twin])
     for k in (10, 11):
         top = attribution.top_k(gram(jacobians()), codes, k, block=9)
         assert (top.rows[:, 0:10:2] < top.rows[:, 1:10:2]).all()
-
-
-def test_the_papers_codes_hold_the_complement_of_most_images():
-    N, n, h = coding.PAPER["mnist"]
-    twins = int((attribution.complements(coding.constant_weight(N, n, h, 0)) >= 0).sum())
-    expected = N * (N - 1) / (comb(n, h) - 1)
-    assert abs(twins - expected) < 150  # 7770: DESIGN's figure
-
-
-def test_codes_of_another_weight_have_no_complement():
-    assert (attribution.complements(coding.unrank(range(8), 8, 1)) == -1).all()
 
 
 def test_discounting_is_the_papers_procedure():

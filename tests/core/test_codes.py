@@ -134,6 +134,25 @@ def test_ablating_a_class_is_ablating_its_code():
     assert np.array_equal(codes.ablated(image_codes, labels == 3), codes.ablated(codes.walsh(8), 3))
 
 
+@given(st.integers(1, 25), st.integers(1, 9), st.sampled_from([0.1, 0.5, 0.9]), st.integers(0, 2**32))
+def test_complements_agrees_with_looking_at_every_pair(N, n, density, seed):
+    """Any bits at all: of equal codes the first counts."""
+    bits = np.random.default_rng(seed).random((N, n)) < density
+    slow = [next((y for y in range(N) if (bits[x] ^ bits[y]).all()), -1) for x in range(N)]
+    assert codes.complements(bits).tolist() == slow
+
+
+def test_the_papers_codes_hold_the_complement_of_most_images():
+    N, n, h = codes.PAPER["mnist"]
+    twins = int((codes.complements(codes.constant_weight(N, n, h, 0)) >= 0).sum())
+    expected = N * (N - 1) / (comb(n, h) - 1)
+    assert abs(twins - expected) < 150  # 7770: DESIGN's figure
+
+
+def test_codes_of_another_weight_have_no_complement():
+    assert (codes.complements(codes.unrank(range(8), 8, 1)) == -1).all()
+
+
 def test_digest_tells_shape_and_bits_apart():
     drawn = codes.constant_weight(10, 6, 3, seed=0)
     digests = {codes.digest(c) for c in (drawn, drawn[::-1], drawn[:9], drawn.T, drawn.reshape(6, 10))}

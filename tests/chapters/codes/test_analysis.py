@@ -1,6 +1,7 @@
 """Chapter 1's counts, against looking at every pair and against draws."""
 
 from itertools import permutations
+from math import comb
 
 import numpy as np
 import pytest
@@ -22,11 +23,35 @@ def test_shared_and_kept_are_what_a_look_at_every_pair_finds():
 
 
 def test_complements_and_coins_are_what_draws_give():
-    found = [guarantee.has_complement(codes.constant_weight(12, 6, 3, seed)).sum() for seed in range(400)]
+    found = [(codes.complements(codes.constant_weight(12, 6, 3, seed)) >= 0).sum() for seed in range(400)]
     expected = analysis.complements_expected(12, 6, 3)
     assert np.mean(found) == pytest.approx(expected, abs=4 * np.std(found) / 20)
     coins = np.random.default_rng(0).random((4000, 50)) < 3 / 8
     assert analysis.coins_sd(50, 8, 3) == pytest.approx(coins.sum(axis=1).std(), rel=0.05)
+
+
+def test_expected_witnesses_is_what_all_codes_have():
+    for n, h in [(4, 2), (7, 3), (10, 5), (9, 6)]:
+        every = codes.unrank(range(comb(n, h)), n, h)
+        counts = guarantee.witnesses(every)
+        assert np.allclose(counts / counts.sum(), analysis.expected_witnesses(n, h), rtol=1e-12)
+
+
+def test_split_law_is_the_law_of_drawn_codes():
+    """Three thousand draws: their mean, their spread, and p-values that are uniform."""
+    N, n, h = 300, 12, 4
+    law = analysis.split_law(N, n, h)
+    sizes = np.stack([codes.split_sizes(codes.constant_weight(N, n, h, seed)) for seed in range(3000)])
+    assert law.mean == N * h / n
+    assert sizes.std() == pytest.approx(law.sd, rel=0.02)
+    ps = np.array([law.p_value(row) for row in sizes])
+    assert np.quantile(ps, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
+
+
+def test_split_law_has_no_spread_when_every_code_is_in_use():
+    law = analysis.split_law(70, 8, 4)
+    sizes = codes.split_sizes(codes.constant_weight(70, 8, 4, seed=0))
+    assert law.sd == 0 and not law.z(sizes).any() and law.p_value(sizes) == 1
 
 
 def test_farthest_looks_on_both_sides_of_every_mean():

@@ -23,7 +23,7 @@ def test_choice_has_the_top_images_then_their_twins_then_others_in_the_order_of_
     codes = CODES["images"]
     gram = jacobians.gram(np.random.default_rng(1).normal(size=(5, 10, 1, 6, 6)))
     scores, top = attribution.influence(gram, codes), attribution.top_k(gram, codes, 3).rows
-    twins = attribution.complements(codes)
+    twins = coding.complements(codes)
     assert (twins[top] < 0).any() and (twins[top] >= 0).any()  # both cases are met
     chosen = feed.choose(gram, codes, 3, 2, 0)
     assert chosen.shape == (5, 8)

@@ -1,6 +1,10 @@
 """The theory chapter's numbers, against the functions of the core that they are made of."""
 
-from genens.theory import bias
+import numpy as np
+import pytest
+
+from genens import codes
+from genens.theory import bias, guarantee
 from genens_book.chapters.theory import analysis
 
 
@@ -19,6 +23,18 @@ def test_the_statements_agree_in_every_case_up_to_the_largest():
     agree = analysis.statements_agree(6, 4)
     assert set(agree) == {(N, n) for n in (4, 6) for N in range(1, 5)} and all(agree.values())
     assert max(N for N, n in analysis.statements_agree(4, 10) if n == 4) == 6  # as many images as codes
+
+
+def test_representation_is_the_mean_and_spread_over_pairs():
+    drawn = codes.constant_weight(60, 8, 4, seed=1)
+    left = [int((b & ~a).sum()) for x, a in enumerate(drawn) for y, b in enumerate(drawn) if x != y]
+    found = analysis.representation(guarantee.witnesses(drawn))
+    assert (found.mean, found.sd) == pytest.approx((np.mean(left), np.std(left)))
+    assert (found.smallest, found.largest) == (min(left), max(left))
+    even = analysis.representation(guarantee.witnesses(codes.walsh(8)))
+    assert even == analysis.Representation(2.0, 0.0, 2, 2)
+    with pytest.raises(ValueError, match="at least one pair"):
+        analysis.representation(np.zeros(4))
 
 
 def test_places_are_listed_best_first():

@@ -39,13 +39,8 @@ def test_an_ensemble_with_every_subset_of_one_size_is_what_the_table_says():
 
 
 def test_enumerated_has_a_digest_of_its_own_and_takes_few_images():
-    images = some_images(6)
-    different = [
-        testbed.Enumerated(images),
-        testbed.Enumerated(some_images(6, seed=1)),
-        closed_form.LeaveOneOut(images),
-    ]
-    assert len({denoiser.digest for denoiser in different}) == 3
+    one, other = testbed.Enumerated(some_images(6)), testbed.Enumerated(some_images(6, seed=1))
+    assert len({one.digest, other.digest, closed_form.LeaveOneOut(some_images(6)).digest}) == 3
     with pytest.raises(ValueError, match=r"at most 12 images .* got 13"):
         testbed.Enumerated(some_images(13))
 

@@ -44,7 +44,7 @@ def choose(gram: np.ndarray, codes: np.ndarray, top: int, others: int, seed: int
     """
     if top < 1 or others < 0:
         raise ValueError(f"expected top of at least 1 and others of at least 0; got {top} and {others}")
-    influence, twins, N = attribution.influence(gram, codes), attribution.complements(codes), len(codes)
+    influence, twins, N = attribution.influence(gram, codes), coding.complements(codes), len(codes)
     K, rng, rows = min(N, 2 * top + others), np.random.default_rng(seed), []
     for first, scores in zip(attribution.top_k(gram, codes, min(top, N)).rows, influence, strict=True):
         wanted = np.concatenate([first, twins[first], rng.permutation(N)])

@@ -215,7 +215,7 @@ class Ties:
 
 def ties(top: Top, codes: np.ndarray) -> Ties:
     """How the ties of complementary codes fell out in the lists; the three counts add up to B x k."""
-    twin = attribution.complements(codes)[top.rows]
+    twin = coding.complements(codes)[top.rows]
     both = (twin[:, :, None] == top.rows[:, None, :]).any(axis=2)
     return Ties(int(both.sum()), int(((twin >= 0) & ~both).sum()), int((twin < 0).sum()))
 

@@ -31,7 +31,7 @@ def lists(
     """Figure 6a: a row a sample, the sample on the left, then its most influential images.
 
     y (B, C, H, W) and images (N, C, H, W) in [-1, 1]. `shared`: images to frame, those in several lists; `twins` (N,):
-    the image that ties with each, -1 for none (`attribution.complements`): a bar joins two that stand side by side.
+    the image that ties with each, -1 for none (`codes.complements`): a bar joins two that stand side by side.
     """
     rows, k = top.rows, top.rows.shape[1]
     grid = np.concatenate([np.asarray(y)[:, None], np.asarray(images)[rows]], axis=1)

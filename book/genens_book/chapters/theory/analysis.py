@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import comb
+from dataclasses import dataclass
+from math import comb, sqrt
 
 import numpy as np
 
@@ -39,6 +40,31 @@ def statements_agree(n: int = 10, N: int = 10) -> dict[tuple[int, int], bool]:
     for every even number of members from 4 up to n and every number of images up to N that has codes."""
     cases = [(k, m) for m in range(4, n + 1, 2) for k in range(1, min(N, comb(m, m // 2)) + 1)]
     return {(k, m): exact.bound(k, m, m // 2, 1) == exact.bound(k, m, m // 2, 2) for k, m in cases}
+
+
+@dataclass(frozen=True)
+class Representation:
+    """How many members still hold another image after one is ablated, over all ordered pairs of images.
+
+    A balanced code (Theorem 2) has sd 0; smallest and largest are over all pairs.
+    """
+
+    mean: float
+    sd: float
+    smallest: int
+    largest: int
+
+
+def representation(pairs: np.ndarray) -> Representation:
+    """The unevenness of codes from their pairs by number of witnesses, (h + 1,), as `witnesses` counts them.
+
+    Raises ValueError when there are none.
+    """
+    m, total = np.arange(len(pairs)), pairs.sum()
+    if not total > 0:
+        raise ValueError("expected at least one pair of images, got none")
+    mean, found = float(m @ pairs / total), np.flatnonzero(pairs)
+    return Representation(mean, sqrt((m - mean) ** 2 @ pairs / total), int(found[0]), int(found[-1]))
 
 
 def in_order(ranks: Iterable[int]) -> str:

@@ -59,7 +59,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n auto
 
 trained: $(READY)
-	@$(BIN)/python -m genens.train $(if $(NAME),--delete $(NAME),--list)
+	@$(BIN)/python -m genens_book.press.train $(if $(NAME),--delete $(NAME),--list)
 
 bench: $(READY)
 	$(BIN)/python -m bench

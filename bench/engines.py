@@ -24,8 +24,8 @@ from genens import engines, ensemble, jacobians, provenance, sampling, store
 from genens.ensemble import Ensemble
 from genens.recipe import recipes
 from genens.training import Trainer
+from genens_book.measures import machine
 from genens_book.pages import parameters
-from genens_book.press import machine
 
 OUT = Path(__file__).with_name("engines.json")
 IMAGES, T = 64, 500

@@ -72,6 +72,11 @@ class Recipe:
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
 
+    @property
+    def members(self) -> int:
+        """How many there are."""
+        return self.n or len(self.classes)
+
     def images(self) -> data.Dataset:
         """The training images, all splits together."""
         found = data.load(self.dataset, self.root or None, self.size or None)

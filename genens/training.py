@@ -7,7 +7,6 @@ again continues from its last checkpoint and ends with the weights of one that w
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from genens import codes as coding
 from genens import data, files
 from genens.recipe import Recipe
 from genens.schedules import alpha_bars
@@ -214,23 +212,3 @@ def train_member(
             trainer.save(checkpoint, now - wall, time.process_time() - cpu)
             saved = now
     return trainer.state()
-
-
-TRIED = 6  # training steps that an estimate of the time is taken from
-
-
-def expected_seconds(recipe: Recipe, images: data.Dataset, workers: int) -> float:
-    """How long training on a CPU takes with so many members side by side, from a few steps of one member."""
-    split = coding.splits(recipe.codes(images))[0]
-    threads, trainer = torch.get_num_threads(), Trainer(images.images[split], recipe, 0)
-    torch.set_num_threads(1)  # as each of the workers has
-    try:
-        trainer.advance()  # the first one sets things up
-        began = time.perf_counter()
-        for _ in range(TRIED):
-            trainer.advance()
-        each = (time.perf_counter() - began) / TRIED
-    finally:
-        torch.set_num_threads(threads)
-    n = recipe.n or len(recipe.classes)
-    return each * recipe.steps * math.ceil(n / workers)

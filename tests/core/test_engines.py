@@ -11,7 +11,7 @@ from genens.ensemble import Ensemble
 from genens.sampling import Noise, sample
 from genens.schedules import schedule
 from genens.unet import UNetConfig, build
-from genens_book.press import machine
+from genens_book.measures import machine
 
 PIXEL = 1e-4  # of the range [-1, 1]: far below the half grey level, 4e-3, that could be seen
 

@@ -51,7 +51,9 @@ class Tiny:
 
 FRONT = "# Front\n\n{} {{cite:t}}`dai2023`.\n\n```{{bibliography}}\n```\n"
 # Its own packages, with the real ones' modules behind them.
-PACKAGES = {name: ROOT / name for name in ("genens", "book/genens_book", "book/genens_book/press")}
+PACKAGES = {
+    name: ROOT / name for name in ("genens", "book/genens_book", "book/genens_book/measures", "book/genens_book/press")
+}
 GLUE = "from myst_nb import glue\nglue('answer', 'forty-two', display=False)"
 
 
@@ -68,7 +70,7 @@ def tiny(tmp_path) -> Tiny:
     for name, real in PACKAGES.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(f"__path__.append({str(real)!r})\n")
-    (tmp_path / "book" / "genens_book" / "press" / "machine.py").write_text("")  # nothing to be said of the machine
+    (tmp_path / "book" / "genens_book" / "measures" / "machine.py").write_text("")  # nothing to be said of the machine
     project = Tiny(tmp_path)
     project.write(GLUE)
     return project

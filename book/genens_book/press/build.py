@@ -333,7 +333,7 @@ def artifacts() -> set[Path]:
 def say_machine(profile: str, chapters: list[str]) -> None:
     """Says what machine was found and, for the laptop book, how long these chapters may take on it."""
     done = subprocess.run(
-        [sys.executable, "-m", "genens_book.press.machine"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "genens_book.measures.machine"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     try:
         found = json.loads(done.stdout)

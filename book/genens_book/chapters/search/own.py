@@ -25,7 +25,8 @@ from genens import codes as coding
 from genens import data, files, store
 from genens.ensemble import Ensemble
 from genens.recipe import Recipe, trained_on
-from genens.train import expected_seconds, train_ensemble
+from genens.train import train_ensemble
+from genens_book.measures import machine
 from genens_book.pages import markup
 
 SMALLEST = 24  # images: with fewer, a list of ten would hold most of them
@@ -100,10 +101,11 @@ def trained(
             f"{min(workers, made.n)} at a time.",
             file=out,
         )
+        expected = markup.duration(machine.training_seconds(made, images, min(workers, made.n)))
+        less = ", less what an earlier run has done" if resumed else ""
         print(
-            f"This takes about {markup.duration(expected_seconds(made, images, min(workers, made.n)))} on this "
-            f"machine, as busy as it is now{', less what an earlier run has done' if resumed else ''}. Stop it at any "
-            "moment: the same command goes on.",
+            f"This takes about {expected} on this machine, as busy as it is now{less}. Stop it at any moment: the same "
+            "command goes on.",
             file=out,
         )
         train_ensemble(made, folder, workers=workers)

@@ -1,23 +1,29 @@
-"""What machine this is, and how fast: what the builder says before it starts.
+"""What machine this is, and how fast: what the builder says before it starts, and how long training will take.
 
-python -m genens_book.press.machine        # one line of JSON
+python -m genens_book.measures.machine        # one line of JSON
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from genens import codes as coding
 from genens import sampling
+from genens.data import Dataset
 from genens.engines import ENGINES
 from genens.ensemble import Ensemble, has_bfloat16
+from genens.recipe import Recipe
+from genens.training import Trainer
 from genens.unet import UNetConfig, build
 
 LAPTOP = UNetConfig(width=16, multipliers=(2, 3), attention=(), blocks=1, skip=True)  # of the shipped members
 SHAPE = (1, 28, 28)
+TRIED = 6  # training steps that an estimate of the time is taken from
 
 
 def pass_ms(engine: str, rounds: int = 10) -> float:
@@ -31,6 +37,22 @@ def pass_ms(engine: str, rounds: int = 10) -> float:
             sampling.predictions(members, asked, 500, run)
             took.append(1e3 * (time.perf_counter() - began) / 4)
     return min(took)
+
+
+def training_seconds(recipe: Recipe, images: Dataset, workers: int) -> float:
+    """How long training on a CPU takes with so many members side by side, from a few steps of one member."""
+    split = coding.splits(recipe.codes(images))[0]
+    threads, trainer = torch.get_num_threads(), Trainer(images.images[split], recipe, 0)
+    torch.set_num_threads(1)  # as each of the workers has
+    try:
+        trainer.advance()  # the first one sets things up
+        began = time.perf_counter()
+        for _ in range(TRIED):
+            trainer.advance()
+        each = (time.perf_counter() - began) / TRIED
+    finally:
+        torch.set_num_threads(threads)
+    return each * recipe.steps * math.ceil(recipe.members / workers)
 
 
 def describe() -> dict[str, object]:

@@ -16,7 +16,7 @@ import numpy as np
 from genens.codes import MAX_MEMBERS
 
 LATTICE_MEMBERS = 26  # the lattice of subsets then has 2^26 points, 256 MiB of int32
-BLOCK = 1 << 22  # code pairs, or lattice points, looked at together
+BLOCK = 1 << 22  # code pairs looked at together
 
 
 @dataclass(frozen=True)
@@ -50,29 +50,6 @@ def guarantee(codes: np.ndarray) -> Guarantee:
         inside = np.concatenate([contained.sum(axis=1) for contained in _containment(keys)])
     violations = int(inside.sum(dtype=np.int64)) - len(keys)
     return Guarantee(violations == 0, len(keys) * (len(keys) - 1), violations, _first(keys, inside))
-
-
-def witnesses(codes: np.ndarray) -> np.ndarray:
-    """How many ordered pairs (x, x') of different images have exactly m witnesses: int64 (h + 1,), m = 0..h.
-
-    For codes of one weight h, half of the bits in which x and x' differ are witnesses, so the distance
-    distribution of the codes says it all. It is read off the power spectrum of their indicator function on
-    the 2^n bit vectors (a Walsh-Hadamard transform; MacWilliams's identity), without looking at pairs.
-
-    Raises ValueError when n exceeds 26 or the codes differ in weight.
-    """
-    keys, n = _keys(codes)
-    weights = np.unique(np.sum(codes, axis=1))
-    if n > LATTICE_MEMBERS or len(weights) != 1:
-        raise ValueError(
-            f"expected codes of one weight and at most {LATTICE_MEMBERS} members, "
-            f"got weights {weights.tolist()}, n = {n}"
-        )
-    power = _power_by_weight(keys, n)
-    pairs = [sum(p * _krawtchouk(d, w, n) for w, p in enumerate(power)) >> n for d in range(0, n + 1, 2)]
-    pairs[0] -= len(keys)  # every image with itself
-    h = int(weights[0])
-    return np.array((pairs + [0] * h)[: h + 1], dtype=np.int64)
 
 
 def members_for_guarantee(N: int) -> int:
@@ -123,27 +100,3 @@ def _first(keys: np.ndarray, inside: np.ndarray) -> tuple[int, int] | None:
     x = int(crowded[0])
     within = np.flatnonzero((keys & ~keys[x]) == 0)
     return x, int(within[within != x][0])
-
-
-def _power_by_weight(keys: np.ndarray, n: int) -> list[int]:
-    """The squared Walsh-Hadamard coefficients of the codes' indicator, summed by weight: n + 1 integers."""
-    spectrum = np.zeros(1 << n, dtype=np.int32)
-    np.add.at(spectrum, keys, 1)
-    for i in range(n):
-        halves = spectrum.reshape(-1, 2, 1 << i)
-        low = halves[:, 0].copy()
-        halves[:, 0] += halves[:, 1]
-        np.subtract(low, halves[:, 1], out=halves[:, 1])
-    weight = np.zeros(1, dtype=np.uint8)
-    for _ in range(n):
-        weight = np.concatenate([weight, weight + 1])
-    power = np.zeros(n + 1)
-    for start in range(0, 1 << n, BLOCK):
-        here = slice(start, start + BLOCK)
-        power += np.bincount(weight[here], weights=spectrum[here].astype(np.float64) ** 2, minlength=n + 1)
-    return [int(p) for p in power]  # exact: all together they are 2^n N (Parseval), far below 2^53
-
-
-def _krawtchouk(d: int, w: int, n: int) -> int:
-    """The sum of (-1)^(u.z) over all z of weight d, for any u of weight w."""
-    return sum((-1) ** j * comb(w, j) * comb(n - w, d - j) for j in range(min(d, w) + 1))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from genens import codes
-from genens.theory import guarantee
 from genens_book.chapters.codes import analysis
 
 
@@ -19,7 +18,7 @@ def test_shared_and_kept_are_what_a_look_at_every_pair_finds():
         assert kept[x, y] == sum(b and not a for a, b in zip(drawn[x], drawn[y], strict=True))
     pairs = [kept[x, y] for x, y in permutations(range(9), 2)]
     assert analysis.apart(kept).tolist() == pairs
-    assert np.bincount(pairs, minlength=4).tolist() == guarantee.witnesses(drawn).tolist()
+    assert np.bincount(pairs, minlength=4).tolist() == analysis.witnesses(drawn).tolist()
 
 
 def test_complements_and_coins_are_what_draws_give():
@@ -30,10 +29,38 @@ def test_complements_and_coins_are_what_draws_give():
     assert analysis.coins_sd(50, 8, 3) == pytest.approx(coins.sum(axis=1).std(), rel=0.05)
 
 
+@pytest.mark.parametrize(("N", "n", "h"), [(1, 5, 2), (20, 6, 3), (35, 7, 4), (36, 9, 2), (60, 12, 6)])
+def test_witnesses_agrees_with_counting_every_pair(N, n, h):
+    drawn = codes.constant_weight(N, n, h, seed=5)
+    counted = np.zeros(h + 1, dtype=int)
+    for x in range(N):
+        for y in range(N):
+            counted[(drawn[y] & ~drawn[x]).sum()] += x != y
+    assert analysis.witnesses(drawn).tolist() == counted.tolist()
+
+
+def test_witnesses_counts_duplicates_as_pairs_without_any():
+    twice = np.repeat(codes.walsh(8), 2, axis=0)
+    assert analysis.witnesses(twice).tolist() == [14, 0, 14 * 12, 0]
+
+
+def test_complements_are_the_pairs_with_as_many_witnesses_as_members_left():
+    drawn = codes.constant_weight(10_000, 16, 8, seed=0)
+    assert (codes.complements(drawn) >= 0).sum() == analysis.witnesses(drawn)[8] > 0
+    assert (codes.complements(codes.constant_weight(5, 64, 32, seed=0)) == -1).all()
+
+
+def test_witnesses_are_for_codes_of_one_weight_and_few_members():
+    with pytest.raises(ValueError, match=r"one weight .* got weights \[1, 2\]"):
+        analysis.witnesses(np.array([[1, 0], [1, 1]], dtype=bool))
+    with pytest.raises(ValueError, match="at most 26 members"):
+        analysis.witnesses(codes.constant_weight(3, 27, 2, 0))
+
+
 def test_expected_witnesses_is_what_all_codes_have():
     for n, h in [(4, 2), (7, 3), (10, 5), (9, 6)]:
         every = codes.unrank(range(comb(n, h)), n, h)
-        counts = guarantee.witnesses(every)
+        counts = analysis.witnesses(every)
         assert np.allclose(counts / counts.sum(), analysis.expected_witnesses(n, h), rtol=1e-12)
 
 

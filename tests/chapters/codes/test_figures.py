@@ -11,7 +11,6 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Circle, Rectangle
 
 from genens import codes
-from genens.theory import guarantee
 from genens_book.chapters.codes import analysis, figures
 from genens_book.pages import plotting
 
@@ -86,7 +85,7 @@ def test_split_strip_has_a_labelled_row_for_every_list():
 
 
 def test_witness_shares_draws_no_bar_where_no_pair_is():
-    counts = guarantee.witnesses(codes.constant_weight(40, 8, 4, seed=0))
+    counts = analysis.witnesses(codes.constant_weight(40, 8, 4, seed=0))
     shares, expected = counts / counts.sum(), analysis.expected_witnesses(8, 4)
     (ax,) = figures.witness_shares({"A": shares}, {"A": expected}).axes
     low = ax.get_ylim()[0]

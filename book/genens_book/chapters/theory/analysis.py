@@ -12,6 +12,8 @@ from genens.theory import bias
 from genens.theory.bias import Bound, bias_bound
 from genens_book.chapters.theory import exact
 
+ROWS = 256  # images whose pairs with all others are looked at together
+
 
 def bounds(settings: Mapping[str, tuple[int, int, int]]) -> dict[str, dict[str, Bound]]:
     """Every kind of bound, {kind: bound}, for each of {name: (N, n, h)}."""
@@ -55,14 +57,16 @@ class Representation:
     largest: int
 
 
-def representation(pairs: np.ndarray) -> Representation:
-    """The unevenness of codes from their pairs by number of witnesses, (h + 1,), as `witnesses` counts them.
-
-    Raises ValueError when there are none.
-    """
+def representation(codes: np.ndarray) -> Representation:
+    """The unevenness of codes, bool (N, n), by a look at every pair. Raises ValueError for fewer than two images."""
+    if len(codes) < 2:
+        raise ValueError(f"expected at least one pair of images, got {len(codes)} of them")
+    ones, pairs = codes.astype(np.float32), np.zeros(codes.shape[1] + 1, dtype=np.int64)
+    for some in np.array_split(ones, -(-len(ones) // ROWS)):
+        left = (1 - some) @ ones.T  # [x, y]: how many of the members that are left when x is ablated hold y
+        pairs += np.bincount(left.astype(np.int64).ravel(), minlength=len(pairs))
+    pairs[0] -= len(codes)  # every image with itself
     m, total = np.arange(len(pairs)), pairs.sum()
-    if not total > 0:
-        raise ValueError("expected at least one pair of images, got none")
     mean, found = float(m @ pairs / total), np.flatnonzero(pairs)
     return Representation(mean, sqrt((m - mean) ** 2 @ pairs / total), int(found[0]), int(found[-1]))
 

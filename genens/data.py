@@ -24,15 +24,8 @@ MNIST_SHA256 = {
 }
 SUFFIXES = (".png", ".jpg", ".jpeg")
 CELEBA_SIZE = 128  # paper, Section B.1
-DECODE_ERRORS = (  # what PIL raises for a file that is no image, cut short, damaged, or a bomb
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+# What PIL raises for a file that is no image, cut short, damaged, or a bomb.
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 PROGRESS_FROM = 2_000  # files; fewer are read before a bar would be of use
 
 
@@ -117,11 +110,10 @@ def _mnist(root: Path, size: int | None) -> Dataset:
 
 def _idx(name: str) -> torch.Tensor:
     """An IDX file of bytes: 0, 0, type 8, the number of dimensions, each as a big-endian uint32, the data."""
-    packed = (MNIST / name).read_bytes()
-    if hashlib.sha256(packed).hexdigest() != MNIST_SHA256[name]:
-        raise ValueError(
-            f"expected {MNIST / name} with sha256 {MNIST_SHA256[name][:12]}..., got another file: restore it"
-        )
+    path, sha256 = MNIST / name, MNIST_SHA256[name]
+    packed = path.read_bytes()
+    if hashlib.sha256(packed).hexdigest() != sha256:
+        raise ValueError(f"expected {path} with sha256 {sha256[:12]}..., got another file: restore it")
     raw = gzip.decompress(packed)
     shape = struct.unpack_from(f">{raw[3]}I", raw, 4)
     return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape).copy())
@@ -130,9 +122,8 @@ def _idx(name: str) -> torch.Tensor:
 def _cifar10(root: Path, size: int | None) -> Dataset:
     from torchvision import datasets as tv  # seconds to import, and MNIST does without
 
-    halves = [
-        _torchvision(partial(tv.CIFAR10, root, train=train), "cifar-10-batches-py", root) for train in (True, False)
-    ]
+    folder = "cifar-10-batches-py"
+    halves = [_torchvision(partial(tv.CIFAR10, root, train=train), folder, root) for train in (True, False)]
     images = torch.from_numpy(np.concatenate([half.data for half in halves])).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor([label for half in halves for label in half.targets])
     return Dataset(_resized(images, size), labels, "CIFAR-10", tuple(halves[0].classes))

@@ -158,18 +158,8 @@ def graph(model: UNet, shape: tuple[int, int, int, int]):
         if skip is not None:
             h = op.concat([h, skip], 1)
         if isinstance(module, Up):
-            return conv(
-                name,
-                op.interpolate(
-                    h,
-                    np.float32([2, 2]),
-                    "nearest",
-                    "scales",
-                    axes=[2, 3],
-                    coordinate_transformation_mode="asymmetric",
-                    nearest_mode="floor",
-                ),
-            )
+            like_torch = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            return conv(name, op.interpolate(h, np.float32([2, 2]), "nearest", "scales", axes=[2, 3], **like_torch))
         if not isinstance(module, Residual):
             return conv(name, h, 2)
         inner = conv(f"{name}.conv1", op.swish(norm(f"{name}.norm1", h)))

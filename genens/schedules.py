@@ -22,21 +22,13 @@ def alpha_bars(T: int = 1000) -> np.ndarray:
     return np.cumprod(1 - np.linspace(BETA_FIRST, BETA_LAST, T))
 
 
-def _beta(beta: np.ndarray, bar: np.ndarray, before: np.ndarray) -> np.ndarray:
-    return beta
-
-
-def _posterior(beta: np.ndarray, bar: np.ndarray, before: np.ndarray) -> np.ndarray:
-    return beta * (1 - before) / (1 - bar)
-
-
-def _alpha_beta(beta: np.ndarray, bar: np.ndarray, before: np.ndarray) -> np.ndarray:
-    return (1 - beta) * beta
-
-
-# The variance of the noise added at a step. Ho et al. (Section 3.2) allow the first two and find them alike; the
-# third is what the paper's released code uses.
-VARIANCES: dict[str, Callable] = {"beta": _beta, "posterior": _posterior, "alpha_beta": _alpha_beta}
+# The variance of the noise added at a step, from its beta, its alpha bar and the one before. Ho et al. (Section 3.2)
+# allow the first two and find them alike; the third is what the paper's released code uses.
+VARIANCES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+    "beta": lambda beta, bar, before: beta,
+    "posterior": lambda beta, bar, before: beta * (1 - before) / (1 - bar),
+    "alpha_beta": lambda beta, bar, before: (1 - beta) * beta,
+}
 SAMPLERS = ("ancestral", "ddim")
 
 

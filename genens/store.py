@@ -21,19 +21,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from genens import provenance
-from genens.files import (
-    Arrays,
-    arrays_to_bytes,
-    as_numpy,
-    canonical,
-    digest,
-    load_arrays,
-    read_folder,
-    sha256,
-    sha256_file,
-    write_folder,
-)
+from genens import files, provenance
+from genens.files import Arrays, digest
 
 
 def home() -> Path:
@@ -69,18 +58,18 @@ def identity(value: object, name: str = "value") -> object:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float | np.generic):
-        return json.loads(canonical(value.item() if isinstance(value, np.generic) else value))
+        return json.loads(files.canonical(value.item() if isinstance(value, np.generic) else value))
     if digest_ := getattr(value, "digest", None):
         return str(digest_)
     if isinstance(value, np.ndarray) or hasattr(value, "detach"):
-        array = as_numpy({name: value})[name]
-        return f"{array.dtype} {list(array.shape)} {sha256(array)}"
+        array = files.as_numpy({name: value})[name]
+        return f"{array.dtype} {list(array.shape)} {files.sha256(array)}"
     if isinstance(value, Mapping):
         return {str(key): identity(item, f"{name}[{key!r}]") for key, item in value.items()}
     if isinstance(value, list | tuple | range):
         return [identity(item, f"{name}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, Path):
-        return sha256_file(value)
+        return files.sha256_file(value)
     if hasattr(value, "state_dict"):
         return digest(identity(dict(value.state_dict()), name))
     if is_dataclass(value) and not isinstance(value, type):
@@ -111,10 +100,10 @@ def where(function: Callable, /, **arguments: object) -> Path:
 
 def _read(identity: Mapping) -> Arrays:
     folder = _folder(identity)
-    meta = read_folder(folder, name="meta.json", remedy=f"delete the folder {folder} and run again")
+    meta = files.read_folder(folder, name="meta.json", remedy=f"delete the folder {folder} and run again")
     if meta["key"] != digest(identity):
         raise ValueError(f"{folder} holds another result (key {meta['key'][:24]}); delete that folder and run again")
-    return load_arrays(folder / "arrays.safetensors")
+    return files.load_arrays(folder / "arrays.safetensors")
 
 
 def _make(identity: Mapping, call: Callable[[], Mapping[str, object]], length: int | None = None) -> Arrays:
@@ -123,13 +112,14 @@ def _make(identity: Mapping, call: Callable[[], Mapping[str, object]], length: i
     if folder.exists():
         return _read(identity)
     began = time.perf_counter()
-    arrays = as_numpy(call())
+    arrays = files.as_numpy(call())
     for name, value in arrays.items():
         if length is not None and value.shape[:1] != (length,):
             raise ValueError(f"expected '{name}' with {length} rows, one for each index, got shape {value.shape}")
     took = round(time.perf_counter() - began, 3)
     meta = {**identity, "key": digest(identity), "seconds": took, "made": provenance.describe()}
-    write_folder(folder, {"arrays.safetensors": arrays_to_bytes(arrays)}, meta, name="meta.json", replace=False)
+    written = {"arrays.safetensors": files.arrays_to_bytes(arrays)}
+    files.write_folder(folder, written, meta, name="meta.json", replace=False)
     return arrays
 
 

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from genens import codes as coding
 
@@ -59,9 +57,8 @@ def _checked(gram: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if gram.ndim != 3 or gram.shape[1] != gram.shape[2]:
         raise ValueError(f"expected Gram matrices (B, n, n), got shape {gram.shape}")
     if codes.ndim != 2 or codes.shape[1] != gram.shape[1]:
-        raise ValueError(
-            f"expected codes (N, {gram.shape[1]}), of the ensemble that the Gram matrix is of; got shape {codes.shape}"
-        )
+        n, shape = gram.shape[1], codes.shape
+        raise ValueError(f"expected codes (N, {n}), of the ensemble that the Gram matrix is of; got shape {shape}")
     if not np.isfinite(gram).all():
         raise ValueError("expected finite Gram matrices, got NaN or infinity; check the weights and Jacobians")
     return gram, codes
@@ -102,71 +99,7 @@ def top_k(gram: np.ndarray, codes: np.ndarray, k: int, excluded: np.ndarray | No
     return Top(rows, best)
 
 
-# ---------------------------------------------------------------- images in many lists
-
-
 def repeated(top: Top, times: int = 2) -> np.ndarray:
     """The images in at least `times` lists, ascending: "generally influential" (paper, Section 3.3)."""
     rows, counts = np.unique(top.rows, return_counts=True)
     return rows[counts >= times]
-
-
-@dataclass(frozen=True)
-class Discounted:
-    """Top lists without generally influential images; `removed`, the images taken out in each round."""
-
-    top: Top
-    removed: list[np.ndarray]
-
-
-class RanOut(ValueError):
-    """The database has no images left for lists that share none."""
-
-
-def discount(gram: np.ndarray, codes: np.ndarray, k: int = 10) -> Discounted:
-    """The top k with every image removed that is in more than one list, until no image is (paper, Figure 6d).
-
-    After every removal the lists are filled up with the next most influential images. Raises RanOut when the database
-    runs out before the lists differ: too many samples, or two alike.
-    """
-    removed: list[np.ndarray] = []
-    while True:
-        gone = np.concatenate([np.zeros(0, np.int64), *removed])
-        if len(codes) - len(gone) < k:
-            raise RanOut(
-                f"expected {len(gram)} lists of {k} that share no image, but the database of "
-                f"{len(codes)} images ran out: ask for fewer samples or a smaller k"
-            )
-        top = top_k(gram, codes, k, gone)
-        shared = repeated(top)
-        if not len(shared):
-            return Discounted(top, removed)
-        removed.append(shared)
-
-
-# ---------------------------------------------------------------- true influence
-
-
-def pairs(a: object, b: object) -> tuple[Tensor, Tensor]:
-    """Two sets of images (..., C, H, W) with their leading axes broadcast. ValueError when they do not fit."""
-    a, b = torch.as_tensor(a), torch.as_tensor(b)
-    if min(a.ndim, b.ndim) < 3 or a.shape[-3:] != b.shape[-3:]:
-        raise ValueError(
-            f"expected two sets of images (..., C, H, W) of one size, got {tuple(a.shape)} and {tuple(b.shape)}"
-        )
-    try:
-        return torch.broadcast_tensors(a, b)
-    except RuntimeError as problem:
-        raise ValueError(
-            f"expected leading axes that broadcast, got {tuple(a.shape)} and {tuple(b.shape)}; "
-            "give originals (B, C, H, W) beside counterfactuals (V, B, C, H, W)"
-        ) from problem
-
-
-def euclidean(a: object, b: object) -> np.ndarray:
-    """The Euclidean distance between images (..., C, H, W): float64 (...), in units of [-1, 1] pixels.
-
-    Source: paper, Section 3.1. Raises ValueError when the shapes do not fit.
-    """
-    a, b = pairs(a, b)
-    return (a.double() - b.double()).flatten(-3).norm(dim=-1).cpu().numpy()

@@ -28,12 +28,10 @@ def constant_weight(N: int, n: int, h: int, seed: int) -> np.ndarray:
     Source: paper, Sections 2.3 and B.1.
     """
     _check_weight(n, h)
-    total = comb(n, h)
-    if not 1 <= N <= total:
-        raise ValueError(
-            f"expected 1 <= N <= C({n}, {h}) = {total} codes, got N = {N}: take fewer images or more members"
-        )
-    ranks = np.random.default_rng(seed).choice(total, N, replace=False)
+    M = comb(n, h)
+    if not 1 <= N <= M:
+        raise ValueError(f"expected 1 <= N <= C({n}, {h}) = {M} codes, got N = {N}: take fewer images or more members")
+    ranks = np.random.default_rng(seed).choice(M, N, replace=False)
     return unrank(ranks, n, h)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -157,24 +157,19 @@ def _folder(path: Path, size: int | None) -> Dataset:
         raise FileNotFoundError(f"expected a folder of images, but {path} is not a folder: check the path")
     files, subfolders = _images_in(path), sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
     if files and subfolders:
-        raise ValueError(
-            f"expected images or class folders in {path}, got both: move the {len(files)} loose images away"
-        )
-    if files:
-        labels = torch.zeros(len(files), dtype=torch.int64)
-        return Dataset(_read(files, size), labels, path.name, (path.name,))
-    if not subfolders:
+        loose = f"move the {len(files)} loose images away"
+        raise ValueError(f"expected images or class folders in {path}, got both: {loose}")
+    if not files and not subfolders:
         raise FileNotFoundError(f"expected png or jpg images in {path}, got none: check the path")
-    by_class = [_images_in(folder) for folder in subfolders]
-    for folder, members in zip(subfolders, by_class, strict=True):
-        if not members:
-            raise FileNotFoundError(
-                f"expected png or jpg images in every class folder of {path}, got none in {folder.name}: "
-                "remove it, or give the folder one level down"
-            )
-    labels = torch.repeat_interleave(torch.tensor([len(members) for members in by_class]))
-    images = _read([file for members in by_class for file in members], size)
-    return Dataset(images, labels, path.name, tuple(folder.name for folder in subfolders))
+    by_class = {folder.name: _images_in(folder) for folder in subfolders or [path]}  # a flat folder is one class
+    if empty := [name for name, members in by_class.items() if not members]:
+        raise FileNotFoundError(
+            f"expected png or jpg images in every class folder of {path}, got none in {empty[0]}: "
+            "remove it, or give the folder one level down"
+        )
+    images = _read([file for members in by_class.values() for file in members], size)
+    labels = torch.repeat_interleave(torch.tensor([len(members) for members in by_class.values()]))
+    return Dataset(images, labels, path.name, tuple(by_class))
 
 
 def _images_in(path: Path) -> list[Path]:
@@ -185,7 +180,8 @@ def _images_in(path: Path) -> list[Path]:
 def _read(files: Sequence[Path], size: int | None) -> torch.Tensor:
     """Decode files into uint8 (N, C, H, W). Grey files among RGB ones become RGB, which loses nothing."""
     images: np.ndarray | None = None
-    for i, file in enumerate(_progress(files)):
+    quiet = len(files) < PROGRESS_FROM
+    for i, file in enumerate(tqdm(files, "reading images", unit="file", file=sys.stderr, disable=quiet)):
         pixels = _decode(file, size)
         if images is None:
             images = np.empty((len(files), *pixels.shape), np.uint8)
@@ -199,10 +195,6 @@ def _read(files: Sequence[Path], size: int | None) -> torch.Tensor:
             images = np.repeat(images, 3, axis=1)
         images[i] = pixels
     return torch.from_numpy(images)
-
-
-def _progress(files: Sequence[Path]) -> Iterable[Path]:
-    return tqdm(files, "reading images", unit="file", file=sys.stderr, disable=len(files) < PROGRESS_FROM)
 
 
 def _decode(file: Path, size: int | None) -> np.ndarray:

@@ -126,9 +126,9 @@ def _distance(draws: int, total: int, inside: int) -> float:
     s, coins = s[there], coins[there]
     if not len(s):
         return TRIVIAL
-    ratio = np.concatenate(
-        [[0.0], np.cumsum(_log_steps(s[:-1], float(inside), float(outside), float(inside - outside)))]
-    )
+    # ln((inside - s) / (outside + s + 1)), to full relative precision where the two are nearly equal
+    steps = np.log1p((float(inside - outside) - (2 * s[:-1] + 1)) / (float(outside) + s[:-1] + 1))
+    ratio = np.concatenate([[0.0], np.cumsum(steps)])
     ratio -= ratio.max()
     excess = float(coins @ np.expm1(ratio)) - apart  # Hyp sums to one where Bin sums to 1 - apart
     if excess > -0.5:
@@ -136,11 +136,6 @@ def _distance(draws: int, total: int, inside: int) -> float:
     weights = np.log(np.maximum(coins, 1e-300)) + ratio
     codes = np.exp(weights - weights.max())
     return float(apart + np.abs(codes / codes.sum() - coins).sum())
-
-
-def _log_steps(s: np.ndarray, inside: float, outside: float, gap: float) -> np.ndarray:
-    """ln((inside - s) / (outside + s + 1)), to full relative precision where the two are nearly equal."""
-    return np.log1p((gap - (2 * s + 1)) / (outside + s + 1))
 
 
 def _binomial(draws: int, s: np.ndarray) -> np.ndarray:

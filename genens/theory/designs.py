@@ -48,10 +48,8 @@ def balanced(sets: Iterable[Iterable[int]], points: int | None = None) -> Balanc
     family = [frozenset(one) for one in sets]
     if empty := [k for k, one in enumerate(family) if not one]:
         raise ValueError(f"expected sets that are not empty, which Theorem 2 needs; set number {empty[0]} is: drop it")
-    if len(set(family)) < len(family):
-        raise ValueError(
-            f"expected different sets, got {len(family)} of which {len(set(family))} differ: drop the rest"
-        )
+    if (differ := len(set(family))) < len(family):
+        raise ValueError(f"expected different sets, got {len(family)} of which {differ} differ: drop the rest")
     largest = max((max(one) for one in family), default=-1)
     points = largest + 1 if points is None else points
     if largest >= points or any(min(one) < 0 for one in family):

@@ -7,7 +7,6 @@ bias) is in `bias`, Theorem 2 in `designs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb
 
@@ -44,10 +43,7 @@ def guarantee(codes: np.ndarray) -> Guarantee:
     Raises ValueError when n exceeds 64. Source: paper, Theorem 1, part 1.
     """
     keys, n = _keys(codes)
-    if n <= LATTICE_MEMBERS:
-        inside = _codes_inside(keys, n)[keys]
-    else:
-        inside = np.concatenate([contained.sum(axis=1) for contained in _containment(keys)])
+    inside = _by_lattice(keys, n) if n <= LATTICE_MEMBERS else _by_pairs(keys)
     violations = int(inside.sum(dtype=np.int64)) - len(keys)
     return Guarantee(violations == 0, len(keys) * (len(keys) - 1), violations, _first(keys, inside))
 
@@ -76,21 +72,21 @@ def _keys(codes: np.ndarray) -> tuple[np.ndarray, int]:
     return np.packbits(padded, axis=1, bitorder="little").view("<u8")[:, 0], codes.shape[1]
 
 
-def _codes_inside(keys: np.ndarray, n: int) -> np.ndarray:
-    """For each of the 2^n sets of members, how many codes lie inside it: int32 (2^n,)."""
+def _by_lattice(keys: np.ndarray, n: int) -> np.ndarray:
+    """How many codes lie inside each code, int32 (N,), from how many lie inside each of the 2^n sets of members."""
     count = np.zeros(1 << n, dtype=np.int32)
     np.add.at(count, keys, 1)
     for i in range(n):  # after pass i, the codes that differ from the set in bits 0..i only
         halves = count.reshape(-1, 2, 1 << i)
         halves[:, 1] += halves[:, 0]
-    return count
+    return count[keys]
 
 
-def _containment(keys: np.ndarray) -> Iterator[np.ndarray]:
-    """Blocks of rows of the N x N table: is code x' (column) inside code x (row)?"""
+def _by_pairs(keys: np.ndarray) -> np.ndarray:
+    """The same, int64 (N,), in blocks of rows of the N x N table: is code x' (column) inside code x (row)?"""
     rows = max(1, BLOCK // len(keys))
-    for start in range(0, len(keys), rows):
-        yield (keys & ~keys[start : start + rows, None]) == 0
+    blocks = (keys[start : start + rows, None] for start in range(0, len(keys), rows))
+    return np.concatenate([((keys & ~block) == 0).sum(axis=1) for block in blocks])
 
 
 def _first(keys: np.ndarray, inside: np.ndarray) -> tuple[int, int] | None:

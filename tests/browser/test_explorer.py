@@ -13,6 +13,7 @@ from support.explorer import B
 from genens import attribution, jacobians
 from genens import codes as coding
 from genens_book.chapters.explorer import feed
+from genens_book.measures import distances
 
 # ---------------------------------------------------------------- the page's numbers
 
@@ -74,7 +75,7 @@ def test_numbers_of_the_page_are_those_of_genens(arrays, whole, browser, tmp_pat
                 error = np.linalg.norm(images - linear, axis=(1, 2)) / np.linalg.norm(linear, axis=(1, 2))
                 assert (error < 1e-3).all()
                 assert told["known"] == [n + 1, 3, -1]
-                assert attribution.euclidean(np.reshape(told["truth"], (1, 28, 28)), truth.without[s, 1]) < 28 / 255
+                assert distances.euclidean(np.reshape(told["truth"], (1, 28, 28)), truth.without[s, 1]) < 28 / 255
         assert not seen.complaints
 
 

@@ -1,4 +1,4 @@
-"""Search through the Gram matrix against the plain Jacobian; ties, exclusions, discounting."""
+"""Search through the Gram matrix against the plain Jacobian; ties, exclusions."""
 
 from math import comb
 
@@ -56,27 +56,9 @@ def test_complementary_codes_tie_to_the_last_bit_and_the_earlier_row_comes_first
         assert (top.rows[:, 0:10:2] < top.rows[:, 1:10:2]).all()
 
 
-def test_discounting_is_the_papers_procedure():
-    J, codes = jacobians(B=4, n=12), coding.constant_weight(600, 12, 6, 0)
-    G = gram(jacobians(B=1, n=12, seed=1) + 0.5 * J)  # some images are influential in all
-    scores, gone, rounds = attribution.influence(G, codes), set(), []
-    while True:  # Figure 6d, by hand
-        lists = [[x for x in np.argsort(-row, kind="stable") if x not in gone][:4] for row in scores]
-        everyone = [x for row in lists for x in row]
-        shared = {x for x in everyone if everyone.count(x) > 1}
-        if not shared:
-            break
-        gone |= shared
-        rounds.append(sorted(shared))
-    found = attribution.discount(G, codes, 4)
-    assert found.top.rows.tolist() == lists and [row.tolist() for row in found.removed] == rounds and len(rounds) > 1
-    assert len(attribution.repeated(found.top)) == 0
-    np.testing.assert_array_equal(attribution.repeated(attribution.top_k(G, codes, 4)), rounds[0])
-
-
-def test_samples_that_are_alike_leave_no_distinct_lists():
-    with pytest.raises(attribution.RanOut, match="ran out"):
-        attribution.discount(gram(jacobians(1).expand(2, -1, -1, -1, -1)), CODES, 4)
+def test_repeated_images_are_those_in_several_lists():
+    top = attribution.Top(np.array([[4, 1, 2], [2, 9, 4], [2, 3, 5]]), np.ones((3, 3)))
+    assert attribution.repeated(top).tolist() == [2, 4] and attribution.repeated(top, 3).tolist() == [2]
 
 
 @pytest.mark.parametrize(

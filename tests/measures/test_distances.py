@@ -13,9 +13,9 @@ import torch
 import torchmetrics.functional.image.lpips as tm_lpips
 import torchvision
 
-from genens import attribution, data
+from genens import data
 from genens_book.chapters.class_ablation import analysis
-from genens_book.measures import classifier, fid, not_run, perceptual
+from genens_book.measures import classifier, distances, fid, not_run, perceptual
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +33,28 @@ def y():
 
 def test_euclidean_is_the_root_of_the_summed_squares(y):
     a, b = y[:4].double(), y[4:8].double()
-    for x, z, found in zip(a, b, attribution.euclidean(a, b), strict=True):
+    for x, z, found in zip(a, b, distances.euclidean(a, b), strict=True):
         squares = [(p - q) ** 2 for p, q in zip(x.flatten().tolist(), z.flatten().tolist(), strict=True)]
         assert found == pytest.approx(math.sqrt(sum(squares)), rel=1e-12)
-    assert attribution.euclidean(y, y).max() == 0
+    assert distances.euclidean(y, y).max() == 0
 
 
 def test_counterfactuals_are_set_against_their_originals(y):
     many = torch.stack([y[:5], y[5:10], y[10:15]])
-    found = attribution.euclidean(many, y[:5])
+    found = distances.euclidean(many, y[:5])
     assert found.shape == (3, 5) and found.dtype == np.float64
-    np.testing.assert_array_equal(found[2], attribution.euclidean(y[10:15].numpy(), y[:5]))
+    np.testing.assert_array_equal(found[2], distances.euclidean(y[10:15].numpy(), y[:5]))
 
 
 def test_unsigned_pixels_do_not_wrap_around():
     black = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
-    assert attribution.euclidean(black, black + 255).tolist() == [510.0]
+    assert distances.euclidean(black, black + 255).tolist() == [510.0]
 
 
 @pytest.mark.parametrize(("a", "b"), [((3, 1, 8, 8), (3, 1, 9, 9)), ((3, 1, 8, 8), (4, 1, 8, 8)), ((8,), (8,))])
 def test_images_that_do_not_fit_are_refused(a, b):
     with pytest.raises(ValueError, match=r"expected .* got"):
-        attribution.euclidean(torch.zeros(a), torch.zeros(b))
+        distances.euclidean(torch.zeros(a), torch.zeros(b))
 
 
 # ---------------------------------------------------------------- digit-feature distance
@@ -90,7 +90,7 @@ def test_feature_distance_is_symmetric_bounded_and_zero_for_the_same_image(model
 def test_a_shifted_digit_is_nearer_than_another_digit_in_features_more_than_in_pixels(model, y):
     shifted, other = y.roll(2, dims=-1), y.roll(1, dims=0)
     near, far = perceptual.feature_distance(model, y, shifted), perceptual.feature_distance(model, y, other)
-    plain = attribution.euclidean(y, shifted).mean() / attribution.euclidean(y, other).mean()
+    plain = distances.euclidean(y, shifted).mean() / distances.euclidean(y, other).mean()
     assert near.mean() / far.mean() < plain
 
 
@@ -259,6 +259,6 @@ def test_fid_refuses_what_has_no_covariance():
 
 def test_blind_guessing_scores_one_over_the_number_of_ablations_ties_or_not():
     rng = np.random.default_rng(0)
-    distances = rng.integers(0, 3, (7, 20_000))
+    apart = rng.integers(0, 3, (7, 20_000))
     predicted = rng.integers(0, 7, 20_000)
-    assert analysis.influence_accuracy(distances, predicted).mean() == pytest.approx(1 / 7, abs=0.01)
+    assert analysis.influence_accuracy(apart, predicted).mean() == pytest.approx(1 / 7, abs=0.01)

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genens import attribution
-from genens_book.measures import classifier
+from genens_book.measures import classifier, distances
 from genens_book.measures.not_run import NotRun, find_weights
 
 VGG_FILES = "vgg16-*.pth"  # torchvision's ImageNet VGG16 in the torch cache; today vgg16-397923af.pth
@@ -48,7 +47,7 @@ def feature_distance(model: classifier.DigitNet, a: object, b: object, batch: in
     summed over channels and averaged over positions; the result is the mean over layers. It is not LPIPS and
     shares no unit with it. Raises ValueError for images of another shape or type.
     """
-    a, b = attribution.pairs(classifier.digits(a), classifier.digits(b))
+    a, b = distances.pairs(classifier.digits(a), classifier.digits(b))
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
         layers = zip(model.layers(x), model.layers(y), strict=True)
@@ -71,7 +70,7 @@ def lpips(a: object, b: object, weights: str | Path | None = None, batch: int = 
     downloaded. Raises FileNotFoundError for a given path without a file and ValueError for damaged weights or
     images that do not fit.
     """
-    a, b = attribution.pairs(a, b)
+    a, b = distances.pairs(a, b)
     floats = a.is_floating_point() and b.is_floating_point()
     if a.shape[-3] not in (1, 3) or min(a.shape[-2:]) < 16 or not floats:
         raise ValueError(

@@ -10,11 +10,11 @@ from support.grams import CODES, jacobians, plain
 
 from genens import attribution
 from genens import codes as coding
-from genens.attribution import euclidean
 from genens.jacobians import centred, gram, jacobian
 from genens.sampling import counterfactuals, sample
 from genens_book.chapters.search import analysis
 from genens_book.measures import not_run
+from genens_book.measures.distances import euclidean
 
 
 def test_the_plain_route_is_the_loop_over_images_and_the_gram_route_agrees_with_it():
@@ -90,13 +90,31 @@ def test_concentration_counts_distinct_images():
     assert found.by_chance == pytest.approx(5.99, abs=0.01) and found.effective == pytest.approx(36 / 12)
 
 
+def test_discounting_is_the_papers_procedure():
+    J, codes = jacobians(B=4, n=12), coding.constant_weight(600, 12, 6, 0)
+    G = gram(jacobians(B=1, n=12, seed=1) + 0.5 * J)  # some images are influential in all
+    scores, gone, rounds = attribution.influence(G, codes), set(), []
+    while True:  # Figure 6d, by hand
+        lists = [[x for x in np.argsort(-row, kind="stable") if x not in gone][:4] for row in scores]
+        everyone = [x for row in lists for x in row]
+        shared = {x for x in everyone if everyone.count(x) > 1}
+        if not shared:
+            break
+        gone |= shared
+        rounds.append(sorted(shared))
+    found = analysis.discounted(G, codes, 4)
+    assert found.top.rows.tolist() == lists and [row.tolist() for row in found.removed] == rounds and len(rounds) > 1
+    assert len(attribution.repeated(found.top)) == 0
+    np.testing.assert_array_equal(attribution.repeated(attribution.top_k(G, codes, 4)), rounds[0])
+
+
 def test_discounting_without_end_is_told_and_other_errors_are_raised():
     G = gram(jacobians(1).expand(2, -1, -1, -1, -1))
     left = analysis.discounted(G, CODES, 4)
     assert isinstance(left, not_run.NotRun) and "database of 50 images" in left.reason
     with pytest.raises(ValueError, match="got NaN"):
         analysis.discounted(G * np.nan, CODES, 4)
-    assert isinstance(analysis.discounted(gram(jacobians(1)), CODES, 4), attribution.Discounted)
+    assert isinstance(analysis.discounted(gram(jacobians(1)), CODES, 4), analysis.Discounted)
 
 
 def test_a_copy_is_found_where_there_is_one():

@@ -62,7 +62,7 @@ def test_discounted_lists_are_a_picture_or_a_line_that_there_are_none():
     images, twins = np.zeros((10, 1, 6, 6)), np.full(10, -1)
     none = figures.discounted(not_run.NotRun("it ran out"), images[:2], images, twins, alt="lists")
     assert none.html == "<p>There are no such lists here.</p>"
-    shown = figures.discounted(attribution.Discounted(TOP, []), images[:2], images, twins, alt="Rows of images.")
+    shown = figures.discounted(analysis.Discounted(TOP, []), images[:2], images, twins, alt="Rows of images.")
     assert 'alt="Rows of images."' in shown._repr_html_()
 
 
@@ -81,8 +81,8 @@ def test_the_saving_is_a_line_for_each_database():
 def test_sentences_say_what_came_out():
     none = figures.discount_words(not_run.NotRun("it ran out"), TOP)
     assert "has no end: it ran out" in none
-    assert "no image is in two lists" in figures.discount_words(attribution.Discounted(TOP, []), TOP)
-    half = attribution.Discounted(attribution.Top(TOP.rows, TOP.influence / 2), [np.array([1, 2]), np.array([3])])
+    assert "no image is in two lists" in figures.discount_words(analysis.Discounted(TOP, []), TOP)
+    half = analysis.Discounted(attribution.Top(TOP.rows, TOP.influence / 2), [np.array([1, 2]), np.array([3])])
     assert "2 rounds and removed 3 images" in (words := figures.discount_words(half, TOP)) and "50\u00a0%" in words
     reversed_ = analysis.rerank(TOP, np.array([[1.0, 2, 3], [1, 2, 3]]))
     assert "\u22120." in (words := figures.order_words(reversed_, 0)) and "67\u00a0% of the 6 entries" in words

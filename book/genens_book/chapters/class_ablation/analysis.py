@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genens import attribution, data
+from genens import data
 from genens.unet import UNetConfig
 from genens_book.measures import classifier, perceptual, stats
+from genens_book.measures.distances import euclidean
 from genens_book.measures.not_run import NotRun
 from genens_book.measures.stats import Interval
 
@@ -31,7 +32,7 @@ def measure(y: np.ndarray, digits: classifier.DigitNet, vgg: Path | NotRun) -> d
     found = {
         "labels": labels.view(y.shape[:2]),
         "confidence": confidence.view(y.shape[:2]),
-        "euclidean": attribution.euclidean(*pairs),
+        "euclidean": euclidean(*pairs),
         "features": perceptual.feature_distance(digits, *pairs),
     }
     return found if isinstance(vgg, NotRun) else found | {"lpips": perceptual.lpips(*pairs, vgg)}

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from genens.attribution import euclidean
 from genens_book.chapters.convergence import growing
 from genens_book.chapters.convergence.growing import Fit, by_one, law, law_by_one, nested, to_full
 from genens_book.measures import classifier, stats
+from genens_book.measures.distances import euclidean
 from genens_book.measures.stats import Interval
 
 FEWEST = 8  # samples that a group must have for its curve to be set against the law

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genens.attribution import euclidean
 from genens.ensemble import Members
 from genens.sampling import exogenous, sample
 from genens.schedules import Schedule
 from genens.seeds import generator
 from genens_book.measures import stats
+from genens_book.measures.distances import euclidean
 
 _ORDERS = 0x6F72646572  # keeps these draws apart from the noise of the same seed and index
 

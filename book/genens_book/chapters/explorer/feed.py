@@ -24,7 +24,7 @@ from PIL import Image
 
 from genens import attribution, data, files, jacobians, provenance, store
 from genens import codes as coding
-from genens_book.measures import classifier, stats
+from genens_book.measures import classifier, distances, stats
 
 VERSION = 1
 FILE = "explorer-data.js"
@@ -131,8 +131,8 @@ def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, digits: class
     for b in range(B):
         v = np.array([*mixtures, *coding.ablations(items.codes[truth.rows[b]])])
         linear = jacobians.linear_counterfactual(y[b : b + 1], J[b : b + 1], v)[:, 0]
-        moved[b] = attribution.euclidean(images[b], truth.whole[b])
-        missed[b] = attribution.euclidean(linear, images[b])
+        moved[b] = distances.euclidean(images[b], truth.whole[b])
+        missed[b] = distances.euclidean(linear, images[b])
     digit, sure = (
         side.numpy() for side in classifier.predict(digits, np.concatenate([truth.whole[:, None], images], 1))
     )

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genens import attribution
 from genens import codes as coding
-from genens.attribution import Discounted, RanOut, Top, discount, repeated
+from genens.attribution import Top, repeated, top_k
 from genens.jacobians import linear_counterfactual
 from genens_book.measures import stats
+from genens_book.measures.distances import euclidean
 from genens_book.measures.not_run import NotRun
 
 EQUAL = 1e-10  # how far two routes to the same number may lie apart in double precision
@@ -80,15 +80,33 @@ def beats_random(listed: np.ndarray, random: np.ndarray, seed: int) -> stats.Int
     return stats.bootstrap(wins, seed=seed)
 
 
+@dataclass(frozen=True)
+class Discounted:
+    """Top lists without generally influential images; `removed`, the images taken out in each round."""
+
+    top: Top
+    removed: list[np.ndarray]
+
+
 def discounted(gram: np.ndarray, codes: np.ndarray, k: int) -> Discounted | NotRun:
-    """`attribution.discount`, or why it found no end: a small database runs out of images before the lists differ."""
-    try:
-        return discount(gram, codes, k)
-    except RanOut:
-        return NotRun(
-            f"removing what the lists share used up the database of {len(codes):,} images before "
-            f"{len(gram)} lists of {k} were left that share none"
-        )
+    """The top k with every image removed that is in more than one list, until no image is (paper, Figure 6d).
+
+    After every removal the lists are filled up with the next most influential images. A NotRun where the database runs
+    out before the lists differ: too many samples, or two alike.
+    """
+    removed: list[np.ndarray] = []
+    while True:
+        gone = np.concatenate([np.zeros(0, np.int64), *removed])
+        if len(codes) - len(gone) < k:
+            return NotRun(
+                f"removing what the lists share used up the database of {len(codes):,} images before "
+                f"{len(gram)} lists of {k} were left that share none"
+            )
+        top = top_k(gram, codes, k, gone)
+        shared = repeated(top)
+        if not len(shared):
+            return Discounted(top, removed)
+        removed.append(shared)
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,7 @@ def cut_off(y: np.ndarray, J: np.ndarray, codes: np.ndarray, rows: np.ndarray) -
     found = []
     for b, row in enumerate(rows):
         predicted = linear_counterfactual(y[b : b + 1], J[b : b + 1], coding.ablations(codes[row]))[:, 0]
-        found.append(attribution.euclidean(predicted, torch.as_tensor(y[b]).clamp(-1, 1)))
+        found.append(euclidean(predicted, torch.as_tensor(y[b]).clamp(-1, 1)))
     return np.stack([np.asarray(one) for one in found])
 
 

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.stats import binom
 
-from genens.attribution import Discounted, Top
+from genens.attribution import Top
 from genens.data import Dataset
 from genens.ensemble import Ensemble
-from genens_book.chapters.search.analysis import Reranked, Saving
+from genens_book.chapters.search.analysis import Discounted, Reranked, Saving
 from genens_book.measures import stats
 from genens_book.measures.not_run import NotRun
 from genens_book.pages import markup, plotting

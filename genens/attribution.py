@@ -81,8 +81,7 @@ class Top:
 def top_k(gram: np.ndarray, codes: np.ndarray, k: int, excluded: np.ndarray | None = None, block: int = BLOCK) -> Top:
     """The k most influential images of every sample, streamed; a tie goes to the earlier row.
 
-    excluded: rows that are passed over. Raises ValueError for k outside 1..N (less the excluded), and as
-    `influence`.
+    excluded: rows that are passed over. Raises ValueError for k outside 1..N (less the excluded), and as `influence`.
     """
     N, excluded = len(codes), np.unique(np.asarray([] if excluded is None else excluded, dtype=np.int64))
     if not 1 <= k <= N - len(excluded):

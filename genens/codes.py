@@ -24,8 +24,7 @@ def constant_weight(N: int, n: int, h: int, seed: int) -> np.ndarray:
     Every ordered assignment of C(n, h) codes to N images is equally likely: N ranks are drawn uniformly
     without replacement from 0..C(n, h)-1, in random order, and unranking is a bijection.
 
-    Raises ValueError when n, h or N is out of range; N may be as large as C(n, h).
-    Source: paper, Sections 2.3 and B.1.
+    Raises ValueError when n, h or N is out of range; N may be as large as C(n, h). Source: paper, Sections 2.3 and B.1.
     """
     _check_weight(n, h)
     M = comb(n, h)

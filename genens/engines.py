@@ -99,10 +99,8 @@ class Compiled:
     def __call__(self, x: Tensor, t: int) -> Tensor:
         """See `eager`. Raises ValueError for images that are not float32 on the CPU."""
         if x.dtype != torch.float32 or x.device.type != "cpu":
-            raise ValueError(
-                f"expected float32 images on the CPU for engine openvino, got {x.dtype} on {x.device}: set "
-                "engine to eager"
-            )
+            kind = f"{x.dtype} on {x.device}"
+            raise ValueError(f"expected float32 images on the CPU for engine openvino, got {kind}: set engine to eager")
         images, time = filled(x.detach(), REST).contiguous().numpy(), np.array([t], np.int64)
         found, whole = np.empty_like(images), len(images) // BLOCK * BLOCK
         for size, start, stop in ((BLOCK, 0, whole), (REST, whole, len(images))):

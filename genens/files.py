@@ -32,11 +32,9 @@ def _staged(path: Path) -> Iterator[Path]:
         advice = "check that the folder may be written to"
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "free some space there, or point GENENS_STORE at another disk"
-        raise OSError(
-            problem.errno,
-            f"could not write {path} ({os.strerror(problem.errno or errno.EIO)}); "
-            f"nothing half-written is left; {advice}",
-        ) from problem
+        why = os.strerror(problem.errno or errno.EIO)
+        said = f"could not write {path} ({why}); nothing half-written is left; {advice}"
+        raise OSError(problem.errno, said) from problem
     finally:  # also after KeyboardInterrupt; a finished write has moved the temporary name away
         for leftover in (temporary, _aside(temporary)):
             if leftover.is_dir():
@@ -65,12 +63,7 @@ def atomic_write(path: str | Path, content: bytes | str) -> None:
 
 
 def write_folder(
-    path: str | Path,
-    files: Mapping[str, bytes],
-    manifest: Mapping[str, object],
-    *,
-    name: str = "manifest.json",
-    replace: bool = True,
+    path: str | Path, files: Mapping[str, bytes], manifest: dict, *, name: str = "manifest.json", replace: bool = True
 ) -> None:
     """Write a folder of files and a manifest that lists each one's sha256 and size, all at once.
 
@@ -117,11 +110,9 @@ def read_folder(path: str | Path, *, name: str = "manifest.json", remedy: str = 
         file = path / key
         if not file.is_file():
             raise FileNotFoundError(f"expected {file}, which {name} lists, found no such file; {remedy}")
-        if file.stat().st_size != expected["bytes"]:
-            raise ValueError(
-                f"{file} is truncated or edited: expected {expected['bytes']} bytes, found "
-                f"{file.stat().st_size}; {remedy}"
-            )
+        size, found = expected["bytes"], file.stat().st_size
+        if found != size:
+            raise ValueError(f"{file} is truncated or edited: expected {size} bytes, found {found}; {remedy}")
         if sha256_file(file) != expected["sha256"]:
             raise ValueError(f"{file} was edited: its sha256 is not the one in {name}; {remedy}")
     return manifest
@@ -146,15 +137,13 @@ def as_numpy(arrays: object) -> Arrays:
     """A dict of numpy or torch arrays as contiguous numpy. ValueError for anything but numbers."""
     if not isinstance(arrays, Mapping) or not arrays:
         raise ValueError(f"expected a dict with at least one array, got {type(arrays).__name__}: {arrays!r:.60}")
-    # safetensors writes a strided array's buffer as it lies, so each is made contiguous first.
-    found = {
-        key: np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
-        for key, value in arrays.items()
-    }
-    for key, value in found.items():
-        if value.dtype.kind not in "biuf":
-            raise ValueError(f"expected numbers in '{key}', got dtype {value.dtype}; store floats, ints or bools")
-    return {key: value if value.flags.c_contiguous else np.ascontiguousarray(value) for key, value in found.items()}
+    found = {}
+    for key, value in arrays.items():
+        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"expected numbers in '{key}', got dtype {array.dtype}; store floats, ints or bools")
+        found[key] = np.asarray(array, order="C")  # safetensors would write a strided buffer as it lies
+    return found
 
 
 def sha256(content: bytes) -> str:

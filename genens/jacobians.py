@@ -32,6 +32,7 @@ from genens.ensemble import Members
 from genens.sampling import Noise, drawing, exogenous, predictions, side_by_side
 from genens.schedules import Schedule
 
+Array = Tensor | np.ndarray
 BLOCK = {"forward": 8, "differences": 16}  # samples at a time, with n tangents each
 TANGENTS = ("forward", "differences")
 STEP = 3e-4  # of the differences: how far they move the image, root mean square over its pixels
@@ -91,14 +92,12 @@ def jacobian(
 
     per_step: how many members' input Jacobians stand for the mixture's at each step, going round, weighted in
     proportion: n (the default) is exact, 0 leaves the term out. Members without weight are passed over. tangents:
-    "forward", or "differences", which is right to about a thousandth in float32.
-    A sample's result does not depend on the others. Members may compute in bfloat16 (`Ensemble`'s precision); x
-    and J stay in the noise's type, and autocast, under which tangents and weights get different types, is not for this.
-    Raises ValueError for a single member, a per_step outside 0..n, unknown tangents, and noise or a mixture of another
-    shape.
+    "forward", or "differences", which is right to about a thousandth in float32. A sample's result does not depend on
+    the others. Members may compute in bfloat16 (`Ensemble`'s precision); x and J stay in the noise's type, and
+    autocast, under which tangents and weights get different types, is not for this. Raises ValueError for a single
+    member, a per_step outside 0..n, unknown tangents, and noise or a mixture of another shape.
     """
     weights = _weights(members.n, mixture)
-    alive = [i for i in range(members.n) if weights[i]]
     per_step = members.n if per_step is None else per_step
     if not 0 <= per_step <= members.n:
         raise ValueError(f"expected per_step in 0..{members.n}, members used a step; got {per_step}")
@@ -106,11 +105,11 @@ def jacobian(
         raise ValueError(f"expected tangents as one of {', '.join(TANGENTS)}; got {tangents!r}")
     if tangents == "differences":
         _check_precision(members, noise)
-    turns = [turn(k, alive, min(per_step, len(alive))) for k in range(len(steps))]
     drawing(noise, steps)
     prepare()
     size = BLOCK[tangents]
-    parts = [_block(members, noise[b : b + size], steps, weights, turns, tangents) for b in range(0, len(noise), size)]
+    blocks = [noise[b : b + size] for b in range(0, len(noise), size)]
+    parts = [_block(members, block, steps, weights, per_step, tangents) for block in blocks]
     y, J = (torch.cat(side) for side in zip(*parts, strict=True))
     return y, J
 
@@ -141,20 +140,16 @@ def _weights(n: int, mixture: np.ndarray | None) -> list[float]:
 
 @torch.no_grad()
 def _block(
-    members: Members,
-    noise: Noise | Tensor,
-    steps: Schedule,
-    weights: list[float],
-    turns: list[list[int]],
-    tangents: str,
+    members: Members, noise: Noise | Tensor, steps: Schedule, weights: list[float], per_step: int, tangents: str
 ) -> tuple[Tensor, Tensor]:
     """`jacobian` of at most BLOCK samples. In forward mode there are always as many: one shape, so that a sample's
     result does not depend on how many there are."""
     draw, size = drawing(noise, steps), BLOCK["forward"] if tangents == "forward" else 1
+    alive = [i for i in range(members.n) if weights[i]]
     x = filled(draw(0), size)
     J = x.new_zeros(members.n, *x.shape)
     for k in range(len(steps)):
-        using = turns[k] if k else []  # J is 0 before the first step
+        using = turn(k, alive, min(per_step, len(alive))) if k else []  # J is 0 before the first step
         F, DJ = _predictions(members, x, steps.t[k], J, weights, using, tangents)
         J = steps.a[k] * J + steps.b[k] * (F + DJ)
         x = steps.a[k] * x + steps.b[k] * sum(w * f for w, f in zip(weights, F, strict=True))
@@ -210,18 +205,14 @@ def dual(members: Members, noise: Noise | Tensor, steps: Schedule, direction: np
     return jvp(lambda weights: trajectory(members, noise, steps, weights), (here,), (along,))[1]
 
 
-def gram(J: Tensor | np.ndarray) -> np.ndarray:
+def gram(J: Array) -> np.ndarray:
     """J'J of every sample, all that ||J d||^2 needs: J (B, n, C, H, W), result float64 (B, n, n)."""
     columns = torch.as_tensor(J).double().flatten(2)
     return (columns @ columns.transpose(1, 2)).cpu().numpy()
 
 
 def linear_counterfactual(
-    y: Tensor | np.ndarray,
-    J: Tensor | np.ndarray,
-    mixtures: np.ndarray,
-    base: np.ndarray | None = None,
-    clamp: bool = True,
+    y: Array, J: Array, mixtures: np.ndarray, base: np.ndarray | None = None, clamp: bool = True
 ) -> Tensor:
     """y + J (v - u_0) for every mixture v: (V, B, C, H, W), clamped to [-1, 1] by default (paper, Eq. 4).
 
@@ -237,7 +228,7 @@ def linear_counterfactual(
     return approximate.clamp(-1, 1) if clamp else approximate
 
 
-def centred(J: Tensor | np.ndarray) -> Tensor:
+def centred(J: Array) -> Tensor:
     """J (B, n, C, H, W) less the mean of its columns: all of J that a change from one mixture to another sees.
 
     The weights of a mixture sum to 1, so J times a change of mixture is the same with any image added to every
@@ -248,7 +239,7 @@ def centred(J: Tensor | np.ndarray) -> Tensor:
     return J - J.mean(dim=1, keepdim=True)
 
 
-def of_clamped(y: Tensor | np.ndarray, J: Tensor | np.ndarray) -> Tensor:
+def of_clamped(y: Array, J: Array) -> Tensor:
     """The Jacobian of y.clamp(-1, 1): J (B, n, C, H, W) with the rows of saturated pixels 0."""
     y, J = torch.as_tensor(y), torch.as_tensor(J)
     return J * (y.abs() <= 1)[:, None]

@@ -55,7 +55,8 @@ def closure(module: str) -> dict[str, str]:
             continue
         if name not in _read or _read[name][0] is not spec:
             tree = _code(Path(spec.origin))
-            _read[name] = (spec, _digest(tree), _imported(tree, name, spec.submodule_search_locations is not None))
+            code = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+            _read[name] = (spec, code, _imported(tree, name, spec.submodule_search_locations is not None))
         found[name] = _read[name][1]
         waiting |= _read[name][2]
         if name == CORE:  # `import genens as ge`: any of the names that it loads when asked
@@ -83,10 +84,6 @@ def _code(path: Path) -> ast.Module:
         if documented and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return tree
-
-
-def _digest(tree: ast.Module) -> str:
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def _imported(tree: ast.Module, module: str, is_package: bool) -> frozenset[str]:

@@ -17,16 +17,15 @@ from genens import data
 class Recipe:
     """Everything that determines a trained ensemble (paper, Section B.2, lists its own).
 
-    dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of
-    Section 3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise.
-    optimizer "adamw" or "adam", or "muon" (Jordan et al. 2024), which takes the inner 3x3 convolutions and leaves the
-    rest to AdamW; schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged weights that
-    are kept; `clip` the largest gradient norm; precision of the
-    forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v" of the loss (see
-    `training.loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of
-    a normal variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m,
-    s, share) with a share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace`
-    draws minibatches with replacement.
+    dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of Section
+    3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise. optimizer "adamw" or
+    "adam", or "muon" (Jordan et al. 2024), which takes the inner 3x3 convolutions and leaves the rest to AdamW;
+    schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged weights that are kept; `clip`
+    the largest gradient norm; precision of the forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v"
+    of the loss (see `training.loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the
+    logistic function of a normal variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is
+    most to learn, or (m, s, share) with a share of the times uniform, so that none is neglected; `flip` mirrors images
+    at random; `replace` draws minibatches with replacement.
     """
 
     dataset: str
@@ -101,19 +100,18 @@ def recipes(file: str | Path) -> dict[str, Recipe]:
     except FileNotFoundError:
         raise FileNotFoundError(f"expected a file that lists recipes at {file}, found none") from None
     except (yaml.YAMLError, AttributeError, TypeError) as problem:
-        raise ValueError(
-            f"expected {file} to list recipes under 'train', name: settings; {' '.join(str(problem).split())}"
-        ) from problem
+        said = " ".join(str(problem).split())
+        raise ValueError(f"expected {file} to list recipes under 'train', name: settings; {said}") from problem
 
 
 def trained_on(manifest: Mapping) -> data.Dataset:
     """The images that an ensemble was trained on, all splits together, from its manifest. Raises ValueError when the
     data at hand are not those."""
     images = Recipe(**manifest["recipe"]).images()
-    if images.digest != manifest["data"]:
+    digest = manifest["data"]
+    if images.digest != digest:
         raise ValueError(
-            f"expected the {manifest['images']:,} images that the members were trained on (digest "
-            f"{manifest['data'][:12]}), got {len(images):,} others ({images.digest[:12]}): restore them, or "
-            "train again"
+            f"expected the {manifest['images']:,} images that the members were trained on (digest {digest[:12]}), got "
+            f"{len(images):,} others ({images.digest[:12]}): restore them, or train again"
         )
     return images

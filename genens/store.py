@@ -4,9 +4,8 @@
 
 A costly result is one folder, `<root>/<kind>-<first 16 hex digits of its key>/`, with `arrays.safetensors` and
 `meta.json`; its kind is the name of the function that computed it. What a result depends on is read off the call: the
-function's arguments, and the code of every module of the core and of its own package that its module
-imports, directly or not. Comments
-are not in the key, nor where files lie. Every file is checked against its sha256 before it is used.
+function's arguments, and the code of every module of the core and of its own package that its module imports, directly
+or not. Comments are not in the key, nor where files lie. Every file is checked against its sha256 before it is used.
 """
 
 from __future__ import annotations
@@ -43,11 +42,6 @@ def trained() -> Path:
     return Path(os.environ.get("GENENS_TRAINED") or Path(os.environ.get("GENENS_STORE") or home()) / "trained")
 
 
-def closure_digest(function: Callable) -> str:
-    """Hex sha256 of the code that decides what `function` computes: its module and all that it imports."""
-    return digest(provenance.closure(provenance.module_of(function)))
-
-
 def identity(value: object, name: str = "value") -> object:
     """What stands for an argument in a key, as JSON: the value, if JSON can say it, else a digest of its content.
 
@@ -81,11 +75,11 @@ def identity(value: object, name: str = "value") -> object:
 
 
 def _identity(function: Callable, arguments: Mapping[str, object]) -> dict:
-    source = closure_digest(function)  # first: it refuses what is no function of a module
+    code = provenance.closure(provenance.module_of(function))  # first: it refuses what is no function of a module
     return {
         "kind": function.__name__.strip("_").replace("_", "-"),
         "arguments": {name: identity(value, name) for name, value in sorted(arguments.items())},
-        "source": source,
+        "source": digest(code),
     }
 
 
@@ -144,9 +138,8 @@ def chunked(
     """
     span = indices if isinstance(indices, range) else range(indices) if _is_count(indices) else None
     if span is None or not _is_count(chunk):
-        raise ValueError(
-            f"expected a whole number of at least 1, of indices and of a chunk, got {indices!r}, {chunk!r}"
-        )
+        got = f"{indices!r}, {chunk!r}"
+        raise ValueError(f"expected a whole number of at least 1, of indices and of a chunk, got {got}")
     if not 0 <= span.start < span.stop or span.start % chunk or span.step != 1:
         raise ValueError(f"expected indices from a multiple of the chunk, {chunk}, on; got {span}")
     common = _identity(function, arguments)
@@ -161,18 +154,16 @@ def chunked(
         return _make(part(start, stop), lambda: function(indices=range(start, stop), **arguments), stop - start)
 
     spans = [(start, min(start + chunk, span.stop)) for start in range(span.start, span.stop, chunk)]
-    new = {
-        (start, stop)
+    new = {  # how many rows of which chunks are to be computed
+        start: stop - start
         for start, stop in spans
         if not any(_folder(part(start, end)).exists() for end in (stop, start + chunk))
     }
     parts = []
-    with tqdm(
-        total=sum(stop - start for start, stop in new), desc=common["kind"], unit="sample", disable=not new
-    ) as bar:
+    with tqdm(total=sum(new.values()), desc=common["kind"], unit="sample", disable=not new) as bar:
         for start, stop in spans:
             parts.append(rows(start, stop))
-            bar.update((stop - start) * ((start, stop) in new))
+            bar.update(new.get(start, 0))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -90,9 +90,6 @@ def _average(checkpoint: Path) -> dict[str, Tensor]:
         return {name.removeprefix("average."): file.get_tensor(name) for name in names if name.startswith("average.")}
 
 
-# ---------------------------------------------------------------- a process a member
-
-
 def _train_members(
     name: str, recipe: Recipe, todo: Mapping[int, Path], device: str, workers: int, save_every: float
 ) -> None:
@@ -137,9 +134,6 @@ def _work(recipe: Recipe, member: int, checkpoint: Path, device: str, save_every
     images = recipe.images()
     split = coding.splits(recipe.codes(images))[member]
     train_member(images.images[split], recipe, member, checkpoint, report, device, save_every)
-
-
-# ---------------------------------------------------------------- the command line
 
 
 def announce(name: str, recipe: Recipe, device: str, side: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -97,27 +98,21 @@ class Trainer:
         self.matrices: dict[str, nn.Parameter] = {}
         rate, others = self.recipe.lr, dict(self.model.named_parameters())
         if self.recipe.optimizer == "muon":
-            inner = [
-                name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(("head.", "tail."))
-            ]
-            self.matrices = {
-                name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner
-            }  # the same memory
+            ends = ("head.", "tail.")
+            inner = [name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(ends)]
+            # Matrices in the same memory as the convolutions' weights.
+            self.matrices = {name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner}
         adam = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
         self.optimizers = [adam(others.values(), lr=rate, fused=True)]
         if self.matrices:
             muon = torch.optim.Muon(self.matrices.values(), rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
             self.optimizers.append(muon)
         # Their states are made now, so that a checkpoint has one shape from the first step on.
+        zero, zeros = partial(torch.zeros, (), device=self.device), torch.zeros_like
         self.moments = {
-            name: {
-                "step": torch.tensor(0.0, device=self.device),
-                "exp_avg": torch.zeros_like(p),
-                "exp_avg_sq": torch.zeros_like(p),
-            }
-            for name, p in others.items()
+            name: {"step": zero(), "exp_avg": zeros(p), "exp_avg_sq": zeros(p)} for name, p in others.items()
         }
-        self.moments |= {name: {"momentum_buffer": torch.zeros_like(p)} for name, p in self.matrices.items()}
+        self.moments |= {name: {"momentum_buffer": zeros(p)} for name, p in self.matrices.items()}
         self.optimizers[0].state.update({p: self.moments[name] for name, p in others.items()})
         self.optimizers[-1].state.update({p: self.moments[name] for name, p in self.matrices.items()})
 
@@ -164,12 +159,8 @@ class Trainer:
 
     def save(self, path: Path, wall: float, cpu: float) -> None:
         """The whole state as one safetensors file, replaced atomically; `wall` and `cpu` seconds are noted in it."""
-        note = {
-            "step": str(self.step),
-            "wall": f"{wall:.1f}",
-            "cpu": f"{cpu:.1f}",
-            "loss": f"{np.mean(self.losses[-200:]):.5f}",
-        }
+        recent = np.mean(self.losses[-200:])
+        note = {"step": str(self.step), "wall": f"{wall:.1f}", "cpu": f"{cpu:.1f}", "loss": f"{recent:.5f}"}
         files.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
 
     def resume(self, path: Path) -> tuple[float, float]:
@@ -180,9 +171,8 @@ class Trainer:
                 tensor.copy_(file.get_tensor(name))
         self.step = int(note["step"])
         self.losses = [float(note["loss"])]
-        self.rows = batches(
-            len(self.images), self.recipe.batch, self.recipe.replace, self.recipe.seed, self.member, self.step
-        )
+        recipe, N = self.recipe, len(self.images)
+        self.rows = batches(N, recipe.batch, recipe.replace, recipe.seed, self.member, self.step)
         return float(note["wall"]), float(note["cpu"])
 
 

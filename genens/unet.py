@@ -44,11 +44,9 @@ class UNetConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
         object.__setattr__(self, "attention", tuple(self.attention))
-        outside = [level for level in self.attention if not 0 <= level < len(self.multipliers)]
-        if outside:
-            raise ValueError(
-                f"attention levels lie in 0..{len(self.multipliers) - 1} (one a multiplier); got {outside}"
-            )
+        levels = range(len(self.multipliers))
+        if outside := [level for level in self.attention if level not in levels]:
+            raise ValueError(f"attention levels lie in 0..{len(levels) - 1} (one a multiplier); got {outside}")
         if self.width % self.groups:
             raise ValueError(f"width must be a multiple of groups; got width {self.width}, groups {self.groups}")
 
@@ -150,15 +148,13 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(folded, width, 3, padding=1)
 
         self.down, self.up, skips, now = nn.ModuleList(), nn.ModuleList(), [width], width
-        last = len(config.multipliers) - 1
         for level, multiplier in enumerate(config.multipliers):
-            for _ in range(config.blocks):
-                block = Residual(now, width * multiplier, time_width, config, level in config.attention)
-                self.down.append(block)
-                now = width * multiplier
-                skips.append(now)
-            if level < last:
+            if level:
                 self.down.append(Down(now))
+                skips.append(now)
+            for _ in range(config.blocks):
+                self.down.append(Residual(now, width * multiplier, time_width, config, level in config.attention))
+                now = width * multiplier
                 skips.append(now)
         self.middle = nn.ModuleList(Residual(now, now, time_width, config, attend) for attend in (True, False))
         for level, multiplier in reversed(list(enumerate(config.multipliers))):
@@ -188,8 +184,7 @@ class UNet(nn.Module):
         The layers compute in the type of their weights, and the skip in that of x, whose last digits it needs.
         """
         dtype = self.head.weight.dtype
-        embedding = self.time2(F.silu(self.time1(self.embedding[t].to(dtype))))
-        embedding = F.silu(embedding)
+        embedding = F.silu(self.time2(F.silu(self.time1(self.embedding[t].to(dtype)))))
         h = self.head(F.pixel_unshuffle(x, self.config.patch).to(dtype))
         skips = [h]
         for layer in self.down:

@@ -35,10 +35,9 @@ class Guarantee:
 def guarantee(codes: np.ndarray) -> Guarantee:
     """Decide Theorem 1, part 1 for any codes, bool (N, n), over all N (N - 1) ordered pairs, exactly.
 
-    The pair (x, x') has no witness exactly when the members of x' are among those of x. With n <= 26, the
-    number of codes inside every one of the 2^n member sets is summed over the lattice of subsets in n passes;
-    every code contains itself, and each further code it contains is a violation. Above n = 26, pairs are
-    compared in blocks.
+    The pair (x, x') has no witness exactly when the members of x' are among those of x. With n <= 26, the number of
+    codes inside every one of the 2^n member sets is summed over the lattice of subsets in n passes; every code contains
+    itself, and each further code it contains is a violation. Above n = 26, pairs are compared in blocks.
 
     Raises ValueError when n exceeds 64. Source: paper, Theorem 1, part 1.
     """
@@ -90,9 +89,8 @@ def _by_pairs(keys: np.ndarray) -> np.ndarray:
 
 
 def _first(keys: np.ndarray, inside: np.ndarray) -> tuple[int, int] | None:
-    crowded = np.flatnonzero(inside > 1)
-    if not len(crowded):
+    if not (inside > 1).any():
         return None
-    x = int(crowded[0])
+    x = int((inside > 1).argmax())
     within = np.flatnonzero((keys & ~keys[x]) == 0)
     return x, int(within[within != x][0])

@@ -168,8 +168,8 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
             print(f"genens.train: {name} waits for its other members", file=sys.stderr)
 
 
-def main(arguments: Sequence[str] | None = None, say: Callable[[str, Recipe, str, int], None] = announce) -> int:
-    """The command line; see the module. `say` is called before each ensemble, with what `announce` takes."""
+def main(arguments: Sequence[str] | None = None, say: Callable[[str, Recipe, str, int], None] | None = None) -> int:
+    """The command line; see the module. `say`, by default `announce`, is called before each ensemble."""
     parser = argparse.ArgumentParser("python -m genens.train", description="Train the ensembles that a file lists.")
     parser.add_argument("recipes", type=Path, nargs="?", help="the file, for instance book/profiles/laptop.yml")
     parser.add_argument("--out", type=Path, help="where the ensembles' folders go (default: trained/<the file's name>)")
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str, Recipe, str
     parser.add_argument("--workers", type=int, help="members trained side by side (default: one a core)")
     parser.add_argument("--missing", action="store_true", help="leave out ensembles that are there already")
     try:
-        _train(parser.parse_args(arguments), say)
+        _train(parser.parse_args(arguments), say or announce)
     except (ValueError, OSError) as error:
         print(f"genens.train: {error}", file=sys.stderr)
         return 2

@@ -94,11 +94,12 @@ def _train_members(
     name: str, recipe: Recipe, todo: Mapping[int, Path], device: str, workers: int, save_every: float
 ) -> None:
     """Train members to the end, {member: its checkpoint}, under one bar; no process outlives this one."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__spec__.name])  # PyTorch is imported once, whatever the number of workers
     progress = context.Array("q", max(todo) + 1, lock=False)  # steps behind each member
     for i, checkpoint in todo.items():
         progress[i] = int(_note(checkpoint)["step"])
-    pool = ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (progress, os.getpid()))
+    pool = ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (progress,))
     try:
         jobs = [pool.submit(_work, recipe, i, checkpoint, device, save_every) for i, checkpoint in todo.items()]
         total = recipe.steps * len(todo)
@@ -117,18 +118,18 @@ def _train_members(
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker(progress: object, parent: int) -> None:
+def _start_worker(progress: object) -> None:
     """One thread a worker: the members share the cores, and the sums of a run do not depend on how many there are."""
     torch.set_num_threads(1)
     data.PROGRESS_FROM = sys.maxsize  # whoever started this has shown the reading of the images
-    global _progress, _parent
-    _progress, _parent = progress, parent
+    global _progress
+    _progress = progress
 
 
 def _work(recipe: Recipe, member: int, checkpoint: Path, device: str, save_every: float) -> None:
     def report(step: int) -> None:
         _progress[member] = step
-        if os.getppid() != _parent:  # whoever started this is gone; do not train on unseen
+        if not multiprocessing.parent_process().is_alive():  # do not train on unseen
             sys.exit("the process that started this training is gone")
 
     images = recipe.images()

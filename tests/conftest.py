@@ -53,8 +53,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--book-out keeps the smoke book between sessions, for whoever works on the pages."""
+    """For whoever works on the pages: --book-out keeps the smoke book between sessions, --screenshots shows its
+    pages."""
     parser.addoption("--book-out", type=Path, help="build the smoke book here and reuse what is up to date")
+    parser.addoption("--screenshots", action="store_true", help="a picture of every page into _build/screenshots")
 
 
 @pytest.fixture(scope="session")

@@ -55,9 +55,8 @@ AXED = {(390, "dark"), (1280, "light")}
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
 @pytest.mark.parametrize("name", [*PAGES, "search.html", "genindex.html"])
-def test_page_is_sound_by_day_and_by_night(name, width, book, browser):
+def test_page_is_sound_by_day_and_by_night(name, width, book, browser, request):
     """Nothing amiss in either theme, and no serious barrier for anyone; the theme follows the system's in place."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with visit(browser, (book.html / name).as_uri(), width, "light") as seen:
         faults = []
         for scheme in ("light", "dark"):
@@ -69,8 +68,9 @@ def test_page_is_sound_by_day_and_by_night(name, width, book, browser):
                 seen.page.evaluate(AXE)
                 faults += [f"{scheme}, axe: {fault}" for fault in seen.page.evaluate(SERIOUS)]
             # Last: a picture of the whole page makes the window as high, and the page adapts to that and back.
-            shot = SCREENSHOTS / f"{Path(name).stem}-{width}-{scheme}.png"
-            seen.page.screenshot(path=shot, full_page=True, animations="disabled")
+            if request.config.getoption("--screenshots"):
+                shot = SCREENSHOTS / f"{Path(name).stem}-{width}-{scheme}.png"
+                seen.page.screenshot(path=shot, full_page=True, animations="disabled")
         faults += seen.complaints_about(book)
         assert not faults, "\n".join(faults)
 

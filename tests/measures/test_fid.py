@@ -22,6 +22,8 @@ def test_the_quick_distance_is_torchmetrics():
     assert reference.fid(a) == pytest.approx(module.fid(a, b), rel=1e-8)
     few = normal(4, 5, 4)  # a covariance that has no inverse
     assert reference.fid(few) == pytest.approx(module.fid(few, b), rel=1e-6)
+    few, wide = normal(30, 40, 5), normal(90, 40, 6, 0.2)  # fewer rows than features, as Inception's are
+    assert module.Reference(wide).fid(few) == pytest.approx(module.fid(few, wide), rel=1e-6)
 
 
 def test_what_an_estimate_says():

@@ -146,11 +146,13 @@ class Reference:
         self.root = _root(self.covariance)
 
     def fid(self, features: np.ndarray) -> float:
-        """`fid` of features (N, F) and the reference, for one symmetric eigenvalue problem."""
-        mean, covariance = _moments(features)
-        cross = np.sqrt(np.linalg.eigvalsh(self.root @ covariance @ self.root).clip(min=0)).sum()
-        apart = mean - self.mean
-        return float(apart @ apart + np.trace(covariance) + np.trace(self.covariance) - 2 * cross)
+        """`fid` of features (N, F) and the reference, for a symmetric eigenvalue problem as small as N and F allow."""
+        mean = features.mean(axis=0)
+        spread, apart = (features - mean) / np.sqrt(len(features) - 1), mean - self.mean
+        turned = spread @ self.root  # the eigenvalues of root C root are those of this times its transpose, either way
+        product = turned @ turned.T if len(turned) < turned.shape[1] else turned.T @ turned
+        cross = np.sqrt(np.linalg.eigvalsh(product).clip(min=0)).sum()
+        return float(apart @ apart + np.square(spread).sum() + np.trace(self.covariance) - 2 * cross)
 
 
 def _features(features: object) -> np.ndarray:

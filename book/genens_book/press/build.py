@@ -23,7 +23,6 @@ import ast
 import functools
 import hashlib
 import json
-import multiprocessing
 import os
 import re
 import shutil
@@ -31,7 +30,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -206,6 +205,8 @@ def execute(notebook: Path, copy: Path, given: dict[str, Any]) -> None:
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillException, PapermillExecutionError
 
+    from genens_book.press import kernels
+
     declared = defaults(notebook)
     changed = {name: value for name, value in given.items() if declared[name] != value}
     running = copy.with_name(f"{copy.stem}.running.ipynb")
@@ -218,6 +219,7 @@ def execute(notebook: Path, copy: Path, given: dict[str, Any]) -> None:
             progress_bar=False,  # the chapters show their own progress, on stderr
             stderr_file=sys.stderr,
             extra_arguments=["--IPKernelApp.log_level=50"],  # not a word about loopback TCP in every chapter
+            kernel_manager_class=kernels.Forked,
         )
     except PapermillExecutionError as error:
         last = [line for line in f"{error.ename}: {error.evalue}".splitlines() if line.strip()][-1]
@@ -280,15 +282,18 @@ def execute_chapters(profile: str, folder: Path) -> None:
         spent[path.stem] = seconds
 
     spent: dict[str, float] = {}
-    if profile == FROM_SCRATCH:  # toy chapters are mostly the start of a kernel and figures, one core's work each
+    if stale and profile == FROM_SCRATCH:  # toy chapters are mostly figures, one core's work each
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork")) as pool:
+        from genens_book.press import kernels
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = {path: pool.submit(timed, path, copies[path], given[path]) for path in stale}
             try:
                 for path, job in jobs.items():
                     note(path, job.result())
             except BaseException:
-                pool.shutdown(cancel_futures=True)
+                pool.shutdown(wait=False, cancel_futures=True)
+                kernels.stop()
                 raise
     else:  # others fill all cores, and two of them side by side would wait for each other at every operation
         for path in stale:
@@ -330,15 +335,21 @@ def artifacts() -> set[Path]:
     return set(Path(os.environ["GENENS_STORE"]).glob("*/meta.json"))
 
 
+def _machine() -> dict[str, Any]:
+    from genens_book.measures import machine  # PyTorch comes with it
+
+    return machine.describe()
+
+
 def say_machine(profile: str, chapters: list[str]) -> None:
     """Says what machine was found and, for the laptop book, how long these chapters may take on it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "genens_book.measures.machine"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:  # no machine to run chapters on; they will say why
+    from genens_book.press import kernels
+
+    with kernels.processes(1) as pool:
+        job = pool.submit(_machine)
+    if job.exception():  # no machine to run chapters on; they will say why
         return
+    found = job.result()
     say(
         f"{'machine':<24} {found['cores']} cores, {found['instructions']}; engine {found['engine']}, float32: "
         f"{found['pass_ms']:.0f} ms for 64 digits"

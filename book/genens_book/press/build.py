@@ -271,6 +271,9 @@ def execute_chapters(profile: str, folder: Path) -> None:
         if path not in stale:
             say(f"{path.stem:<24} up to date")
     if stale:
+        from genens_book.press import kernels
+
+        kernels.prepare(len(stale))
         say_machine(profile, [path.stem for path in stale])
     before, began = artifacts(), time.perf_counter()
 
@@ -284,8 +287,6 @@ def execute_chapters(profile: str, folder: Path) -> None:
     spent: dict[str, float] = {}
     if stale and profile == FROM_SCRATCH:  # toy chapters are mostly figures, one core's work each
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        from genens_book.press import kernels
-
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = {path: pool.submit(timed, path, copies[path], given[path]) for path in stale}
             try:

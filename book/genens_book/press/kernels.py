@@ -31,11 +31,15 @@ IMPORTED = (  # before the first kernel; not OpenVINO, whose import leaves a pro
 )
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([*IMPORTED])
+
+
+def prepare(chapters: int) -> None:
+    """To be called before the first kernel; a chapter alone gains nothing from imports that it does not need."""
+    _context.set_forkserver_preload([*IMPORTED] if chapters > 1 else [])
 
 
 def processes(count: int) -> ProcessPoolExecutor:
-    """A pool of forked processes, which have these imports too."""
+    """A pool of processes that are forked likewise."""
     return ProcessPoolExecutor(count, _context)
 
 

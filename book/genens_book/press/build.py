@@ -394,6 +394,21 @@ def stage(folder: Path) -> str:
     return fingerprint([digest_of(staged, folder), extension, [f"{name} {version(name)}" for name in RENDERERS]])
 
 
+def _jupyter_book(folder: Path, profile: str, log: Path) -> bool:
+    """Jupyter Book's command in a process of its own, all that it says going to a file; whether it failed."""
+    os.environ["GENENS_BOOK_PROFILE"] = profile
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    from jupyter_book.cli.main import main
+
+    try:
+        main(["build", "-W", "-n", "--keep-going", "-q", str(folder)])
+    except SystemExit as end:
+        return bool(end.code)
+    return False
+
+
 def render(profile: str, folder: Path, key: str) -> Path:
     """Runs Jupyter Book on the staged tree, warnings being errors; returns the folder of finished pages."""
     html, stamp = folder / "_build" / "html", folder / "rendered.json"
@@ -404,14 +419,14 @@ def render(profile: str, folder: Path, key: str) -> Path:
     # Always from nothing: a page that Sphinx has read before does not repeat its warnings.
     shutil.rmtree(folder / "_build", ignore_errors=True)
     start = time.perf_counter()
-    program = "from jupyter_book.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "build", "-W", "-n", "--keep-going", "-q", str(folder)]
-    environment = {**os.environ, "GENENS_BOOK_PROFILE": profile}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    from genens_book.press import kernels
+
     log = folder / "sphinx.log"
-    said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)  # without colours
+    with kernels.processes(1) as pool:
+        failed = pool.submit(_jupyter_book, folder, profile, log).result()
+    said = re.sub(r"\x1b\[[\d;]*m", "", log.read_text(encoding="utf-8"))  # without colours
     log.write_text(said, encoding="utf-8")
-    if done.returncode:
+    if failed:
         complaints = [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line]
         for line in complaints:
             print(line, file=sys.stderr)

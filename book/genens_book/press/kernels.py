@@ -12,6 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -51,6 +52,8 @@ def _kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: st
     os.environ.update(environment, JPY_PARENT_PID=str(os.getppid()))  # it goes when the fork server is gone
     if folder:
         os.chdir(folder)
+    if (threads := environment.get("OMP_NUM_THREADS")) and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(int(threads))  # OpenMP read the variable before, at the import
     from ipykernel.kernelapp import IPKernelApp
 
     IPKernelApp.launch_instance(list(arguments))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import struct
 import sys
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ MNIST_SHA256 = {
     "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
 }
 SUFFIXES = (".png", ".jpg", ".jpeg")
+CIFAR_FOLDER, CIFAR_ZIP = "cifar-10-batches-py", "cifar-10-jpeg.zip"
 CELEBA_SIZE = 128  # paper, Section B.1
 # What PIL raises for a file that is no image, cut short, damaged, or a bomb.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -74,9 +77,11 @@ def load(spec: str, root: str | Path | None = None, size: int | None = None) -> 
     """One dataset, whole, in memory.
 
     spec: "mnist" (10,000 test digits, inside the package; the paper's MNIST), "cifar10" (both splits,
-    60,000), "celeba" (all splits, 202,599, centre crop, 128 pixels unless size says otherwise), or
-    "folder:PATH" (png and jpg, grey or RGB; subfolders are classes in sorted order, a flat folder is one).
-    root: where torchvision's cifar-10-batches-py or celeba lies (default: ./data); nothing is downloaded.
+    60,000, training split first, each by class), "celeba" (all splits, 202,599, centre crop, 128 pixels unless size
+    says otherwise), or "folder:PATH" (png and jpg, grey or RGB; subfolders are classes in sorted order, a flat folder
+    is one; PATH may be a zip file of such folders).
+    root: where torchvision's cifar-10-batches-py or celeba lies, or for cifar10 a folder or zip of train|test/class
+    folders (default: $GENENS_DATA, else ./data); nothing is downloaded.
     size: centre crop to a square and resize (PIL, bilinear with antialiasing) to size x size pixels.
 
     Raises ValueError for an unknown spec, an unreadable image, or images of different sizes without `size`;
@@ -86,9 +91,9 @@ def load(spec: str, root: str | Path | None = None, size: int | None = None) -> 
         raise ValueError(f"expected a size of at least 1 pixel, got {size}")
     kind, _, path = spec.partition(":")
     if spec in LOADERS:
-        return LOADERS[spec](Path(root or "data"), size)
+        return LOADERS[spec](Path(root or os.environ.get("GENENS_DATA") or "data"), size)
     if kind == "folder" and path:
-        return _folder(Path(path).expanduser(), size)
+        return _folder(_open(place := Path(path).expanduser()) or place, size)
     raise ValueError(f"expected a dataset among {', '.join(LOADERS)}, folder:PATH, got {spec!r}")
 
 
@@ -120,13 +125,24 @@ def _idx(name: str) -> torch.Tensor:
 
 
 def _cifar10(root: Path, size: int | None) -> Dataset:
+    """As torchvision has it, or as pictures; the images of a class keep their order, so that an image has one row."""
+    pictures = next((at for at in map(_open, (root, root / CIFAR_ZIP)) if at and (at / "train").is_dir()), None)
+    if pictures and not (root / CIFAR_FOLDER).is_dir():
+        halves = [_folder(pictures / split, size) for split in ("train", "test")]
+    else:
+        halves = [_cifar10_half(root, train) for train in (True, False)]
+    order = [half.labels.argsort(stable=True) for half in halves]
+    images = torch.cat([half.images[rows] for half, rows in zip(halves, order, strict=True)])
+    labels = torch.cat([half.labels[rows] for half, rows in zip(halves, order, strict=True)])
+    return Dataset(_resized(images, size), labels, "CIFAR-10", halves[0].classes)
+
+
+def _cifar10_half(root: Path, train: bool) -> Dataset:
     from torchvision import datasets as tv  # seconds to import, and MNIST does without
 
-    folder = "cifar-10-batches-py"
-    halves = [_torchvision(partial(tv.CIFAR10, root, train=train), folder, root) for train in (True, False)]
-    images = torch.from_numpy(np.concatenate([half.data for half in halves])).permute(0, 3, 1, 2).contiguous()
-    labels = torch.tensor([label for half in halves for label in half.targets])
-    return Dataset(_resized(images, size), labels, "CIFAR-10", tuple(halves[0].classes))
+    half = _torchvision(partial(tv.CIFAR10, root, train=train), CIFAR_FOLDER, root)
+    images = torch.from_numpy(half.data).permute(0, 3, 1, 2).contiguous()
+    return Dataset(images, torch.tensor(half.targets), "CIFAR-10", tuple(half.classes))
 
 
 def _celeba(root: Path, size: int | None) -> Dataset:
@@ -152,10 +168,18 @@ def _torchvision(make: Callable, folder: str, root: Path):
         ) from error
 
 
-def _folder(path: Path, size: int | None) -> Dataset:
+def _open(path: Path) -> Path | zipfile.Path | None:
+    """A folder, or a zip file as one; None for anything else."""
+    if zipfile.is_zipfile(path):
+        return zipfile.Path(path)
+    return path if path.is_dir() else None
+
+
+def _folder(path: Path | zipfile.Path, size: int | None) -> Dataset:
     if not path.is_dir():
         raise FileNotFoundError(f"expected a folder of images, but {path} is not a folder: check the path")
-    files, subfolders = _images_in(path), sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
+    subfolders = sorted((p for p in path.iterdir() if p.is_dir() and p.name[0] != "."), key=lambda p: p.name)
+    files = _images_in(path)
     if files and subfolders:
         loose = f"move the {len(files)} loose images away"
         raise ValueError(f"expected images or class folders in {path}, got both: {loose}")
@@ -172,12 +196,12 @@ def _folder(path: Path, size: int | None) -> Dataset:
     return Dataset(images, labels, path.name, tuple(by_class))
 
 
-def _images_in(path: Path) -> list[Path]:
-    files = (p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
-    return sorted(p for p in files if p.is_file())
+def _images_in(path: Path | zipfile.Path) -> list[Path | zipfile.Path]:
+    files = (p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) and p.name[0] != ".")
+    return sorted((p for p in files if p.is_file()), key=lambda p: p.name)
 
 
-def _read(files: Sequence[Path], size: int | None) -> torch.Tensor:
+def _read(files: Sequence[Path | zipfile.Path], size: int | None) -> torch.Tensor:
     """Decode files into uint8 (N, C, H, W). Grey files among RGB ones become RGB, which loses nothing."""
     images: np.ndarray | None = None
     quiet = len(files) < PROGRESS_FROM
@@ -197,10 +221,10 @@ def _read(files: Sequence[Path], size: int | None) -> torch.Tensor:
     return torch.from_numpy(images)
 
 
-def _decode(file: Path, size: int | None) -> np.ndarray:
+def _decode(file: Path | zipfile.Path, size: int | None) -> np.ndarray:
     """One image file as uint8 (C, H, W), turned upright as its EXIF orientation says."""
     try:
-        with Image.open(file) as opened:
+        with file.open("rb") as stream, Image.open(stream) as opened:
             image = ImageOps.exif_transpose(opened)
             image.load()
     except DECODE_ERRORS as error:
@@ -212,7 +236,7 @@ def _decode(file: Path, size: int | None) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _opaque(image: Image.Image, file: Path) -> Image.Image:
+def _opaque(image: Image.Image, file: Path | zipfile.Path) -> Image.Image:
     """The image as L or RGB. Alpha is dropped only where it says nothing."""
     if image.mode in ("L", "RGB"):
         return image

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import pickle  # only to write the CIFAR-10 files that torchvision reads
+import shutil
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -140,14 +141,16 @@ def cifar_batch(path: Path, rows: np.ndarray, labels: list[int]) -> None:
     path.write_bytes(pickle.dumps({"data": rows, "labels": labels}))
 
 
-def test_cifar10_is_both_splits_train_first(tmp_path, monkeypatch):
-    """torchvision's own reader on files in its format; its list of checksums is replaced by theirs."""
-    base = tmp_path / tv.CIFAR10.base_folder
-    base.mkdir()
+@pytest.fixture
+def cifar(tmp_path, monkeypatch):
+    """A small CIFAR-10 in torchvision's format, whose list of checksums is replaced by that of these files: its root,
+    and pixels and labels as they lie in the files."""
+    base = tmp_path / "root" / tv.CIFAR10.base_folder
+    base.mkdir(parents=True)
     names = [name for name, _ in tv.CIFAR10.train_list + tv.CIFAR10.test_list]
-    rows = {name: pixels(3, 3072, seed=i) for i, name in enumerate(names)}
-    for i, name in enumerate(names):
-        cifar_batch(base / name, rows[name], [i, i + 1, i + 2])
+    rows, labels = [pixels(4, 3072, seed=i) for i in range(6)], [[9 - i, i, 3, i] for i in range(6)]
+    for name, pixel, label in zip(names, rows, labels, strict=True):
+        cifar_batch(base / name, pixel, label)
     (base / "batches.meta").write_bytes(pickle.dumps({"label_names": tv_classes()}))
 
     def sums(listed):
@@ -156,15 +159,58 @@ def test_cifar10_is_both_splits_train_first(tmp_path, monkeypatch):
     monkeypatch.setattr(tv.CIFAR10, "train_list", sums(names[:5]))
     monkeypatch.setattr(tv.CIFAR10, "test_list", sums(names[5:]))
     monkeypatch.setattr(tv.CIFAR10, "meta", tv.CIFAR10.meta | {"md5": sums(["batches.meta"])[0][1]})
-    found = data.load("cifar10", root=tmp_path)
-    expected = np.concatenate([rows[name] for name in names]).reshape(-1, 3, 32, 32)
-    assert torch.equal(found.images, torch.from_numpy(expected)) and found.images.is_contiguous()
-    assert found.labels.tolist() == [i + k for i in range(6) for k in range(3)]
-    assert found.classes == tuple(tv_classes())
+    return tmp_path / "root", np.concatenate(rows).reshape(-1, 3, 32, 32), np.concatenate(labels).tolist()
 
-    cifar_batch(base / names[2], rows[names[2]][::-1].copy(), [0, 0, 0])
+
+def by_split_and_class(labels):
+    """Rows in the order of the data set: training split first, each by class, the images of a class as they came."""
+    return sorted(range(24), key=lambda row: (row >= 20, labels[row], row))
+
+
+def test_cifar10_is_both_splits_train_first_each_by_class(cifar):
+    """torchvision's own reader on files in its format."""
+    root, images, labels = cifar
+    found, order = data.load("cifar10", root=root), by_split_and_class(labels)
+    assert torch.equal(found.images, torch.from_numpy(images[order])) and found.images.is_contiguous()
+    assert found.labels.tolist() == [labels[row] for row in order] and found.classes == tuple(tv_classes())
+
+    cifar_batch(root / tv.CIFAR10.base_folder / "data_batch_3", images[:4].reshape(4, -1), [0, 0, 0, 0])
     with pytest.raises(FileNotFoundError, match="cifar-10-batches-py folder, complete, .* absent or damaged"):
-        data.load("cifar10", root=tmp_path)
+        data.load("cifar10", root=root)
+
+
+@pytest.mark.parametrize("where", ["pictures", "pictures.zip", "cifar-10-jpeg.zip in the root", "GENENS_DATA"])
+def test_cifar10_as_pictures_in_a_folder_or_a_zip_has_the_same_rows(cifar, tmp_path, monkeypatch, where):
+    root, images, labels = cifar
+    place, names = tmp_path / "pictures", tv_classes()
+    for row, label in enumerate(labels):
+        write(
+            place / ("train" if row < 20 else "test") / names[label] / f"{row:04d}.png", images[row].transpose(1, 2, 0)
+        )
+    for split in ("train", "test"):
+        for name in names:  # of classes without an image here, one that the comparison leaves out
+            if not list((place / split / name).glob("*")):
+                write(place / split / name / "none.png", np.zeros((32, 32, 3), np.uint8))
+    shutil.make_archive(str(place), "zip", place)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(tmp_path / "pictures.zip", elsewhere / "cifar-10-jpeg.zip")
+    monkeypatch.setenv("GENENS_DATA", str(elsewhere))
+    given = {"GENENS_DATA": None, "cifar-10-jpeg.zip in the root": elsewhere}.get(where, tmp_path / where)
+    found = data.load("cifar10", root=given)
+    real = (found.images > 0).flatten(1).any(dim=1)
+    expected = data.load("cifar10", root=root)
+    assert torch.equal(found.images[real], expected.images) and torch.equal(found.labels[real], expected.labels)
+    assert found.classes == expected.classes
+
+
+def test_a_zip_of_pictures_is_a_folder_of_them(tmp_path):
+    for name in ("cat", "dog"):
+        for i in range(2):
+            write(tmp_path / "all" / name / f"{i}.png", pixels(6, 5, seed=i))
+    shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path / "all")
+    packed, plain = (data.load(f"folder:{tmp_path / name}") for name in ("all.zip", "all"))
+    assert packed.digest == plain.digest and packed.classes == plain.classes == ("cat", "dog")
 
 
 def tv_classes() -> list[str]:

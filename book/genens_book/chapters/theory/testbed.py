@@ -148,10 +148,18 @@ def left_out(denoiser: closed_form.LeaveOneOut, noise: Noise, steps: Schedule, f
     for k in range(len(steps)):
         weight = torch.maximum(weight, torch.softmax(denoiser.logits(x, steps.t[k]), 1).amax(0))
         x = steps.a[k] * x + steps.b[k] * denoiser(x, steps.t[k], [0])[0]
-    seen = [0, *(weight > floor).nonzero().flatten().add(1).tolist()]
-    rows = np.eye(denoiser.n)[seen]
-    y = sample(denoiser, noise, steps, rows)
-    return y[:1].repeat(denoiser.n, 1, 1, 1, 1).index_copy(0, torch.tensor(seen), y)
+    seen = (weight > floor).nonzero().flatten()
+    y = noise.draw(0).repeat(1 + len(seen), 1, 1, 1, 1)  # nobody left out, then each of these
+    for k in range(len(steps)):
+        logits = denoiser.logits(y.flatten(0, 1), steps.t[k]).unflatten(0, y.shape[:2])
+        logits[1 + torch.arange(len(seen)), :, seen] = -torch.inf
+        image = (torch.softmax(logits, dim=2) @ denoiser.data).view_as(y)
+        eps = ((y.double() - steps.bar[k] ** 0.5 * image) / (1 - steps.bar[k]) ** 0.5).to(y.dtype)
+        y = steps.a[k] * y + steps.b[k] * eps
+        if steps.c[k]:
+            y += steps.c[k] * noise.draw(k + 1)
+    y = y.clamp(-1, 1)
+    return y[:1].repeat(denoiser.n, 1, 1, 1, 1).index_copy(0, 1 + seen, y[1:])
 
 
 def agreement(ablation: np.ndarray, left_out: np.ndarray) -> dict[str, np.ndarray]:

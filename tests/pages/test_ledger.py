@@ -25,7 +25,7 @@ CHAPTER = "02_class_ablation"
 ENTRY = {
     "section": "3.1",
     "unit": "share",
-    "comparison": "at_least",
+    "comparison": "greater_than",
     "kind": "result",
     "dataset": "mnist-classes",
     "chapter": CHAPTER,
@@ -39,7 +39,7 @@ CLAIMS = [
         "id": "s3.1-other",
         "statement": "How often <another> class changes.",
         "value": 0.43,
-        "comparison": "at_most",
+        "comparison": "less_than",
         "note": "Lower is better.",
     },
     {
@@ -194,13 +194,13 @@ def test_a_setup_cell_may_run_again_in_a_live_notebook() -> None:
 
 def test_a_recorded_claim_shows_its_verdict_and_anchor() -> None:
     made = run()
-    page = made.claim("s3.1-accuracy", 0.58, 0.55, 0.62, n=1000)
+    page = made.claim("s3.1-accuracy", 0.64, 0.62, 0.66, n=1000)
     assert '<a id="claim-s3.1-accuracy"' in page._repr_html_() and "✓" in page._repr_html_()
     words = page.html.replace("\xa0", " ")
-    assert "61 %" in words and "58 % (55 to 62)" in words and "n = 1,000." in words
-    assert repr(page).startswith("[reproduced] 3.1: How often the class is right. Paper: 61 %. Here: 58 % (55 to 62).")
+    assert "61 %" in words and "64 % (62 to 66)" in words and "n = 1,000." in words
+    assert repr(page).startswith("[reproduced] 3.1: How often the class is right. Paper: 61 %. Here: 64 % (62 to 66).")
     record = json.loads(made.path.read_text())
-    assert record["claims"]["s3.1-accuracy"] == {"value": 0.58, "low": 0.55, "high": 0.62, "n": 1000, "note": ""}
+    assert record["claims"]["s3.1-accuracy"] == {"value": 0.64, "low": 0.62, "high": 0.66, "n": 1000, "note": ""}
     assert record["parameters"] == made.parameters and set(record["made"]) == set(provenance.describe())
 
 
@@ -295,7 +295,7 @@ def test_times_read_well(seconds: float, words: str) -> None:
 
 def filled() -> list[dict]:
     made = run()
-    made.claim("s3.1-accuracy", 0.58, 0.55, 0.62, n=1000)
+    made.claim("s3.1-accuracy", 0.64, 0.62, 0.66, n=1000)
     made.claim("s3.1-other", 0.6, 0.55, 0.65)
     made.claim("s3.1-samples", 1000)
     ledger.Run("01_codes", {"profile": "laptop", "seed": 1}).claim("b1-splits", np.array([3, 4]), note="exact")
@@ -313,7 +313,8 @@ def test_the_scorecard_has_every_claim_in_the_papers_order() -> None:
         "reproduced",
         "not run yet",
     ]
-    assert ledger.counts(rows) == {"reproduced": 2, "not reproduced": 1, "not run yet": 2, "setting": 1}
+    counted = {"reproduced": 2, "not reproduced": 1, "inconclusive": 0, "not run yet": 2, "setting": 1}
+    assert ledger.counts(rows) == counted
     assert rows[0]["link"] == "02_class_ablation.html#claim-s3.1-accuracy" and rows[5]["link"] == ""
     assert rows[3]["same_setting"] is False and markup.verdict_words(rows[3]) == "other setting"
 
@@ -336,13 +337,13 @@ def test_the_exported_files_hold_the_rows() -> None:
     with open(as_csv, newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [line["id"] for line in lines] == [row["id"] for row in rows]
-    assert lines[4]["value"] == "[3, 4]" and lines[0]["low"] == "0.55" and lines[5]["value"] == ""
+    assert lines[4]["value"] == "[3, 4]" and lines[0]["low"] == "0.62" and lines[5]["value"] == ""
 
 
 def test_the_prose_counts_what_is_formal_apart() -> None:
     told = markup.tally(filled())
     assert told["settings"] + told["results"] == len(CLAIMS)
-    assert told["reproduced"] + told["not_reproduced"] + told["not_run"] == told["results"]
+    assert sum(told[name] for name in ("reproduced", "not_reproduced", "inconclusive", "not_run")) == told["results"]
     assert (told["formal"], told["measured"]) == (1, 1), "the split sizes, of chapter 01, and the accuracy"
     assert (told["formal_not"], told["measured_not"]) == (0, 1)
 
@@ -407,7 +408,7 @@ def test_the_summary_counts_each_chapter_in_words_as_well_as_colour() -> None:
         "1 not run yet",
     ]
     assert "Classes" in page.html and "Convergence" in page.html
-    assert repr(page) == "2 reproduced; 1 not reproduced; 2 not run yet; 1 setting"
+    assert repr(page) == "2 reproduced; 1 not reproduced; 0 inconclusive; 2 not run yet; 1 setting"
 
 
 def test_the_books_own_scorecard_renders_before_anything_was_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,11 +18,14 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from genens import store
+from genens_book.measures.stats import proportion
 
 Value = bool | float | str | list[float]
 
-REPRODUCED, NOT_REPRODUCED, NOT_RUN, SETTING = "reproduced", "not reproduced", "not run yet", "setting"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_RUN, SETTING)
+REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+NOT_RUN, SETTING = "not run yet", "setting"
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_RUN, SETTING)
+NEAR = ("near", "not_below", "not_above")  # the paper's number, to a margin
 SHARES = {"share": 0, "difference of shares": -1}  # units shown in per cent, and the least that each can be
 _UNSAID = ("probability", "order", "correlation", "rank correlation", "FID")  # units that the statement tells
 
@@ -42,6 +45,8 @@ class Claim:
     chapter: str
     command: str
     tolerance: float | None = None
+    margin: float | None = None
+    paper_n: int | None = None
     sorted: bool = False
     says: str = ""
     note: str = ""
@@ -104,6 +109,13 @@ def _inconsistency(entry: dict) -> str:
         return (
             f"tolerance: expected one with the comparison 'within' and with no other, got {tolerance} and {comparison}"
         )
+    if (comparison in NEAR) != (entry.get("margin") is not None):
+        names = ", ".join(NEAR)
+        return f"margin: expected one with a comparison among {names}, got {entry.get('margin')} and {comparison}"
+    if entry.get("paper_n") is not None and not (comparison in NEAR and unit == "share"):
+        return (
+            f"paper_n: expected one with a share and a comparison among {', '.join(NEAR)}, got {comparison} of {unit}"
+        )
     if comparison == "between" and value[0] > value[1]:
         return f"value: expected two numbers, the smaller first, got {value!r:.60}"
     if outside := _outside(unit, value):
@@ -161,7 +173,7 @@ def measured(claim: Claim, value: object, low: object = None, high: object = Non
         raise ValueError(f"claim {claim.id}: expected the base-10 logarithm of a p-value, at most 0, got {value!r}")
     if (low is None) != (high is None):
         raise ValueError(f"claim {claim.id}: expected both ends of the interval or neither, got {low!r} and {high!r}")
-    if low is None and claim.comparison == "interval_contains":
+    if low is None and claim.comparison in NEAR and claim.kind == "result":
         raise ValueError(f"claim {claim.id}: expected an interval (low=, high=), which its rule needs, got none")
     if low is not None and not (_is_number(value) and _is_number(low) and _is_number(high) and low <= high):
         raise ValueError(
@@ -176,11 +188,12 @@ def verdict(claim: Claim, value: Value | None, low: float | None = None, high: f
         return SETTING
     if value is None:
         return NOT_RUN
-    return REPRODUCED if holds(claim, value, low, high) else NOT_REPRODUCED
+    return {True: REPRODUCED, False: NOT_REPRODUCED, None: INCONCLUSIVE}[holds(claim, value, low, high)]
 
 
-def holds(claim: Claim, value: Value, low: float | None = None, high: float | None = None) -> bool:
-    """Whether a measured value, with its interval where it has one, meets the claim's rule (see `rule`)."""
+def holds(claim: Claim, value: Value, low: float | None = None, high: float | None = None) -> bool | None:
+    """Whether what was measured meets the claim's rule (see `rule`): True when its whole interval does, False when none
+    of it does, None when part of it does, so that an imprecise measurement decides nothing."""
     paper, low, high = claim.value, value if low is None else low, value if high is None else high
     match claim.comparison:
         case "equal":
@@ -194,37 +207,61 @@ def holds(claim: Claim, value: Value, low: float | None = None, high: float | No
             return bool(np.all(np.abs(here - there) <= claim.tolerance))
         case "between":
             return bool(np.all((paper[0] <= np.asarray(value)) & (np.asarray(value) <= paper[1])))
-        case "interval_contains":
-            return low <= paper <= high
-        case "at_least":
-            return high >= paper
+        case "near":
+            return _inside(difference(claim, value, low, high), -claim.margin, claim.margin)
+        case "not_below":
+            return _inside(difference(claim, value, low, high), -claim.margin, math.inf)
+        case "not_above":
+            return _inside(difference(claim, value, low, high), -math.inf, claim.margin)
         case "at_most":
-            return low <= paper
+            return high <= paper
         case "greater_than":
-            return low > paper
+            return _inside((low, high), paper, math.inf)
         case "less_than":
-            return high < paper
+            return _inside((low, high), -math.inf, paper)
         case _:
             return value is True
+
+
+def difference(claim: Claim, value: float, low: float, high: float) -> tuple[float, float]:
+    """The interval of this value less the paper's, both uncertain where the paper gives its n.
+
+    The paper's share has Wilson's interval; the two are joined as independent (Newcombe 1998, method 10).
+    """
+    below = above = 0.0
+    if claim.paper_n:
+        paper = proportion(round(claim.value * claim.paper_n), claim.paper_n)
+        below, above = claim.value - paper.low, paper.high - claim.value
+    apart = value - claim.value
+    return apart - math.hypot(value - low, above), apart + math.hypot(high - value, below)
+
+
+def _inside(interval: tuple[float, float], least: float, most: float) -> bool | None:
+    """Whether an interval lies inside (least, most): True or False where all of it agrees, else None."""
+    low, high = interval
+    if least < low and high < most:
+        return True
+    return False if high <= least or low >= most else None
 
 
 def rule(claim: Claim) -> str:
     """The claim's rule in words, as the page prints it."""
     paper = show(claim, claim.value)
     target = "each, by rank" if claim.sorted else paper
-    words = {
+    points = "points" if claim.unit in SHARES else claim.unit
+    margin = f"{(_percent if claim.unit in SHARES else _number)(claim.margin or 0)} {points}".strip()
+    return {
         "equal": f"it is {paper}",
         "within": f"no further than {_number(claim.tolerance or 0)} from {target}",
         "between": f"between {paper}",
-        "interval_contains": f"the interval contains {paper}",
-        "at_least": f"the interval reaches {paper} or lies above it",
-        "at_most": f"the interval reaches {paper} or lies below it",
+        "near": f"the whole interval of the difference from {paper} lies within ±{margin}",
+        "not_below": f"the whole interval of the difference from {paper} lies above −{margin}",
+        "not_above": f"the whole interval of the difference from {paper} lies below +{margin}",
+        "at_most": f"it is {paper} or less",
         "greater_than": f"the whole interval lies above {paper}",
         "less_than": f"the whole interval lies below {paper}",
         "statement": "the computation bears the statement out",
     }[claim.comparison]
-    # A p-value, a count or a theorem has no interval: the value stands for it.
-    return words.replace("the interval", "p").replace("reaches", "is") if claim.unit == "log10p" else words
 
 
 def paper_value(claim: Claim) -> str:

@@ -373,7 +373,8 @@ def headline(rows: Iterable[Mapping[str, object]], ids: Iterable[str] = HEADLINE
     of = counts(list(found.values()))
     lines = [
         f"Of the {len(found) - of['setting']} results that the paper claims, {of['reproduced']} are reproduced, "
-        f"{of['not reproduced']} are not, and {of['not run yet']} were not run yet.",
+        f"{of['not reproduced']} are not, {of['inconclusive']} are left open by what was measured, and "
+        f"{of['not run yet']} were not run yet.",
         "",
         "| claim | paper | here | verdict | reproduced if |",
         "|---|---|---|---|---|",

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from genens_book.pages.claims import NOT_REPRODUCED, NOT_RUN, REPRODUCED, SETTING, VERDICTS
+from genens_book.pages.claims import INCONCLUSIVE, NOT_REPRODUCED, NOT_RUN, REPRODUCED, SETTING, VERDICTS
 
 Row = Mapping[str, object]
-SYMBOLS = {REPRODUCED: "✓", NOT_REPRODUCED: "✗", NOT_RUN: "○", SETTING: "≡"}
-TONES = {REPRODUCED: "ge-yes", NOT_REPRODUCED: "ge-no", NOT_RUN: "ge-open", SETTING: "ge-setting"}  # CSS classes
+SYMBOLS = {REPRODUCED: "✓", NOT_REPRODUCED: "✗", INCONCLUSIVE: "?", NOT_RUN: "○", SETTING: "≡"}
+TONES = dict(zip(VERDICTS, ("ge-yes", "ge-no", "ge-unsure", "ge-open", "ge-setting"), strict=True))  # CSS classes
 DATASETS = {"any": "", "mnist": "MNIST", "mnist-classes": "MNIST, classes", "cifar10": "CIFAR-10", "celeba": "CelebA"}
 RUNS = ("Chapter", "Run time", "Date", "Commit", "Machine")
 _RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"  # fonts draw these unevenly
@@ -107,6 +107,7 @@ def tally(rows: Sequence[Row]) -> dict[str, int]:
         "results": len(rows) - of[SETTING],
         "reproduced": of[REPRODUCED],
         "not_reproduced": of[NOT_REPRODUCED],
+        "inconclusive": of[INCONCLUSIVE],
         "not_run": of[NOT_RUN],
         "formal": formal[REPRODUCED],
         "formal_not": formal[NOT_REPRODUCED],

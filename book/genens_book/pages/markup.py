@@ -42,10 +42,11 @@ class Page:
 
 
 def prose(value: object) -> Markup:
-    """Escaped; not to be broken before a per cent sign or inside an interval; powers of ten set as such."""
+    """Escaped; not to be broken before a per cent sign or inside an interval; powers (x^2, x^{2C}) set as such."""
     joined = re.sub(r"\(\S+ to \S+\)", lambda found: found[0].replace(" ", "\u00a0"), str(value))
-    page = escape(joined.replace(" %", "\u00a0%"))
-    return Markup(re.sub(f"(?<=10)[{_RAISED}]+", lambda found: f"<sup>{found[0].translate(_LOWERED)}</sup>", page))
+    page = re.sub(f"(?<=10)([{_RAISED}]+)", lambda found: f"^{found[0].translate(_LOWERED)}", escape(joined))
+    page = re.sub(r"\^(?:\{(.+?)\}|([-−]?[\d.]*\d|\w))", lambda found: f"<sup>{found[1] or found[2]}</sup>", page)
+    return Markup(page.replace(" %", "\u00a0%").replace("<sup>-", "<sup>−"))
 
 
 def verdict_words(row: Row) -> str:

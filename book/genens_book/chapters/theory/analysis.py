@@ -15,6 +15,11 @@ from genens_book.chapters.theory import exact
 ROWS = 256  # images whose pairs with all others are looked at together
 
 
+def load(N: int, n: int) -> float:
+    """N / M: which share of the codes of weight n / 2 the images fill."""
+    return N / comb(n, n // 2)
+
+
 def bounds(settings: Mapping[str, tuple[int, int, int]]) -> dict[str, dict[str, Bound]]:
     """Every kind of bound, {kind: bound}, for each of {name: (N, n, h)}."""
     return {name: {kind: bias_bound(*setting, kind) for kind in bias.KINDS} for name, setting in settings.items()}

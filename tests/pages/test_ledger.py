@@ -145,7 +145,7 @@ def test_a_run_of_a_profile_carries_its_name() -> None:
 def test_a_run_with_another_value_is_custom_and_says_what_differs() -> None:
     made = run(n_samples=200)
     assert made.profile == "custom" and made.base == "laptop" and made.changed == {"n_samples": (1000, 200)}
-    assert repr(made) == f"Run of {CHAPTER}, custom: laptop with n_samples = 200 for 1000"
+    assert repr(made) == f"Run of {CHAPTER}, custom: laptop with n_samples = 200, not 1000"
     assert run(profile="paper", n_samples=3000).profile == "paper"
     assert run(digits=(0, 1)).profile == "laptop", "a tuple is the list that YAML has"
     assert run(weights="weights/other").profile == "custom", "None may be given a value"
@@ -271,7 +271,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_record(monkeypatch: pytest.M
 
 def test_provenance_tells_what_a_reader_needs() -> None:
     page = run(n_samples=200).provenance()
-    for words in ("custom: laptop with n_samples = 200 for 1000", "seed = 1", "Commit", "Python", "torch", "Run time"):
+    for words in ("custom: laptop with n_samples = 200, not 1000", "seed = 1", "Commit", "Python", "torch", "Run time"):
         assert words in html.unescape(page.html) and words in repr(page)
 
 

@@ -208,8 +208,11 @@ class Run:
     def _profile_words(self) -> str:
         if not self.changed:
             return self.profile
-        differences = ", ".join(f"{name} = {here!r} for {there!r}" for name, (there, here) in self.changed.items())
-        return f"custom: {self.base} with {differences}"
+        differences = [  # a parameter that is empty in the profile is not set against ''
+            f"{name} = {here!r}" + (f", not {there!r}" if there not in ("", None) else "")
+            for name, (there, here) in self.changed.items()
+        ]
+        return f"custom: {self.base} with {'; '.join(differences)}"
 
     def _save(self) -> None:
         record = {

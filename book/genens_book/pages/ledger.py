@@ -364,7 +364,7 @@ HEADLINE = (
     "t1-others-kept-celeba",
     "f3a-below-worst-member-mnist",
     "f4a-distance-decreases",
-    "f5a-pearson-positive-mnist",
+    "f5a-approximates-mnist",
     "f5d-higher-individual-mnist",
     "s3.3-generally-influential",
 )

@@ -43,6 +43,9 @@ def test_every_correlation_is_that_of_scipy_on_changes_written_out():
             sizes = [np.linalg.norm(changes[v][method]) for v in range(V)]
             np.testing.assert_allclose(found[f"{method}.size"][b], sizes, rtol=1e-5)
             assert found[f"{method}.spearman"][b] == pytest.approx(spearmanr(sizes, lengths)[0], abs=1e-9)
+            for v in range(V):
+                other = pearsonr(changes[v][method].ravel(), true[(v + 1) % V].ravel())[0]
+                assert found[f"{method}.null"][b, v] == pytest.approx(other, abs=1e-5)
 
 
 def test_a_sample_that_is_linear_in_the_weights_is_predicted_perfectly():
@@ -54,6 +57,8 @@ def test_a_sample_that_is_linear_in_the_weights_is_predicted_perfectly():
     summary = analysis.summary(found, seed=0)
     assert summary["jacobian"]["pearson"].value == pytest.approx(1) and summary["last_step"]["gain"].low > 0
     assert summary["last_step"]["pearson_effect"].value > 0.95 > summary["jacobian"]["pearson_effect"].value
+    assert summary["jacobian"]["null_effect"].value == 1 and abs(summary["jacobian"]["null"].value) < 0.8
+    assert 0.2 < summary["last_step"]["null_effect"].value < 0.8, "made up without a thought of the truth"
     length = summary["jacobian"]["length"]
     assert (length.low, length.value, length.high) == pytest.approx((1, 1, 1), abs=1e-6)
     assert (
@@ -137,18 +142,30 @@ def test_errors_along_a_polynomial_have_the_orders_of_their_series():
     assert gained.value == pytest.approx((found["linear"]["error"] - found["quadratic"]["error"])[..., -1].mean())
 
 
+def test_the_released_codes_jacobian_is_scored_like_the_others():
+    given = made()
+    found = analysis.compare(**given)
+    exact = {"y": given["y"][:2], "jacobian": given["J"][:2]}
+    score = analysis.of_the_papers_code(exact, given["truth"], given["original"], given["mixtures"], 0)
+    for name in ("pearson", "spearman"):
+        expected = found[f"of_clamped.{name}"].reshape(len(given["y"]), -1)[:2].mean()
+        assert score[name].value == pytest.approx(expected, abs=1e-6) and score[name].n == 2
+
+
 def summary_of(log10_p, n_a):
     test = stats.MannWhitney(1.0, log10_p, 0.9, n_a, n_a)
     middle = Interval(0.5, 0.4, 0.6, 48)
     rest = {"pearson_test": test, "spearman_test": test, "pearson_effect": middle, "spearman_effect": middle}
-    return {method: {"pearson": middle, **rest} for method in analysis.METHODS}
+    return {
+        method: {"pearson": middle, "spearman": middle, "null_effect": middle, **rest} for method in analysis.METHODS
+    }
 
 
 def test_claims_about_other_datasets_say_what_to_run_and_impossible_p_values_are_not_held_against_the_run():
     book = ledger.claims()
     enough = analysis.records(book, "mnist", summary_of(-170.0, 2304), 48, 48, 16)
     assert enough["f5a-utest-last-step-mnist"] == {"value": -170.0, "n": 48}
-    assert enough["f5a-pearson-positive-mnist"]["value"].low == 0.4 and enough["s3.3-samples-mnist"]["value"] == 48
+    assert enough["f5a-approximates-mnist"]["value"].low == 0.4 and enough["s3.3-samples-mnist"]["value"] == 48
     assert enough["f5d-higher-individual-mnist"]["value"].high == 0.6  # the verdict goes by the size of the effect
     few = analysis.records(book, "mnist", summary_of(-15.0, 48), 48, 48, 16)
     assert "cannot give a p-value below 10^-17" in few["f5d-utest-individual-mnist"]["value"].reason

@@ -228,6 +228,8 @@ def agreement_words(summary: Mapping[str, Mapping], n_samples: int) -> dict[str,
         said |= {f"{what}_p_{method}": exponent(row[f"{what}_test"].log10_p) for what in ("pearson", "spearman")}
     clamped = summary["of_clamped"]
     return said | {
+        "null": summary["jacobian"]["null"],
+        "null_effect": summary["jacobian"]["null_effect"],
         "gain": clamped["gain"],
         "gain_words": bears_out(clamped["gain"], "above", "below"),
         "wins": clamped["wins"],

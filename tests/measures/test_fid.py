@@ -72,6 +72,9 @@ def test_the_ensemble_against_its_worst_member():
     found = module.below_largest(good, [bad, worse])
     assert found.value == good.value - worse.value and found.low < found.value < found.high < 0
     assert module.below_largest(worse, [good, bad]).low > 0
+    ratio = module.of_median(good, [bad, worse])
+    assert ratio.value == pytest.approx(good.value / ((bad.value + worse.value) / 2))
+    assert ratio.low < ratio.value < ratio.high < 1 < module.of_median(worse, [good, bad]).low
     with pytest.raises(ValueError, match="n = 150 too, got n = \\[40\\]"):
         module.below_largest(good, [module.estimate(normal(40), reference, n_boot=2)])
 

@@ -262,17 +262,33 @@ def below_largest(ensemble: Estimate, members: Sequence[Estimate], level: float 
     the same noise, the bootstrap draws noises, each with its sample of either side: what they share cancels. Raises
     ValueError for no members, or FIDs at different n, which cannot be compared.
     """
+    values, draws = _paired(ensemble, members)
+    largest = 1 + values[1:].argmax()  # chosen once: the draws' own maximum would be biased
+    value = float(values[0] - values[largest])
+    low, high = value + np.quantile(draws[0] - draws[largest], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high), ensemble.spread.n, level)
+
+
+def of_median(ensemble: Estimate, members: Sequence[Estimate], level: float = 0.95) -> Interval:
+    """The FID of the ensemble as a multiple of the median of its members'; the interval and errors as in
+    `below_largest`."""
+    values, draws = _paired(ensemble, members)
+    value = float(values[0] / np.median(values[1:]))
+    again = (values[0] + draws[0]) / np.median(values[1:, None] + draws[1:], axis=0)
+    low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high), ensemble.spread.n, level)
+
+
+def _paired(ensemble: Estimate, members: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]:
+    """The FIDs (1 + n,) and their bootstrap's deviations at n samples (1 + n, draws), the ensemble's first."""
     if not members or {e.spread.n for e in members} != {ensemble.spread.n}:
         raise ValueError(
             f"expected at least one member with its FID at n = {ensemble.spread.n} too, got n = "
             f"{[e.spread.n for e in members]}"
         )
-    draws = min(len(e.draws) for e in (ensemble, *members))
-    largest = max(members, key=lambda e: e.value)  # chosen once: the draws' own maximum would be biased
-    value = ensemble.value - largest.value
-    spread = ensemble.draws[:draws, 0] - largest.draws[:draws, 0]
-    low, high = value + np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high), ensemble.spread.n, level)
+    everyone = (ensemble, *members)
+    draws = min(len(e.draws) for e in everyone)
+    return np.array([e.value for e in everyone]), np.stack([e.draws[:draws, 0] for e in everyone])
 
 
 def plane(*sets: object) -> list[np.ndarray]:

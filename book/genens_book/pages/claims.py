@@ -236,6 +236,24 @@ def difference(claim: Claim, value: float, low: float, high: float) -> tuple[flo
     return apart - math.hypot(value - low, above), apart + math.hypot(high - value, below)
 
 
+def accepted(claim: Claim) -> tuple[float, float] | None:
+    """Between which numbers an interval must lie for the claim to be reproduced, were the paper's number exact; None
+    for a rule that is not about an interval."""
+    paper, margin = claim.value, claim.margin or 0.0
+    match claim.comparison:
+        case "near":
+            return paper - margin, paper + margin
+        case "not_below":
+            return paper - margin, math.inf
+        case "not_above":
+            return -math.inf, paper + margin
+        case "greater_than":
+            return paper, math.inf
+        case "less_than":
+            return -math.inf, paper
+    return None
+
+
 def _inside(interval: tuple[float, float], least: float, most: float) -> bool | None:
     """Whether an interval lies inside (least, most): True or False where all of it agrees, else None."""
     low, high = interval

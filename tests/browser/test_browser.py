@@ -94,6 +94,24 @@ def test_a_long_word_in_a_sentence_breaks_on_a_phone(book, browser):
         assert wide <= 0, f"the page is {wide} px wider than the phone"
 
 
+FADES = """() => {
+  const wide = [...document.querySelectorAll("main .output")].filter(part => part.scrollWidth > part.clientWidth + 4);
+  const faded = side => wide.map(part => part.classList.contains("ge-more-" + side) &&
+    getComputedStyle(part).maskImage.startsWith("linear-gradient"));
+  const before = faded("after");
+  wide.forEach(part => part.scrollLeft = part.scrollWidth);
+  return new Promise(done => setTimeout(() => done([before, faded("after"), faded("before")]), 200));
+}"""
+
+
+@pytest.mark.parametrize("name", ["01_codes", "05_jacobian", "06_search", "scorecard"])
+def test_a_figure_that_is_wider_than_a_phone_shows_that_there_is_more(name, book, browser):
+    with visit(browser, (book.html / "book" / f"{name}.html").as_uri(), 390, "light") as seen:
+        first, ended, behind = seen.page.evaluate(FADES)
+        assert len(first) > 0 and all(first), "more to the right"
+        assert not any(ended) and all(behind), "scrolled to the end: more to the left"
+
+
 def test_index_leads_to_the_first_page(book, browser):
     with visit(browser, (book.html / "index.html").as_uri(), 1280, "light") as seen:
         seen.page.wait_for_url("**/intro.html")

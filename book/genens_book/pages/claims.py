@@ -255,11 +255,12 @@ def accepted(claim: Claim) -> tuple[float, float] | None:
 
 
 def _inside(interval: tuple[float, float], least: float, most: float) -> bool | None:
-    """Whether an interval lies inside (least, most): True or False where all of it agrees, else None."""
+    """Whether an interval lies inside (least, most): True or False where all of it agrees, else None. A single number
+    (low = high) on the border lies outside."""
     low, high = interval
     if least < low and high < most:
         return True
-    return False if high <= least or low >= most else None
+    return False if high < least or low > most or low == high else None
 
 
 def rule(claim: Claim) -> str:

@@ -1,5 +1,6 @@
 # The commands of this book. `make help` lists them.
-PYTHON ?= python3.11
+# The first of these that runs: 3.11 is the one that is tested. PYTHON=... takes another.
+PYTHON ?= $(or $(shell for p in python3.11 python3.12 python3.13; do $$p -c '' 2>/dev/null && echo $$p && break; done),python3.11)
 PROFILE ?= laptop
 VENV ?= .venv
 PROFILES := $(basename $(notdir $(wildcard book/profiles/*.yml)))
@@ -39,7 +40,7 @@ install: $(READY)
 
 $(READY): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \
-	  echo "make: $(PYTHON) is not on PATH: install Python 3.11, or name another with PYTHON=..." >&2; exit 1; }
+	  echo "make: $(PYTHON) is not on PATH: install Python 3.11, 3.12 or 3.13, or name another with PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "make: $(PYTHON) cannot make a virtual environment: apt-get install python3.11-venv" >&2; exit 1; }
 	@echo 'installing into $(VENV): PyTorch is large, this takes minutes'

@@ -7,11 +7,12 @@ act until the browser has painted its result, the wait for the next frame includ
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
+
+from genens_book.press import pdf
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     print(f"page, data, script and style {size / 1e6:10.2f} MB")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=pdf.browser(), args=FLAGS)
         readies = [opened(browser, page_file.as_uri())[1] for _ in range(5)]
         print(f"ready {np.median(readies):33.0f} ms   (from {min(readies):.0f} to {max(readies):.0f})")
         page, _ = opened(browser, page_file.as_uri())

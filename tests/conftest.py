@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from hypothesis import settings
 from support import Book, run_build
 
-from genens_book.press import build
+from genens_book.press import build, pdf
 
 BOOK_FILES = ("test_book.py", "test_browser.py", "test_explorer.py")
 
@@ -98,7 +97,7 @@ def browser() -> Iterator:
     """Debian's Chromium under playwright. Its absence is a failure: the pages would go unseen."""
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium")
+    path = pdf.browser()
     if path is None:
         pytest.fail("chromium is not on PATH: apt-get install chromium, and test again", pytrace=False)
     with sync_playwright() as playwright:

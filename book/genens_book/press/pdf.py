@@ -34,6 +34,15 @@ CHROMIUM = (
 )
 
 
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+def browser() -> str | None:
+    """Where Chromium or Chrome is, by any of its names; None when there is none."""
+    return next(filter(None, map(shutil.which, (*NAMES, MAC))), None)
+
+
 def attach(html: Path, folder: Path) -> bool:
     """Puts the PDF of these very pages beside them and links it from the front page; False when there is none."""
     pdf, stamp, rendered = folder / FILE, folder / "pdf.json", folder / "rendered.json"
@@ -74,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=store.home() / "_build", help="where the book was built")
     given = parser.parse_args(arguments)
     folder, html = given.out.resolve() / given.profile, given.out.resolve() / "html"
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = browser()
     try:
         if not (folder / "rendered.json").is_file() or not html.is_dir():
             raise RuntimeError(f"there is no built book in {folder}: run `make book PROFILE={given.profile}` first")

@@ -1,0 +1,1 @@
+"""The page for those who have never seen a diffusion model."""

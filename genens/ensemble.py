@@ -6,7 +6,7 @@ A trained ensemble is a folder, `weights/<name>/`: one float16 safetensors file 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -111,12 +111,14 @@ class Ensemble:
         return self
 
 
+def to_file(state: Mapping[str, Tensor]) -> bytes:
+    """A member's state dict {name: tensor (as the network has it)} as it goes to disk: float16 safetensors."""
+    return to_bytes({name: value.to(torch.float16).contiguous() for name, value in state.items()})
+
+
 def save(folder: str | Path, states: Sequence[dict[str, Tensor]], codes: np.ndarray, manifest: dict) -> None:
     """Write members' state dicts (as float16), codes and manifest as one folder, all or nothing."""
-    written = {
-        f"member_{i:02d}.safetensors": to_bytes({k: v.to(torch.float16).contiguous() for k, v in state.items()})
-        for i, state in enumerate(states)
-    }
+    written = {f"member_{i:02d}.safetensors": to_file(state) for i, state in enumerate(states)}
     written["codes.safetensors"] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
     files.write_folder(folder, written, {**manifest, "n": len(states), "codes": coding.digest(codes)})
 

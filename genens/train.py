@@ -3,12 +3,14 @@
     python -m genens.train book/profiles/laptop.yml --out weights     # every ensemble that the file lists
     python -m genens.train book/profiles/paper.yml --only cifar20 --members 0-4 --device cuda
 
-A run that is stopped and started again goes on from its checkpoints (`training`).
+A run that is stopped and started again goes on from its checkpoints (`training`). A member that is done is a file of
+its own from then on, so that training that takes days can be kept, or moved, member by member (`--checkpoints`).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import shutil
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -37,25 +40,27 @@ def train_ensemble(
     device: str = "cpu",
     workers: int | None = None,
     save_every: float = SAVE_EVERY,
+    checkpoints: Path | None = None,
 ) -> bool:
     """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
 
-    Checkpoints lie beside trained ensembles (`store.trained`), in a folder named by the recipe, and go once the
-    ensemble is written. Several machines that share the store can each train some `members`. Raises ValueError for a
-    recipe's precision that this machine has no hardware for.
+    Checkpoints lie in `checkpoints`, by default beside trained ensembles (`store.trained`), in a folder named by the
+    recipe, and go once the ensemble is written. Several machines that share it can each train some `members`. Raises
+    ValueError for a recipe's precision that this machine has no hardware for, and for a finished member that is not
+    as it was written.
     """
     ensemble.check_precision(recipe.precision, torch.device(device).type)
     images, workers = recipe.images(), workers or os.cpu_count() or 1
     codes = recipe.codes(images)
     everyone = range(codes.shape[1])
-    runs = store.trained() / "checkpoints" / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
-    paths = [runs / f"member_{i:02d}.safetensors" for i in everyone]
+    runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
+    paths = {i: runs / f"member_{i:02d}.safetensors" for i in everyone}
     asked = everyone if members is None else members
-    if todo := {i: paths[i] for i in asked if _note(paths[i])["step"] < recipe.steps}:
+    if todo := {i: paths[i] for i in asked if not _is_done(paths[i])}:
         _train_members(folder.name, recipe, todo, device, workers, save_every)
-    notes = [_note(path) for path in paths]
-    if any(note["step"] < recipe.steps for note in notes):
+    if not all(map(_is_done, paths.values())):
         return False
+    notes = [_note(path) for path in paths.values()]
     manifest = {
         "recipe": asdict(recipe),
         "unet": UNetConfig(**recipe.unet).to_dict(),
@@ -70,38 +75,65 @@ def train_ensemble(
         "device": device,
         "made": provenance.describe(),
     }
-    ensemble.save(folder, [_average(path) for path in paths], codes, manifest)
+    ensemble.save(folder, [_member(path) for path in paths.values()], codes, manifest)
     shutil.rmtree(runs)
     return True
 
 
-def _note(checkpoint: Path) -> dict[str, float]:
-    """What a checkpoint says of itself: step, wall and processor seconds, loss; step 0 where there is none yet."""
-    if not checkpoint.exists():
-        return {"step": 0.0}
-    with safe_open(checkpoint, "pt") as file:
+# A member in training is its checkpoint, `member_00.training.safetensors`. Once done it is its averaged weights,
+# `member_00.safetensors`, and what there is to say of it, `member_00.json`, which is written last.
+
+
+def _training(path: Path) -> Path:
+    return path.with_suffix(".training.safetensors")
+
+
+def _is_done(path: Path) -> bool:
+    return path.with_suffix(".json").exists()
+
+
+def _note(path: Path) -> dict:
+    """Of a member: step, wall and processor seconds, loss, and the sha256 of its file once it is done; step 0 before
+    its first checkpoint."""
+    if _is_done(path):
+        return json.loads(path.with_suffix(".json").read_text())
+    if not _training(path).exists():
+        return {"step": 0}
+    with safe_open(_training(path), "pt") as file:
         return {name: float(value) for name, value in file.metadata().items()}
 
 
-def _average(checkpoint: Path) -> dict[str, Tensor]:
-    """The averaged weights in a checkpoint, which are the member."""
-    with safe_open(checkpoint, "pt") as file:
-        names = file.keys()
-        return {name.removeprefix("average."): file.get_tensor(name) for name in names if name.startswith("average.")}
+def _finish(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a member that is done; its checkpoint goes."""
+    content = ensemble.to_file(state)
+    note = {**_note(path), "sha256": files.sha256(content)}
+    files.atomic_write(path, content)
+    files.atomic_write(path.with_suffix(".json"), json.dumps(note) + "\n")
+    _training(path).unlink()
+
+
+def _member(path: Path) -> dict[str, Tensor]:
+    """The weights of a member that is done. ValueError unless they are those that were written."""
+    if not path.is_file() or files.sha256_file(path) != _note(path)["sha256"]:
+        raise ValueError(
+            f"expected {path} as it was written, got another or none: restore it, or delete "
+            f"{path.with_suffix('.json')} to train this member again"
+        )
+    return load_file(path)
 
 
 def _train_members(
     name: str, recipe: Recipe, todo: Mapping[int, Path], device: str, workers: int, save_every: float
 ) -> None:
-    """Train members to the end, {member: its checkpoint}, under one bar; no process outlives this one."""
+    """Train members to the end, {member: its file}, under one bar; no process outlives this one."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__spec__.name])  # PyTorch is imported once, whatever the number of workers
     progress = context.Array("q", max(todo) + 1, lock=False)  # steps behind each member
-    for i, checkpoint in todo.items():
-        progress[i] = int(_note(checkpoint)["step"])
+    for i, path in todo.items():
+        progress[i] = int(_note(path)["step"])
     pool = ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (progress,))
     try:
-        jobs = [pool.submit(_work, recipe, i, checkpoint, device, save_every) for i, checkpoint in todo.items()]
+        jobs = [pool.submit(_work, recipe, i, path, device, save_every) for i, path in todo.items()]
         total = recipe.steps * len(todo)
         with tqdm(desc=name, total=total, initial=sum(progress), unit="step", smoothing=0.02) as bar:
             while jobs:
@@ -126,7 +158,7 @@ def _start_worker(progress: object) -> None:
     _progress = progress
 
 
-def _work(recipe: Recipe, member: int, checkpoint: Path, device: str, save_every: float) -> None:
+def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: float) -> None:
     def report(step: int) -> None:
         _progress[member] = step
         if not multiprocessing.parent_process().is_alive():  # do not train on unseen
@@ -134,7 +166,7 @@ def _work(recipe: Recipe, member: int, checkpoint: Path, device: str, save_every
 
     images = recipe.images()
     split = coding.splits(recipe.codes(images))[member]
-    train_member(images.images[split], recipe, member, checkpoint, report, device, save_every)
+    _finish(path, train_member(images.images[split], recipe, member, _training(path), report, device, save_every))
 
 
 def announce(name: str, recipe: Recipe, device: str, side: int) -> None:
@@ -165,7 +197,9 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
             continue
         ensemble.check_precision(recipe.precision, torch.device(given.device).type)
         say(name, recipe, given.device, min(given.workers or os.cpu_count() or 1, recipe.members))
-        if not train_ensemble(recipe, out / name, given.members, given.device, given.workers):
+        if not train_ensemble(
+            recipe, out / name, given.members, given.device, given.workers, checkpoints=given.checkpoints
+        ):
             print(f"genens.train: {name} waits for its other members", file=sys.stderr)
 
 
@@ -178,6 +212,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str, Recipe, str
     parser.add_argument("--members", type=_range, help="a member, or a range: 0-3")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, help="members trained side by side (default: one a core)")
+    parser.add_argument("--checkpoints", type=Path, help="where members in training and members that are done lie")
     parser.add_argument("--missing", action="store_true", help="leave out ensembles that are there already")
     try:
         _train(parser.parse_args(arguments), say or announce)

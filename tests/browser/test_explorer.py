@@ -292,7 +292,7 @@ def test_without_javascript_a_picture_and_the_table_stand_there(book, browser):
     page = context.new_page()
     page.goto((book.html / "book" / "explorer.html").as_uri())
     picture = page.locator(".gx-static img").locator("visible=true").first
-    assert picture.get_attribute("alt").startswith("A grid of digits")
+    assert picture.get_attribute("alt").startswith("A grid of images")
     table = page.locator(".gx-static table").inner_text()
     assert "image of rank 1" in table and len(table.splitlines()) == 7  # a head, and one line a sample
     context.close()

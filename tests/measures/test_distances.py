@@ -162,7 +162,7 @@ def lpips_oracle(a, b):
 
 def test_lpips_without_weights_says_which_file_it_looked_for(y, cache):
     result = perceptual.lpips(y[:2], y[2:4])
-    assert isinstance(result, not_run.NotRun) and str(result).startswith("not run: no VGG16 weights")
+    assert isinstance(result, not_run.NotRun) and str(result).startswith("not run: no trained VGG16")
     assert str(cache.parent) in str(result) and "vgg16-397923af.pth" in str(result)
 
 

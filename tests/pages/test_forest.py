@@ -28,7 +28,9 @@ BOOK = {
 def row(id, value, low, high):
     held = claims.verdict(BOOK[id], value, low, high)
     known = BOOK[id]
-    return dict(id=id, unit=known.unit, paper_value=known.value, value=value, low=low, high=high, verdict=held)
+    return dict(
+        id=id, unit=known.unit, paper_value=known.value, value=value, low=low, high=high, verdict=held, again=[]
+    )
 
 
 ROWS = [
@@ -55,6 +57,15 @@ def test_each_measured_claim_has_a_line_in_the_panel_of_its_unit():
     assert shares.patches[1].get_x() == shares.get_xlim()[0], "whatever is less than the threshold is accepted"
     legend = [text.get_text() for text in figure.legends[0].texts]
     assert legend == ["reproduced", "not reproduced", "inconclusive", "paper"]
+    plt.close(figure)
+
+
+def test_other_training_runs_are_rings_inside_the_axis():
+    figure = forest.forest([ROWS[0] | {"again": [0.3, 0.65]}, ROWS[1]], BOOK)
+    (ax,) = figure.axes
+    rings = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+    assert list(rings[0].get_xdata()) == [0.3, 0.65] and ax.get_xlim()[0] < 0.3
+    assert figure.legends[0].texts[-1].get_text() == "trained again"
     plt.close(figure)
 
 

@@ -346,6 +346,27 @@ def test_the_prose_counts_what_is_formal_apart() -> None:
     assert sum(told[name] for name in ("reproduced", "not_reproduced", "inconclusive", "not_run")) == told["results"]
     assert (told["formal"], told["measured"]) == (1, 1), "the split sizes, of chapter 01, and the accuracy"
     assert (told["formal_not"], told["measured_not"]) == (0, 1)
+    assert (told["settings_same"], told["settings_other"]) == (0, 1)
+
+
+def test_the_headline_says_what_is_theory_what_experiment_and_at_which_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "home", lambda: ROOT)
+    rows = {id: ledger._row(claim, None) for id, claim in claims.load().items()}
+
+    def measured(id: str, value: object, note: str = "", **ends: float) -> None:
+        record = {"value": value, "low": None, "high": None, "n": None, "note": note} | ends
+        rows[id] = ledger._row(claims.load()[id], record)
+
+    assert markup.at_setting([*rows.values()]) == "", "nothing was run, at no setting"
+    measured("a2-row-distance", False)
+    measured("s2.3-unbiased", False)
+    measured("b3-sampling-steps", 20)
+    measured("b2-architecture", False)
+    measured("f3a-below-worst-member-mnist", -3.0, note="By the features of a cat.", low=-4.0, high=-2.0)
+    said = ledger.headline(rows.values()).partition("\n\n|")[0]
+    assert "0 of the paper's statements hold, 2 do not as printed (in Section 2.3 and Appendix A.2)" in said
+    assert "1 reproduced, 0 not reproduced, 0 inconclusive" in said
+    assert "another network and 20 steps for 1,000 steps. FID by the features of a cat." in said
 
 
 class Tags(HTMLParser):
@@ -367,6 +388,15 @@ class Tags(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
+
+
+def test_other_training_runs_stand_beside_the_interval() -> None:
+    run().claim("s3.1-accuracy", 0.6, low=0.55, high=0.65, again=[0.625, 0.58])
+    row = ledger.scorecard("laptop")[0]
+    assert row["again"] == [0.625, 0.58], "as they were given"
+    assert row["run_note"] == "Trained twice more, with other codes and seeds: 58, 62.5 %."
+    with pytest.raises(ValueError, match="expected a number"):
+        run().claim("s3.1-accuracy", 0.6, low=0.55, high=0.65, again=["much"])
 
 
 def test_the_table_shows_every_claim_with_its_values_verdict_and_rule() -> None:

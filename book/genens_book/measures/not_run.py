@@ -36,5 +36,5 @@ def find_weights(network: str, pattern: str, file: str, path: str | Path | None 
     return (
         found[0]
         if found
-        else NotRun(f"no {network} weights ({shown}); put torchvision's {file} there, or give its path")
+        else NotRun(f"no trained {network} ({shown}); put torchvision's {file} there, or give its path")
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -310,6 +311,14 @@ def show(claim: Claim, value: Value | None, low: float | None = None, high: floa
         return joint.join(form(item) for item in value) + unit
     interval = "" if low is None or high is None else f" ({form(low)} to {form(high)})"
     return form(value) + unit + interval
+
+
+def again_words(claim: Claim, values: Sequence[float]) -> str:
+    """What other training runs gave, as a sentence; nothing where there were none."""
+    if not len(values):
+        return ""
+    times = {1: "once", 2: "twice"}.get(len(values), f"{len(values)} times")
+    return f"Trained {times} more, with other codes and seeds: {show(claim, sorted(values))}."
 
 
 def _number(value: float) -> str:

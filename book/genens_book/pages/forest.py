@@ -36,9 +36,9 @@ def label(row: Row) -> str:
 
 
 def forest(rows: Sequence[Row], book: Mapping[str, paper.Claim]) -> Figure:
-    """A line a claim: here with its interval, coloured and marked by its verdict; the paper's number, or the threshold
-    that we read from its words, as a tick; shaded, where the whole interval must lie. Where nothing was measured
-    yet, it says so."""
+    """A line a claim: here with its interval, coloured and marked by its verdict; other training runs as rings; the
+    paper's number, or the threshold that we read from its words, as a tick; shaded, where the whole interval must lie.
+    Where nothing was measured yet, it says so."""
     panels = plotted(rows, book)
     if not panels:
         figure = plt.figure(figsize=(WIDTH, 1))
@@ -54,12 +54,15 @@ def forest(rows: Sequence[Row], book: Mapping[str, paper.Claim]) -> Figure:
     seen = [name for name in MARKS if any(row["verdict"] == name for group in panels.values() for row in group)]
     handles = [plt.Line2D([], [], color=MARKS[name][0], marker=MARKS[name][1], label=name) for name in seen]
     handles.append(plt.Line2D([], [], color=plt.rcParams["text.color"], marker="|", ls="", ms=11, label="paper"))
+    if any(row["again"] for group in panels.values() for row in group):
+        ring = dict(color=plt.rcParams["text.color"], marker="o", ls="", ms=4, mfc="none")
+        handles.append(plt.Line2D([], [], label="trained again", **ring))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
 def _panel(ax: Axes, group: Sequence[Row], book: Mapping[str, paper.Claim]) -> None:
-    ends = np.array([[row["low"], row["high"], row["paper_value"]] for row in group], dtype=float)
+    ends = np.array([end for row in group for end in (row["low"], row["high"], row["paper_value"], *row["again"])])
     pad = 0.06 * (np.ptp(ends) or 1)
     least, most = ends.min() - pad, ends.max() + pad
     for k, row in enumerate(group):
@@ -68,6 +71,8 @@ def _panel(ax: Axes, group: Sequence[Row], book: Mapping[str, paper.Claim]) -> N
         colour, mark = MARKS[row["verdict"]]
         ax.plot([row["low"], row["high"]], [k, k], color=colour)
         ax.plot(row["value"], k, mark, color=colour, markersize=5)
+        if row["again"]:
+            ax.plot(row["again"], [k] * len(row["again"]), "o", color=colour, markersize=4, mfc="none")
         ax.plot(row["paper_value"], k, "|", color=plt.rcParams["text.color"], markersize=11)
     ax.set(xlim=(least, most), ylim=(len(group) - 0.4, -0.6))
     ax.set_yticks(range(len(group)), [label(row) for row in group])

@@ -14,7 +14,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -157,13 +157,14 @@ class Run:
         high: float | None = None,
         n: int | None = None,
         note: str = "",
+        again: Sequence[float] = (),
     ) -> Page:
         """Record what was measured for a claim, and show it beside the paper's value with its verdict.
 
         `value` is in the claim's unit: a share as a fraction of 1, a p-value as its base-10 logarithm, a
         statement as True or False. It may be an interval (an object with value, low, high and n), or have a
-        `reason`, which is then why the claim was not run. Raises ValueError for an unknown id or a value that
-        does not suit.
+        `reason`, which is then why the claim was not run. `again` is the same number by other training runs.
+        Raises ValueError for an unknown id or a value that does not suit.
         """
         if id not in self.claims:
             raise ValueError(f"expected the id of a claim in claims.yml, got {id!r}{_meant(id, self.claims)}")
@@ -175,6 +176,7 @@ class Run:
             )
         if reason := getattr(value, "reason", None):
             record = {"value": None, "low": None, "high": None, "n": None, "note": note or str(reason)}
+            again = ()
         else:
             if all(hasattr(value, name) for name in ("value", "low", "high")):
                 value, low, high, n = value.value, value.low, value.high, n or getattr(value, "n", None)
@@ -182,7 +184,8 @@ class Run:
             if n is not None and (isinstance(n, bool) or int(n) != n or n < 1):
                 raise ValueError(f"claim {id}: expected n as a whole number of at least 1, got {n!r}")
             record = {"value": value, "low": low, "high": high, "n": None if n is None else int(n), "note": note}
-        self.records[id] = record
+            again = [paper.measured(claim, other, other, other)[0] for other in again]
+        self.records[id] = record | ({"again": again} if len(again) else {})
         self._save()
         return markup.claim_line(_row(claim, record))
 
@@ -261,6 +264,7 @@ def _row(claim: Claim, record: Mapping[str, object] | None) -> dict[str, object]
     """One claim beside what was recorded for it, ready for a table, for JSON and for CSV."""
     record = record or {}
     value, low, high = (record.get(name) for name in ("value", "low", "high"))
+    again = record.get("again", [])
     same = paper.holds(claim, value, low, high) if claim.kind == "setting" and value is not None else None
     return {
         "id": claim.id,
@@ -275,6 +279,7 @@ def _row(claim: Claim, record: Mapping[str, object] | None) -> dict[str, object]
         "low": low,
         "high": high,
         "n": record.get("n"),
+        "again": again,
         "verdict": paper.verdict(claim, value, low, high),
         "same_setting": same,
         "rule": paper.rule(claim),
@@ -283,7 +288,7 @@ def _row(claim: Claim, record: Mapping[str, object] | None) -> dict[str, object]
         "command": claim.command,
         "written": (store.home() / "book" / f"{claim.chapter}.ipynb").is_file(),
         "note": claim.note,
-        "run_note": record.get("note", ""),
+        "run_note": " ".join(filter(None, [record.get("note", ""), paper.again_words(claim, again)])),
         "link": f"{claim.chapter}.html#claim-{claim.id}" if record else "",
     }
 
@@ -371,13 +376,15 @@ HEADLINE = (
 
 
 def headline(rows: Iterable[Mapping[str, object]], ids: Iterable[str] = HEADLINE) -> str:
-    """What became of all results in a sentence, and a few rows of the scorecard as a Markdown table."""
+    """What became of all results in two sentences, and a few rows of the scorecard as a Markdown table."""
     found = {row["id"]: row for row in rows}
-    of = counts(list(found.values()))
+    of = markup.tally([*found.values()])
     lines = [
-        f"Of the {len(found) - of['setting']} results that the paper claims, {of['reproduced']} are reproduced, "
-        f"{of['not reproduced']} are not, {of['inconclusive']} are left open by what was measured, and "
-        f"{of['not run yet']} were not run yet.",
+        f"*Codes and theorems*, computed: {of['formal']} of the paper's statements hold, {of['formal_not']} do not as "
+        f"printed (in {markup.slips([*found.values()])}).",
+        "",
+        f"*Experiments*: {of['measured']} reproduced, {of['measured_not']} not reproduced, {of['inconclusive']} "
+        f"inconclusive, {of['not_run']} not run. {markup.at_setting([*found.values()])}",
         "",
         "| claim | paper | here | verdict | reproduced if |",
         "|---|---|---|---|---|",

@@ -19,6 +19,7 @@ Row = Mapping[str, object]
 SYMBOLS = {REPRODUCED: "✓", NOT_REPRODUCED: "✗", INCONCLUSIVE: "?", NOT_RUN: "○", SETTING: "≡"}
 TONES = dict(zip(VERDICTS, ("ge-yes", "ge-no", "ge-unsure", "ge-open", "ge-setting"), strict=True))  # CSS classes
 DATASETS = {"any": "", "mnist": "MNIST", "mnist-classes": "MNIST, classes", "cifar10": "CIFAR-10", "celeba": "CelebA"}
+SCALE = ("b2-epochs-mnist", "b3-sampling-steps", "s3.2-fid-samples")  # settings that say how large an experiment was
 RUNS = ("Chapter", "Run time", "Date", "Commit", "Machine")
 _RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"  # fonts draw these unevenly
 _LOWERED = str.maketrans(_RAISED, "−0123456789")
@@ -101,10 +102,12 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
 
 def tally(rows: Sequence[Row]) -> dict[str, int]:
     """The numbers of the scorecard's prose: results by verdict, and of these the formal ones, of chapters 01 and 01b,
-    apart from those that were measured."""
-    of, formal = counts(rows), counts(row for row in rows if str(row["chapter"]).startswith("01"))
+    apart from the experiments; settings, and how many of those that were recorded are the paper's."""
+    of, formal = counts(rows), counts(row for row in rows if is_formal(row))
     return {
         "settings": of[SETTING],
+        "settings_same": sum(row["same_setting"] is True for row in rows),
+        "settings_other": sum(row["same_setting"] is False for row in rows),
         "results": len(rows) - of[SETTING],
         "reproduced": of[REPRODUCED],
         "not_reproduced": of[NOT_REPRODUCED],
@@ -115,6 +118,33 @@ def tally(rows: Sequence[Row]) -> dict[str, int]:
         "measured": of[REPRODUCED] - formal[REPRODUCED],
         "measured_not": of[NOT_REPRODUCED] - formal[NOT_REPRODUCED],
     }
+
+
+def is_formal(row: Row) -> bool:
+    """Whether a row is a statement about codes or a theorem, which is computed, and not an experiment."""
+    return str(row["chapter"]).startswith("01")
+
+
+def slips(rows: Sequence[Row]) -> str:
+    """Where in the paper the formal statements stand that do not hold as printed: "Section 2.3 and Appendix A.1"."""
+    found = [_section(str(row["section"])) for row in rows if is_formal(row) and row["verdict"] == NOT_REPRODUCED]
+    return _listed(dict.fromkeys(found))
+
+
+def at_setting(rows: Sequence[Row]) -> str:
+    """In which setting the experiments were run, what differs most from the paper's first, and in which features FID
+    was judged; nothing where no experiment recorded it."""
+    found = {row["id"]: row for row in rows if row["same_setting"] is False}
+    apart = [f"{found[id]['here']} for {found[id]['paper']}" for id in SCALE if id in found]
+    network = ["another network"] if "b2-architecture" in found else []
+    judges = {str(row["run_note"]) for row in rows if row["unit"] == "FID" and row["run_note"] and row["here"]}
+    said = f"At another setting than the paper's: {_listed([*network, *apart])}." if network or apart else ""
+    return " ".join([said, *(f"FID {judge[0].lower()}{judge[1:]}" for judge in sorted(judges))]).strip()
+
+
+def _listed(parts: Iterable[str]) -> str:
+    *most, last = [*parts] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _grouped(rows: Iterable[Row], field: str) -> dict[str, list[Row]]:

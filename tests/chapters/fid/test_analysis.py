@@ -80,7 +80,7 @@ def test_what_the_difference_says_in_words():
 def test_whether_inception_was_run_is_said():
     missing = not_run.NotRun("no weights")
     assert analysis.inception_words(missing) == "It was not run on this machine: no weights."
-    assert analysis.inception_words((0, 1)).startswith("Its weights were found")
+    assert analysis.inception_words((0, 1)).startswith("It was found")
     assert "digit classifier" in analysis.judge_words(missing) and analysis.judge_words((0, 1)) == ""
 
 

@@ -88,5 +88,5 @@ def test_sentences_say_what_came_out():
     assert "\u22120." in (words := figures.order_words(reversed_, 0)) and "67\u00a0% of the 6 entries" in words
     single = attribution.Top(TOP.rows[:, :1], TOP.influence[:, :1])
     assert "not defined" in figures.order_words(analysis.rerank(single, np.ones((2, 1))), 0)
-    for low, high, word in ((0.6, 0.8, "moves a sample most"), (0.2, 0.4, "misleads"), (0.4, 0.6, "chance")):
+    for low, high, word in ((0.6, 0.8, "moves a sample further"), (0.2, 0.4, "misleads"), (0.4, 0.6, "chance")):
         assert word in figures.verdict_words(stats.Interval(0.5, low, high, 9))

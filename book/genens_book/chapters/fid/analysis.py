@@ -77,7 +77,7 @@ def inception_words(viewed: object) -> str:
     """Whether Inception was run here, as a sentence; viewed: as from `through_inception`."""
     if isinstance(viewed, NotRun):
         return f"It was not run on this machine: {viewed.reason}."
-    return "Its weights were found on this machine."
+    return "It was found on this machine."
 
 
 def judge_words(viewed: object) -> str:

@@ -208,7 +208,7 @@ def about(members: Ensemble, own: bool) -> str:
         return said
     return (
         f"{said} That is a toy: models that draw such images well have a hundred times the parameters, and train for "
-        "days. Samples will be blurred or shapeless, images were cut to squares and shrunk, and what is measured here "
+        "days. Samples may be blurred or shapeless, images were cut to squares and shrunk, and what is measured here "
         "is what these members took from your images, not what a good model would."
     )
 
@@ -250,8 +250,8 @@ def verdict_words(better: stats.Interval) -> str:
     """Whether listed images move their samples further than random ones do, as far as the interval says."""
     if better.low > 0.5:
         return (
-            "so the Jacobian finds the sets of members whose absence moves a sample most. Whether the image, and not "
-            "the rest of what those members saw, is the reason, this cannot tell."
+            "so a list names sets of members whose absence moves a sample further than that of random ones. Whether "
+            "the image, and not the rest of what those members saw, is the reason, this cannot tell."
         )
     if better.high < 0.5:
         return "so the approximation misleads: what it lists moves samples less than most."

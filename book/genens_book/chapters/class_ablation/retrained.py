@@ -1,0 +1,167 @@
+"""How far other codes and other training seeds move the numbers of chapter 2: its ensemble, trained again.
+
+`bench/retrained.yml` has the recipes; `bench/retrained.py` measures what was trained and writes bench/retrained.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.stats import t as student
+
+from genens import store
+from genens_book.chapters.class_ablation import analysis
+from genens_book.measures import stats
+from genens_book.measures.stats import Interval
+from genens_book.pages import claims as paper
+from genens_book.pages import markup
+from genens_book.pages.markup import Page
+from genens_book.pages.plotting import FAINT, WIDTH
+from genens_book.pages.words import number
+
+Row = Mapping[str, object]
+NAMES = {
+    "s3.1-influence-accuracy-euclidean": "own class moves furthest",
+    "s3.1-class-changed-predicted": "own class ablated: digit changes",
+    "s3.1-class-changed-other": "another ablated: digit changes",
+    "f2c-larger-euclidean": "own moves further than another",
+    "f2d-class-diminished": "still drawn, once ablated",
+    "f2d-untrained-digits": "looks like a 5, 7 or 9",
+}
+
+
+def numbers(measured: Mapping[str, np.ndarray], classes: Sequence[int], seed: int) -> dict[str, Interval]:
+    """The chapter's headline numbers, by claim, from `analysis.measure`; intervals over samples."""
+    labels, row = measured["labels"], analysis.rows(measured["labels"], classes)
+    rates = analysis.changes(labels, row, seed)
+    own, other = analysis.own_and_other(measured["euclidean"], row)
+    return {
+        "s3.1-influence-accuracy-euclidean": analysis.accuracy(measured["euclidean"], row, seed),
+        "s3.1-class-changed-predicted": rates["own"],
+        "s3.1-class-changed-other": rates["other"],
+        "f2c-larger-euclidean": stats.exceedance(own, other, seed),
+        "f2d-class-diminished": analysis.diminished(labels, classes, seed),
+        "f2d-untrained-digits": stats.bootstrap(np.isin(labels, (5, 7, 9)).mean(axis=1), seed=seed),
+    }
+
+
+def row(name: str, found: Mapping[str, Interval], drawn: Mapping[str, object], manifest: Mapping) -> Row:
+    """One retrained ensemble for the file: its numbers, how its samples were drawn, and its manifest."""
+    kept = {key: value for key, value in manifest.items() if key != "files"}
+    return {"name": name, "numbers": {id: asdict(i) for id, i in found.items()}, "drawn": drawn, "manifest": kept}
+
+
+def rows(file: Path | None = None) -> list[Row]:
+    """The rows of bench/retrained.json. ValueError for a file that is damaged or lacks a number."""
+    file = file or store.home() / "bench" / "retrained.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        for one in found:
+            _ = (
+                one["name"],
+                one["drawn"],
+                one["manifest"]["recipe"],
+                [float(one["numbers"][id]["value"]) for id in NAMES],
+            )
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(
+            f"expected the retrained ensembles that bench/retrained.py measured in {file}, got something else "
+            f"({type(problem).__name__}: {problem}); restore it or run the script"
+        ) from problem
+    return found
+
+
+def again(found: Sequence[Row]) -> dict[str, list[float]]:
+    """Every number as the retrained ensembles have it: {claim: (K,)}."""
+    return {id: [one["numbers"][id]["value"] for one in found] for id in NAMES}
+
+
+def one_more(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Where the number of one more training would fall: the prediction interval of a normal variable from K >= 2."""
+    K = len(values)
+    reach = student.ppf((1 + level) / 2, K - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / K)
+    return float(np.mean(values) - reach), float(np.mean(values) + reach)
+
+
+def figure(
+    here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, paper.Claim]
+) -> Figure:
+    """A line a number: the book's ensemble with its interval over samples, the retrained ones as rings, where one more
+    would fall shaded, and the paper's number as a tick."""
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(NAMES) + 0.9))
+    for k, id in enumerate(NAMES):
+        low, high = np.clip(one_more([here[id].value, *others[id]]), 0, 1)
+        ax.barh(k, high - low, left=low, height=0.7, color="C0", alpha=FAINT, linewidth=0)
+        ax.plot([here[id].low, here[id].high], [k, k], color="C0")
+        ax.plot(here[id].value, k, "o", color="C0", markersize=5)
+        ax.plot(others[id], [k] * len(others[id]), "o", mfc="none", color="C1", markersize=6)
+        if isinstance(book[id].value, float) and not book[id].says:
+            ax.plot(book[id].value, k, "|", color=plt.rcParams["text.color"], markersize=13)
+    ax.set_yticks(range(len(NAMES)), NAMES.values())
+    ax.set(xlim=(0, 1), ylim=(len(NAMES) - 0.5, -0.5))
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.tick_params(axis="y", length=0)
+    marks = [("C0", "o", "this book's"), ("C1", "o", "trained again"), (plt.rcParams["text.color"], "|", "paper")]
+    handles = [
+        plt.Line2D([], [], color=colour, marker=mark, ls="", ms=8, mfc="none" if colour == "C1" else colour, label=name)
+        for colour, mark, name in marks
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def table(here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, paper.Claim]) -> Page:
+    """The same in numbers, and how far apart trainings lie beside what the draw of samples explains."""
+    head = ["number", "paper", "here", "trained again", "one more", "SD of trainings", "error of samples"]
+    lines = []
+    for id, name in NAMES.items():
+        claim, values = book[id], [here[id].value, *others[id]]
+        low, high = np.clip(one_more(values), 0, 1)
+        lines.append(
+            [
+                name,
+                paper.paper_value(claim),
+                f"{here[id].value:.1%}",
+                ", ".join(f"{value:.1%}" for value in others[id]),
+                f"{low:.0%} to {high:.0%}",
+                f"{100 * _deviation(here[id], others[id]):.1f}",
+                f"{100 * _error(here[id]):.1f}",
+            ]
+        )
+    return markup.lines_table(head, lines, numeric=True)
+
+
+def times(others: Mapping[str, Sequence[float]]) -> str:
+    """How often it was trained again, in words."""
+    K = len(next(iter(others.values())))
+    return {0: "not again", 1: "once more", 2: "twice more"}.get(K, f"{K} times more")
+
+
+def words(
+    here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, paper.Claim]
+) -> dict[str, object]:
+    """For the prose: the least and the largest ratio of the trainings' standard deviation to the samples' standard
+    error, and whether the paper's numbers lie where one more training would fall, as a sentence."""
+    ratios = [_deviation(here[id], others[id]) / _error(here[id]) for id in NAMES]
+    falls = {}
+    for id in (id for id in NAMES if not book[id].says):
+        low, high = one_more([here[id].value, *others[id]])
+        falls[NAMES[id]] = low <= book[id].value <= high
+    inside = [name for name, holds in falls.items() if holds]
+    named = f": {'; '.join(inside)}" if inside else ""
+    said = f"Of the paper's {len(falls)} numbers, {len(inside)} lie where one more training could fall{named}."
+    return {"again_least": number(min(ratios), 1), "again_most": number(max(ratios), 1), "again_paper": said}
+
+
+def _deviation(here: Interval, others: Sequence[float]) -> float:
+    return float(np.std([here.value, *others], ddof=1))
+
+
+def _error(here: Interval) -> float:
+    return (here.high - here.low) / 3.92

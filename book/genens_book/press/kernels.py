@@ -48,6 +48,7 @@ def _kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: st
     """What a kernel's process does: `python -m ipykernel_launcher`, but for the start of Python."""
     os.setsid()  # Ctrl-C is for the builder, which asks its kernels to stop
     multiprocessing.current_process().daemon = False  # it may start processes, as training does
+    multiprocessing.set_start_method(None, force=True)  # by the platform's own way, not by the fork server's
     os.environ.clear()
     os.environ.update(environment, JPY_PARENT_PID=str(os.getppid()))  # it goes when the fork server is gone
     if folder:

@@ -1,0 +1,74 @@
+"""What other codes and seeds change: the file of retrained ensembles, and what chapter 2 says of it."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from genens_book.chapters.class_ablation import retrained
+from genens_book.measures.stats import Interval
+from genens_book.pages import claims
+
+HERE = {id: Interval(0.5, 0.402, 0.598, 100) for id in retrained.NAMES}  # a standard error of 0.05
+BOOK = claims.load()
+
+
+def others(*values):
+    return {id: list(values) for id in retrained.NAMES}
+
+
+def test_one_more_training_falls_where_a_t_distribution_says():
+    low, high = retrained.one_more([0.4, 0.6])
+    assert (low + high) / 2 == pytest.approx(0.5)
+    assert (high - low) / 2 == pytest.approx(12.7062 * np.std([0.4, 0.6], ddof=1) * np.sqrt(1.5), rel=1e-4)
+    draws = np.random.default_rng(0).normal(size=(4000, 6))
+    inside = [low <= more <= high for *five, more in draws for low, high in [retrained.one_more(five)]]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+def test_numbers_are_the_chapters_own():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 10, (60, 8))
+    measured = {"labels": labels, "euclidean": rng.random((60, 7))}
+    found = retrained.numbers(measured, [0, 1, 2, 3, 4, 6, 8], seed=0)
+    assert set(found) == set(retrained.NAMES) <= set(BOOK)
+    kept = np.isin(labels[:, 0], [0, 1, 2, 3, 4, 6, 8])
+    assert found["s3.1-class-changed-predicted"].n == kept.sum()
+    assert found["f2d-untrained-digits"].value == pytest.approx(np.isin(labels, (5, 7, 9)).mean())
+
+
+def test_the_prose_says_how_often_and_which_of_the_papers_numbers_lie_within():
+    told = retrained.words(HERE, others(0.6, 0.55), BOOK)
+    assert told["again_least"] == told["again_most"] == "1.0", "both standard deviations are 0.05"
+    assert told["again_paper"] == (
+        "Of the paper's 3 numbers, 2 lie where one more training could fall: own class moves furthest; "
+        "another ablated: digit changes."
+    )
+    assert retrained.times(others(0.6)) == "once more" and retrained.times(others(0.6, 0.5, 0.4)) == "3 times more"
+
+
+def test_the_picture_has_a_line_a_number_and_the_table_too():
+    again = others(0.6, 0.55)
+    figure = retrained.figure(HERE, again, BOOK)
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(retrained.NAMES.values())
+    assert sum(line.get_marker() == "|" for line in ax.lines) == 3, "ticks where the paper gives a number"
+    plt.close(figure)
+    lines = retrained.table(HERE, again, BOOK).text.splitlines()
+    assert len(lines) == 1 + len(retrained.NAMES)
+    assert "50.0%\t60.0%, 55.0%\t" in lines[1] and lines[1].endswith("\t5.0\t5.0")
+
+
+def test_a_row_is_read_back_and_a_damaged_file_is_one_line(tmp_path):
+    file = tmp_path / "retrained.json"
+    manifest = {"recipe": {"seed": 1}, "files": {"member_00.safetensors": {}}}
+    row = retrained.row("retrained1", HERE, {"n_samples": 100}, manifest)
+    file.write_text(json.dumps([row]))
+    (found,) = retrained.rows(file)
+    assert found["manifest"] == {"recipe": {"seed": 1}} and retrained.again([found]) == others(0.5)
+    for text in ("{", '[{"name": "A"}]'):
+        file.write_text(text)
+        with pytest.raises(ValueError, match="restore it or run the script") as caught:
+            retrained.rows(file)
+        assert "\n" not in str(caught.value)

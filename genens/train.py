@@ -3,14 +3,13 @@
     python -m genens.train book/profiles/laptop.yml --out weights     # every ensemble that the file lists
     python -m genens.train book/profiles/paper.yml --only cifar20 --members 0-4 --device cuda
 
-A run that is stopped and started again goes on from its checkpoints (`training`). A member that is done is a file of
-its own from then on, so that training that takes days can be kept, or moved, member by member (`--checkpoints`).
+A run that is stopped and started again goes on from its checkpoints (`training`). A member that is done is kept by
+itself from then on, so that training that takes days can be kept, or moved, member by member (`--checkpoints`).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import shutil
@@ -54,7 +53,7 @@ def train_ensemble(
     codes = recipe.codes(images)
     everyone = range(codes.shape[1])
     runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
-    paths = {i: runs / f"member_{i:02d}.safetensors" for i in everyone}
+    paths = {i: runs / f"member_{i:02d}" for i in everyone}
     asked = everyone if members is None else members
     if todo := {i: paths[i] for i in asked if not _is_done(paths[i])}:
         _train_members(folder.name, recipe, todo, device, workers, save_every)
@@ -75,57 +74,39 @@ def train_ensemble(
         "device": device,
         "made": provenance.describe(),
     }
-    ensemble.save(folder, [_member(path) for path in paths.values()], codes, manifest)
+    ensemble.save(folder, [load_file(path / "weights.safetensors") for path in paths.values()], codes, manifest)
     shutil.rmtree(runs)
     return True
 
 
-# A member in training is its checkpoint, `member_00.training.safetensors`. Once done it is its averaged weights,
-# `member_00.safetensors`, and what there is to say of it, `member_00.json`, which is written last.
-
-
-def _training(path: Path) -> Path:
-    return path.with_suffix(".training.safetensors")
+# A member in training is its checkpoint, `member_00.safetensors`; one that is done is a folder, `member_00`.
 
 
 def _is_done(path: Path) -> bool:
-    return path.with_suffix(".json").exists()
+    return path.is_dir()
 
 
 def _note(path: Path) -> dict:
-    """Of a member: step, wall and processor seconds, loss, and the sha256 of its file once it is done; step 0 before
-    its first checkpoint."""
+    """Of a member: step, wall and processor seconds, loss; step 0 before its first checkpoint. ValueError for a member
+    that is done and not as it was written."""
     if _is_done(path):
-        return json.loads(path.with_suffix(".json").read_text())
-    if not _training(path).exists():
+        return files.read_folder(path, remedy="restore it, or delete it to train this member again")
+    if not (checkpoint := path.with_suffix(".safetensors")).exists():
         return {"step": 0}
-    with safe_open(_training(path), "pt") as file:
+    with safe_open(checkpoint, "pt") as file:
         return {name: float(value) for name, value in file.metadata().items()}
 
 
 def _finish(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a member that is done; its checkpoint goes."""
-    content = ensemble.to_file(state)
-    note = {**_note(path), "sha256": files.sha256(content)}
-    files.atomic_write(path, content)
-    files.atomic_write(path.with_suffix(".json"), json.dumps(note) + "\n")
-    _training(path).unlink()
-
-
-def _member(path: Path) -> dict[str, Tensor]:
-    """The weights of a member that is done. ValueError unless they are those that were written."""
-    if not path.is_file() or files.sha256_file(path) != _note(path)["sha256"]:
-        raise ValueError(
-            f"expected {path} as it was written, got another or none: restore it, or delete "
-            f"{path.with_suffix('.json')} to train this member again"
-        )
-    return load_file(path)
+    files.write_folder(path, {"weights.safetensors": ensemble.to_file(state)}, _note(path))
+    path.with_suffix(".safetensors").unlink()
 
 
 def _train_members(
     name: str, recipe: Recipe, todo: Mapping[int, Path], device: str, workers: int, save_every: float
 ) -> None:
-    """Train members to the end, {member: its file}, under one bar; no process outlives this one."""
+    """Train members to the end, {member: its place}, under one bar; no process outlives this one."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__spec__.name])  # PyTorch is imported once, whatever the number of workers
     progress = context.Array("q", max(todo) + 1, lock=False)  # steps behind each member
@@ -166,7 +147,12 @@ def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: floa
 
     images = recipe.images()
     split = coding.splits(recipe.codes(images))[member]
-    _finish(path, train_member(images.images[split], recipe, member, _training(path), report, device, save_every))
+    _finish(
+        path,
+        train_member(
+            images.images[split], recipe, member, path.with_suffix(".safetensors"), report, device, save_every
+        ),
+    )
 
 
 def announce(name: str, recipe: Recipe, device: str, side: int) -> None:

@@ -167,13 +167,14 @@ def test_members_that_are_done_are_kept_one_by_one_and_refused_when_damaged(tmp_
     recipe, kept = Recipe(dataset="mnist", steps=2, n=2, h=1, limit=2, batch=4, unet=TINY), tmp_path / "kept"
     assert not train_ensemble(recipe, tmp_path / "pair", [1], checkpoints=kept)
     (done,) = kept.glob("pair-*")
-    assert sorted(p.name for p in done.iterdir()) == ["member_01.json", "member_01.safetensors"]
-    first = (done / "member_01.safetensors").read_bytes()
-    (done / "member_01.safetensors").write_bytes(first[:-1] + b"x")
-    with pytest.raises(ValueError, match="member_01.json to train this member again"):
+    assert [p.name for p in done.iterdir()] == ["member_01"]
+    weights = done / "member_01" / "weights.safetensors"
+    first = weights.read_bytes()
+    weights.write_bytes(first[:-1] + b"x")
+    with pytest.raises(ValueError, match="delete it to train this member again"):
         train_ensemble(recipe, tmp_path / "pair", checkpoints=kept)
     assert not (tmp_path / "pair").exists()
-    (done / "member_01.safetensors").write_bytes(first)
+    weights.write_bytes(first)
     assert train_ensemble(recipe, tmp_path / "pair", checkpoints=kept) and not list(kept.iterdir())
     assert (tmp_path / "pair" / "member_01.safetensors").read_bytes() == first
     assert ensemble.load(tmp_path / "pair").manifest["member_loss"][1] > 0
@@ -203,7 +204,7 @@ def test_kill_minus_nine_and_start_again(tmp_path):
 
     killed = start(tmp_path / "a")
     waited = time.monotonic() + 60
-    while not list((tmp_path / "a").glob("trained/checkpoints/*/member_00.training.safetensors")):
+    while not list((tmp_path / "a").glob("trained/checkpoints/*/member_00.safetensors")):
         assert killed.poll() is None and time.monotonic() < waited, killed.stderr.read().decode()
         time.sleep(0.01)
     os.killpg(killed.pid, signal.SIGKILL)

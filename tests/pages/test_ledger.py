@@ -359,7 +359,7 @@ def test_the_headline_says_what_is_theory_what_experiment_and_at_which_setting(m
 
     assert markup.at_setting([*rows.values()]) == "", "nothing was run, at no setting"
     measured("a2-row-distance", False)
-    measured("s2.3-unbiased", False)
+    measured("s2.3-models-logarithmic", False)
     measured("b3-sampling-steps", 20)
     measured("b2-architecture", False)
     measured("f3a-below-worst-member-mnist", -3.0, note="By the features of a cat.", low=-4.0, high=-2.0)

@@ -1,10 +1,12 @@
 """A kept run tells what the executed notebook told."""
 
+import html
 import json
 
 import pytest
+from support import ROOT
 
-from genens_book.pages import plotting, walkthrough
+from genens_book.pages import parameters, plotting, walkthrough
 
 PICTURE = plotting.Picture(b"light", b"dark", 'lists of "images"', 720)
 
@@ -48,3 +50,11 @@ def test_a_run_that_did_not_finish_or_lacks_a_picture_keeps_nothing(tmp_path, ca
     assert not (tmp_path / "kept").exists()
     with pytest.raises(FileNotFoundError, match="kept"):
         walkthrough.load(tmp_path / "kept")
+
+
+def test_the_kept_run_of_the_book_was_made_with_todays_parameters():
+    told = html.unescape(walkthrough.load(ROOT / "book" / "own_images").provenance)
+    defaults = parameters.load("laptop")["06_search"]
+    unused = {"profile", "dataset", "n_copies"}  # by a search of one's own images
+    changed = [name for name in defaults.keys() - unused if f"{name} = {defaults[name]!r}" not in told]
+    assert not changed, f"run it again, as the module says: {changed}"

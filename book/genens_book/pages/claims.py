@@ -205,6 +205,8 @@ def holds(claim: Claim, value: Value, low: float | None = None, high: float | No
             here, there = np.atleast_1d(value).astype(float), np.atleast_1d(paper).astype(float)
             if claim.sorted:
                 here, there = np.sort(here), np.sort(there)
+            if low != high:
+                return _inside((low - paper, high - paper), -claim.tolerance, claim.tolerance)
             return bool(np.all(np.abs(here - there) <= claim.tolerance))
         case "between":
             return bool(np.all((paper[0] <= np.asarray(value)) & (np.asarray(value) <= paper[1])))
@@ -272,7 +274,7 @@ def rule(claim: Claim) -> str:
     margin = f"{(_percent if claim.unit in SHARES else _number)(claim.margin or 0)} {points}".strip()
     return {
         "equal": f"it is {paper}",
-        "within": f"no further than {_number(claim.tolerance or 0)} from {target}",
+        "within": f"it is no further than {_number(claim.tolerance or 0)} from {target}",
         "between": f"between {paper}",
         "near": f"the whole interval of the difference from {paper} lies within ±{margin}",
         "not_below": f"the whole interval of the difference from {paper} lies above −{margin}",

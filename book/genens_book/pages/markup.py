@@ -52,6 +52,8 @@ def prose(value: object) -> Markup:
 
 def verdict_words(row: Row) -> str:
     """A row's verdict in words; of a setting that was recorded, whether it is the paper's."""
+    if row["unit"] == "log10p" and row["value"] is not None:
+        return "reported, not judged"  # a p-value counts samples as much as it measures anything
     return {None: str(row["verdict"]), True: "same setting", False: "other setting"}[row["same_setting"]]
 
 
@@ -62,7 +64,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters["prose"] = prose
+_TEMPLATES.filters |= {"prose": prose, "section": lambda name: _section(name)}
 _TEMPLATES.globals |= {"symbols": SYMBOLS, "tones": TONES, "datasets": DATASETS, "verdict_words": verdict_words}
 
 
@@ -106,8 +108,9 @@ def tally(rows: Sequence[Row]) -> dict[str, int]:
     of, formal = counts(rows), counts(row for row in rows if is_formal(row))
     return {
         "settings": of[SETTING],
-        "settings_same": sum(row["same_setting"] is True for row in rows),
-        "settings_other": sum(row["same_setting"] is False for row in rows),
+        "settings_same": sum(verdict_words(row) == "same setting" for row in rows),
+        "settings_other": sum(verdict_words(row) == "other setting" for row in rows),
+        "p_values": sum(row["unit"] == "log10p" for row in rows),
         "results": len(rows) - of[SETTING],
         "reproduced": of[REPRODUCED],
         "not_reproduced": of[NOT_REPRODUCED],

@@ -50,6 +50,13 @@ def test_the_table_and_what_is_left_of_a_class():
     assert analysis.diminished(np.tile(LABELS, (9, 1)), CLASSES, seed=0).value == pytest.approx(2 / 3)
 
 
+def test_the_class_that_keeps_most():
+    labels = np.array([[0, 1, 0], [0, 1, 0], [1, 1, 0], [1, 1, 1]])  # drawn; without class 0; without class 1
+    found = analysis.kept_most(labels, [0, 1], seed=0)
+    assert found.value == 0.5, "of two 1s one is left, of two 0s none"
+    assert found.low <= 0.5 <= found.high
+
+
 def test_selections():
     row = analysis.rows(LABELS, CLASSES)
     assert analysis.systematic(LABELS, CLASSES, 1).tolist() == [0, 2]

@@ -42,7 +42,7 @@ def test_where_the_median_falls_and_rises_is_said():
     assert analysis.falls_words(falling) == "It falls with every member added"
     bent = falling + np.array([0, 1, 0, 0, 2])
     assert analysis.falls_words(bent).endswith("not from 1 and 4 to one more")
-    assert "from 4 members to one more" in analysis.rise_words(*analysis.rise(bent, seed=0, n_boot=10))
+    assert analysis.rise(bent, seed=0, n_boot=10)[0] == 4
 
 
 def test_coming_back_wants_the_picture_and_the_digit():

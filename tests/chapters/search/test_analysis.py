@@ -130,6 +130,14 @@ def test_a_copy_is_found_where_there_is_one():
     assert found.copied.tolist() == [True, False, False]  # listed and close; close but not listed; between two
 
 
+def test_copies_are_counted_among_all_images():
+    images = np.zeros((3, 1, 1, 2))
+    images[:, 0, 0] = [[0, 0], [1, 0], [0, 1]]
+    y = np.array([[0.01, 0], [0.5, 0.5], [0.9, 0.05], [0.1, 0.9]]).reshape(4, 1, 1, 2)
+    found = analysis.copies(y, images)
+    assert (found.value, found.n) == (0.75, 4), "the second lies midway between two"
+
+
 def test_a_claim_about_another_dataset_is_not_run():
     assert analysis.measured_on("mnist", "mnist", 3) == analysis.measured_on("celeba", "celeba", 3) == 3
     assert "searched cifar10" in analysis.measured_on("cifar10", "mnist", 3).reason

@@ -137,6 +137,19 @@ def diminished(labels: np.ndarray, classes: Sequence[int], seed: int) -> Interva
     return stats.bootstrap(np.stack([after, before], axis=1), share, seed=seed)
 
 
+def kept_most(labels: np.ndarray, classes: Sequence[int], seed: int) -> Interval:
+    """Of the class that keeps most, the images that its ablated ensemble makes over those that the whole one makes;
+    bootstrap over samples, in each of which another class may keep most."""
+    labels, classes = np.asarray(labels), np.asarray(classes)
+    made = np.stack([labels[:, 1:] == classes, labels[:, :1] == classes], axis=1).astype(float)  # (B, 2, V)
+
+    def most(values: np.ndarray, axis: int) -> np.ndarray:
+        after, before = np.moveaxis(values.sum(axis=axis), -2, 0)
+        return (after / np.maximum(before, 1)).max(axis=-1)
+
+    return stats.bootstrap(made, most, seed=seed)
+
+
 def systematic(labels: np.ndarray, classes: Sequence[int], each: int) -> np.ndarray:
     """The first `each` samples of every class in the order they were drawn, nobody's choice: int64 (K,)."""
     return np.concatenate([np.flatnonzero(labels[:, 0] == c)[:each] for c in classes])

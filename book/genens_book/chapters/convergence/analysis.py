@@ -53,11 +53,6 @@ def rise(distances: np.ndarray, seed: int, n_boot: int = 2000) -> tuple[int, Int
     return k + 1, stats.bootstrap(distances[:, k : k + 2], change, n_boot, seed)
 
 
-def rise_words(after: int, change: Interval) -> str:
-    """What `rise` found, as a sentence."""
-    return f"Where it falls least or rises most, from {after} members to one more, it changes by {change}."
-
-
 def trend(distances: np.ndarray, seed: int, n_boot: int = 2000) -> Interval:
     """Spearman's correlation of size and median distance (B, K), with a bootstrap over samples (Figure 4b)."""
     sizes = np.arange(distances.shape[1])

@@ -334,8 +334,15 @@ def records(
             f"s3.3-samples-{name}": {"value": n_samples},
             f"s3.3-counterfactuals-{name}": {"value": V},
             f"b3-single-outputs-{name}": {"value": n},
-            f"f5{pixels}-approximates-{name}": {"value": found["jacobian"]["null_effect"]},
-            f"f5{sizes}-captures-{name}": {"value": found["jacobian"]["spearman"]},
+            f"f5{pixels}-approximates-{name}": {
+                "value": found["jacobian"]["pearson"],
+                "note": f"{_baselines(found, 'pearson')} The correlation exceeds one with the change by another "
+                f"ablation with probability {found['jacobian']['null_effect']}.",
+            },
+            f"f5{sizes}-captures-{name}": {
+                "value": found["jacobian"]["spearman"],
+                "note": _baselines(found, "spearman"),
+            },
         }
         for baseline, method in (("last-step", "last_step"), ("individual", "individual")):
             for panel, statistic in ((pixels, "pearson"), (sizes, "spearman")):
@@ -347,6 +354,11 @@ def records(
         elsewhere = {"value": NotRun(f"this profile has no {TITLES[name]} ensemble")}
         result |= there if name == dataset else dict.fromkeys(there, elsewhere)
     return result
+
+
+def _baselines(found: Mapping[str, Mapping], statistic: str) -> str:
+    last, single = (found[method][statistic] for method in ("last_step", "individual"))
+    return f"The last-step baseline has {last}, the individual-models baseline {single}."
 
 
 def _p_value(claim: Claim, test: stats.MannWhitney, n_samples: int) -> dict:

@@ -104,7 +104,7 @@ def _mark(ax: Axes, interval: Interval, place: float, ink: str) -> None:
 
 def rotation(rows: Sequence[Mapping], tolerance: float) -> Figure:
     """What `jacobian.analysis.rotation` found, against the number of members whose input Jacobian is used in each
-    step."""
+    step; losses of more than five times the tolerance leave the last panel."""
     panels = {
         "error": "relative error",
         "cosine": "cosine to the exact one",
@@ -125,6 +125,7 @@ def rotation(rows: Sequence[Mapping], tolerance: float) -> Figure:
     for offset, name, colour, marker in ((-0.1, "pearson", "C0", "o"), (0.1, "spearman", "C1", "D")):
         _intervals(last, x + offset, [row[f"{name}_loss"] for row in rows], colour, marker, name.capitalize())
     last.axhline(tolerance, color=ink, linestyle="--", linewidth=0.9)
+    last.set_ylim(min(-tolerance, *last.get_ylim()), 5 * tolerance)  # whether an end lies below is what it decides by
     last.annotate("allowed", (x[-1] + 0.2, tolerance), va="bottom", ha="right", fontsize=8)
     last.set(ylabel="correlation lost\nagainst the exact one")
     last.legend(loc="upper right")
@@ -157,7 +158,7 @@ def path(found: Mapping[str, Mapping], shares: Sequence[float], intervals: Mappi
             _intervals(ax, s, intervals[name][what], colour, marker, label)
         if order is None:  # below it, rounding and the finite difference behind the second derivative decide
             continue
-        anchor = intervals[name]["error"][0].value
+        anchor = 0.6 * intervals[name]["error"][0].value  # below the curve, or it would not be seen
         near = s[: len(s) // 2 + 1]
         axes[0].plot(near, anchor * (near / s[0]) ** order, ":", color=ink, linewidth=0.9)
         axes[0].annotate(

@@ -115,7 +115,7 @@ class Likeness:
 
     `place` (B, k): where each listed image stands when the database is sorted by distance to the sample, 1 the nearest;
     `nearest` (B,): the nearest image; `in_list` (B,): whether it is listed; `copied` (B,): whether it is listed and
-    less than COPY as far away as the next nearest image.
+    a copy by the rule of `copies`.
     """
 
     place: np.ndarray
@@ -135,6 +135,14 @@ def likeness(y: np.ndarray, images: np.ndarray, top: Top) -> Likeness:
     first, second = np.take_along_axis(apart, order[:, :2], 1).T
     in_list = (top.rows == nearest[:, None]).any(1)
     return Likeness(np.take_along_axis(place, top.rows, 1), nearest, in_list, in_list & (first < COPY * second))
+
+
+def copies(y: np.ndarray, images: np.ndarray) -> stats.Interval:
+    """The share of samples (B, C, H, W) whose nearest image of the database (N, C, H, W), N at least 2, is less than
+    COPY as far away as the second nearest; Wilson's interval."""
+    y, flat = (torch.as_tensor(side).float().flatten(1) for side in (y, images))
+    first, second = torch.cdist(y, flat).topk(2, largest=False).values.T
+    return stats.proportion(int((first < COPY * second).sum()), len(y))
 
 
 def cut_off(y: np.ndarray, J: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:

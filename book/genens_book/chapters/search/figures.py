@@ -22,6 +22,7 @@ from genens_book.pages.plotting import GOES, STAYS, WIDTH, Picture, show, tile
 from genens_book.pages.words import number, share
 
 TOUCHING = 0.12  # inches for the column heads
+UNDEFINED = "not defined for lists so short"
 LARGEST = 0.9  # inches: the side of an image, at most
 
 
@@ -236,14 +237,22 @@ def order_words(second: Reranked, seed: int) -> str:
         f"{share(second.moved)} of the {B * k:,} entries changed places, and the first of a list stayed first "
         f"in {first} of {B} lists (in a random order, {share(1 - 1 / k)} and {share(1 / k)})."
     )
+    found = within_words(second, seed)
+    if found == UNDEFINED:
+        return f"{sentence} In lists as short as these a rank correlation is not defined."
+    return (
+        f"{sentence} Within a list the two orders have a mean rank correlation of {found}; 1 would be the same order, "
+        "0 an unrelated one."
+    )
+
+
+def within_words(second: Reranked, seed: int) -> str:
+    """The mean rank correlation of a list's two orders with its interval; of lists too short to have one, that."""
     defined = second.correlation[np.isfinite(second.correlation)]
     if not len(defined):
-        return f"{sentence} In lists as short as these a rank correlation is not defined."
+        return UNDEFINED
     found = stats.bootstrap(defined, seed=seed)
-    return (
-        f"{sentence} Within a list the two orders have a mean rank correlation of {number(found.value)} "
-        f"({number(found.low)} to {number(found.high)}; 1 would be the same order, 0 an unrelated one)."
-    )
+    return f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
 
 
 def verdict_words(better: stats.Interval) -> str:

@@ -7,7 +7,7 @@ A function a slip: it returns the numbers that show it. The words are in `errata
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -164,6 +164,11 @@ def table(N: int = 10_000, n: int = 16, h: int = 8, trials: int = 2000, seed: in
     return [Erratum(**{**entry, "shown": entry["shown"].format_map(found)}) for entry in written]
 
 
+def _vanishes(bounds: Sequence[float]) -> bool:
+    """Whether the bounds (K,) of 10 images and more and more members fall, to next to nothing with 64."""
+    return bool(np.all(np.diff(bounds) < 0)) and bounds[-1] < 1e-15
+
+
 def appendix(settings: Iterable[tuple[int, int, int]] = tuple(coding.PAPER.values())) -> dict[str, tuple]:
     """What the computations say of each claim of Sections 2.3 and A: {claim: (verdict or number, cases looked at)}."""
     settings = list(settings)
@@ -173,23 +178,20 @@ def appendix(settings: Iterable[tuple[int, int, int]] = tuple(coding.PAPER.value
     full = [float(exact.bound(N, n, h, 1)) <= log16 * (N - 1) ** 2 / math.comb(n, h) for N, n, h in small]
     without_x = [float(exact.bound(N, n, h, 2)) <= log16 * N**2 / math.comb(n, h) for N, n, h in small]
     grows = [guarantee.members_for_guarantee(2**k) <= k + math.log2(k) / 2 + 2 for k in range(1, 200)]
-    shrinks = [bias.bias_bound(10, n, n // 2).value for n in range(6, 65, 2)]
+    shrinks = {k: [bias.bias_bound(10, n, n // 2, "paper", k).value for n in range(6, 65, 2)] for k in (1, 2)}
     tables = catalogue.hadamard_designs(64).values()
     families = [catalogue.exhaustive(points) for points in range(1, 5)]
     fano = row_distances(catalogue.sylvester(7))
     lines_15, lines_36 = ([line(N, math.comb(n, h)) for N, n, h in settings] for line in (equation_15, equation_36))
-    coins = [p / 10 for p in range(1, 10)]
-    biased = [exact.bound(N, n, h, statement=2) for N, n, h in small if N > 1]
     with_, without = equation_24(6, 3)
     simplices = [np.linalg.matrix_rank(np.eye(k) + np.ones((k, k))) == k for k in range(1, 65)]
     no_conflict = all(f[2] == 0 for f in families) and all(designs.check(t).concludes for t in tables)
     return {
-        "s2.3-eq2-normaliser": (all(math.isclose(equation_2(p), 1) for p in coins), len(coins)),
         "s2.3-models-logarithmic": (all(grows), len(grows)),
-        "s2.3-unbiased": (not any(biased), len(biased)),
+        "s2.3-unbiased": (_vanishes(shrinks[2]), len(shrinks[2])),
         "t1-bias-full": (all(full), len(full)),
         "t1-bias-ablated": (all(without_x), len(without_x)),
-        "t1-asymptotically-unbiased": (bool(np.all(np.diff(shrinks) < 0)) and shrinks[-1] < 1e-15, len(shrinks)),
+        "t1-asymptotically-unbiased": (_vanishes(shrinks[1]), len(shrinks[1])),
         "t2-balanced-needs-n": (no_conflict, sum(f[0] for f in families) + len(tables)),
         "a1-collision": (all(exact.collision(N, M) <= log4 * (N - 1) ** 2 / M + 1e-12 for N, M in under), len(under)),
         "a1-equation-15": (all(line["repaired"] >= line["14"] - 1e-12 for line in lines_15), len(lines_15)),

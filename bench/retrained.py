@@ -38,7 +38,7 @@ def measure(name: str) -> retrained.Row:
 
 
 def main() -> None:
-    known = {row["name"]: row for row in retrained.rows(FILE)} if FILE.exists() else {}
+    known = {row["name"]: row for row in json.loads(FILE.read_text())} if FILE.exists() else {}
     for name in recipes(FILE.with_suffix(".yml")):
         if name not in known and (store.trained() / "retrained" / name / "manifest.json").exists():
             known[name] = measure(name)

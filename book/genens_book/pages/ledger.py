@@ -14,7 +14,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -120,6 +120,7 @@ class Run:
         self.profile = "custom" if self.changed else self.base
         self.made = provenance.describe()
         self.records: dict[str, dict] = {}
+        self.again: dict[str, list[float]] = {}  # by claim: the same number by other training runs
         self._save()  # forgets what an earlier execution recorded: no number outlives its run
 
     @property
@@ -157,13 +158,12 @@ class Run:
         high: float | None = None,
         n: int | None = None,
         note: str = "",
-        again: Sequence[float] = (),
     ) -> Page:
         """Record what was measured for a claim, and show it beside the paper's value with its verdict.
 
         `value` is in the claim's unit: a share as a fraction of 1, a p-value as its base-10 logarithm, a
         statement as True or False. It may be an interval (an object with value, low, high and n), or have a
-        `reason`, which is then why the claim was not run. `again` is the same number by other training runs.
+        `reason`, which is then why the claim was not run.
         Raises ValueError for an unknown id or a value that does not suit.
         """
         if id not in self.claims:
@@ -176,7 +176,7 @@ class Run:
             )
         if reason := getattr(value, "reason", None):
             record = {"value": None, "low": None, "high": None, "n": None, "note": note or str(reason)}
-            again = ()
+            again = []
         else:
             if all(hasattr(value, name) for name in ("value", "low", "high")):
                 value, low, high, n = value.value, value.low, value.high, n or getattr(value, "n", None)
@@ -184,8 +184,8 @@ class Run:
             if n is not None and (isinstance(n, bool) or int(n) != n or n < 1):
                 raise ValueError(f"claim {id}: expected n as a whole number of at least 1, got {n!r}")
             record = {"value": value, "low": low, "high": high, "n": None if n is None else int(n), "note": note}
-            again = [paper.measured(claim, other, other, other)[0] for other in again]
-        self.records[id] = record | ({"again": again} if len(again) else {})
+            again = [paper.measured(claim, other, other, other)[0] for other in self.again.get(id, [])]
+        self.records[id] = record | ({"again": again} if again else {})
         self._save()
         return markup.claim_line(_row(claim, record))
 

@@ -13,7 +13,8 @@ Ensembles that are trained on the way lie in `trained/` beside _build, which `ma
 own `trained/`, or where GENENS_TRAINED says).
 
 A chapter runs again when its notebook, its parameters, a module of genens or genens_book, a weights manifest, the
-claims or a library has changed; what it computes is kept in the store, so running it again is cheap.
+claims, what was measured once (bench/*.json, book/own_images) or a library has changed; what it computes is kept in the
+store, so running it again is cheap.
 """
 
 from __future__ import annotations
@@ -143,9 +144,10 @@ def files_below(folder: Path) -> list[Path]:
 def code_digest(profile: str) -> str:
     """Changes with anything but the notebook and its parameters that a chapter's output can depend on."""
     trained = Path(os.environ["GENENS_TRAINED"]) / profile
+    measured = [*(ROOT / "bench").glob("*.json"), *files_below(BOOK / "own_images")]  # once, and shown by chapters
     manifests = (ROOT / "weights").glob("*/manifest.json")
     code = [digest_of(files_below(package), package) for package in PACKAGES]
-    here = digest_of([*BOOK.glob("claims.yml"), *manifests], ROOT)
+    here = digest_of([*BOOK.glob("claims.yml"), *measured, *manifests], ROOT)
     there = digest_of(trained.glob("*/manifest.json"), trained)
     return " ".join([*code, here, there, *(f"{name} {version(name)}" for name in LIBRARIES)])
 

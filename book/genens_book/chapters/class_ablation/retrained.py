@@ -23,7 +23,7 @@ from genens_book.pages import claims as paper
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import FAINT, WIDTH
-from genens_book.pages.words import number
+from genens_book.pages.words import number, share
 
 Row = Mapping[str, object]
 NAMES = {
@@ -57,34 +57,39 @@ def row(name: str, found: Mapping[str, Interval], drawn: Mapping[str, object], m
     return {"name": name, "numbers": {id: asdict(i) for id, i in found.items()}, "drawn": drawn, "manifest": kept}
 
 
-def rows(file: Path | None = None) -> list[Row]:
-    """The rows of bench/retrained.json. ValueError for a file that is damaged or lacks a number."""
+def rows(recipe: Mapping, file: Path | None = None) -> list[Row]:
+    """The rows of bench/retrained.json that were trained by this recipe but for seed and order of classes. ValueError
+    for a file that is damaged or lacks a number."""
     file = file or store.home() / "bench" / "retrained.json"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         for one in found:
-            _ = (
-                one["name"],
-                one["drawn"],
-                one["manifest"]["recipe"],
-                [float(one["numbers"][id]["value"]) for id in NAMES],
-            )
-    except (ValueError, KeyError, TypeError) as problem:
+            _ = one["name"], one["drawn"]["n_samples"], [float(one["numbers"][id]["value"]) for id in NAMES]
+        return [one for one in found if _kind(one["manifest"]["recipe"]) == _kind(recipe)]
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ValueError(
             f"expected the retrained ensembles that bench/retrained.py measured in {file}, got something else "
             f"({type(problem).__name__}: {problem}); restore it or run the script"
         ) from problem
-    return found
+
+
+def _kind(recipe: Mapping) -> dict:
+    """A recipe without what a retraining changes. Which precision it was trained in is another setting, too."""
+    changed = {"seed", "classes", "precision"}
+    return {name: value for name, value in recipe.items() if name not in changed} | {"of": sorted(recipe["classes"])}
 
 
 def again(found: Sequence[Row]) -> dict[str, list[float]]:
-    """Every number as the retrained ensembles have it: {claim: (K,)}."""
-    return {id: [one["numbers"][id]["value"] for one in found] for id in NAMES}
+    """Every number as the retrained ensembles have it: {claim: (K,)}, for each claim that it stands behind."""
+    values = {id: [one["numbers"][id]["value"] for one in found] for id in NAMES}
+    return values | {"f2b-above-chance-euclidean": values["s3.1-influence-accuracy-euclidean"]}
 
 
 def one_more(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Where the number of one more training would fall: the prediction interval of a normal variable from K >= 2."""
-    K = len(values)
+    """Where the number of one more training would fall: the prediction interval of a normal variable from K of them;
+    anywhere for fewer than two."""
+    if (K := len(values)) < 2:
+        return -np.inf, np.inf
     reach = student.ppf((1 + level) / 2, K - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / K)
     return float(np.mean(values) - reach), float(np.mean(values) + reach)
 
@@ -117,37 +122,33 @@ def figure(
 
 
 def table(here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, paper.Claim]) -> Page:
-    """The same in numbers, and how far apart trainings lie beside what the draw of samples explains."""
-    head = ["number", "paper", "here", "trained again", "one more", "SD of trainings", "error of samples"]
+    """The same in numbers; how far apart the trainings lie (SD), beside what the draw of samples explains (error)."""
+    head = ["number", "paper", "here", "trained again", "one more", "SD", "error"]
     lines = []
     for id, name in NAMES.items():
-        claim, values = book[id], [here[id].value, *others[id]]
-        low, high = np.clip(one_more(values), 0, 1)
+        low, high = np.clip(one_more([here[id].value, *others[id]]), 0, 1)
+        apart = f"{share(min(others[id]))} to {share(max(others[id]))}" if others[id] else "–"
         lines.append(
             [
                 name,
-                paper.paper_value(claim),
-                f"{here[id].value:.1%}",
-                ", ".join(f"{value:.1%}" for value in others[id]),
-                f"{low:.0%} to {high:.0%}",
-                f"{100 * _deviation(here[id], others[id]):.1f}",
+                "–" if book[id].says else share(book[id].value),
+                share(here[id].value),
+                apart,
+                f"{share(low)} to {share(high)}",
+                f"{100 * _deviation(here[id], others[id]):.1f}" if others[id] else "–",
                 f"{100 * _error(here[id]):.1f}",
             ]
         )
     return markup.lines_table(head, lines, numeric=True)
 
 
-def times(others: Mapping[str, Sequence[float]]) -> str:
-    """How often it was trained again, in words."""
-    K = len(next(iter(others.values())))
-    return {0: "not again", 1: "once more", 2: "twice more"}.get(K, f"{K} times more")
-
-
-def words(
-    here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, paper.Claim]
-) -> dict[str, object]:
-    """For the prose: the least and the largest ratio of the trainings' standard deviation to the samples' standard
-    error, and whether the paper's numbers lie where one more training would fall, as a sentence."""
+def words(here: Mapping[str, Interval], found: Sequence[Row], book: Mapping[str, paper.Claim]) -> dict[str, object]:
+    """For the prose: how often it was trained again; and what that says of the intervals and of the paper's numbers."""
+    K, others = len(found), again(found)
+    if not K:
+        nothing = "By the recipe of this ensemble none was trained again"
+        return {"again_n": f"{nothing}.", "again_all": 1, "again_says": ""}
+    times = {1: "once more", 2: "twice more"}.get(K, f"{K} times more")
     ratios = [_deviation(here[id], others[id]) / _error(here[id]) for id in NAMES]
     falls = {}
     for id in (id for id in NAMES if not book[id].says):
@@ -155,8 +156,15 @@ def words(
         falls[NAMES[id]] = low <= book[id].value <= high
     inside = [name for name, holds in falls.items() if holds]
     named = f": {'; '.join(inside)}" if inside else ""
-    said = f"Of the paper's {len(falls)} numbers, {len(inside)} lie where one more training could fall{named}."
-    return {"again_least": number(min(ratios), 1), "again_most": number(max(ratios), 1), "again_paper": said}
+    drawn, precision = found[0]["drawn"]["n_samples"], found[0]["manifest"]["recipe"]["precision"]
+    return {
+        "again_n": f"The ensemble was trained {times} by the same recipe (in {precision}), with the classes dealt anew "
+        f"to the codes and another seed of initialisation, minibatches and noise, and drew {drawn} samples each time.",
+        "again_all": K + 1,
+        "again_says": f"The ratio of the two lies between {number(min(ratios), 1)} and {number(max(ratios), 1)}; where "
+        "it is above 1, the bootstrap intervals of this chapter understate how far a repetition would move. Of the "
+        f"paper's {len(falls)} numbers, {len(inside)} lie where one more training could fall{named}.",
+    }
 
 
 def _deviation(here: Interval, others: Sequence[float]) -> float:

@@ -33,7 +33,8 @@ def measure(name: str) -> retrained.Row:
         steps=schedules.schedule(drawn["steps"], drawn["sampler"], drawn["variance"]),
         mixtures=np.vstack([codes.uniform(members.n), codes.ablations(codes.walsh(len(classes) + 1))]),
     )["y"]  # fmt: skip
-    measured = analysis.measure(y, classifier.load(parameters.folder("digits", "laptop")), perceptual.find_vgg(None))
+    digits, vgg = classifier.load(parameters.folder("digits", "laptop")), perceptual.find_vgg(None)
+    measured = store.compute(analysis.measure, y=y, digits=digits, vgg=vgg)
     return retrained.row(name, retrained.numbers(measured, classes, drawn["seed"]), drawn, members.manifest)
 
 

@@ -5,6 +5,7 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from support import ROOT
 
 from genens_book.chapters.class_ablation import retrained
 from genens_book.measures.stats import Interval
@@ -38,7 +39,7 @@ def test_numbers_are_the_chapters_own():
     assert found["f2d-untrained-digits"].value == pytest.approx(np.isin(labels, (5, 7, 9)).mean())
 
 
-RECIPE = {"seed": 0, "classes": [0, 1], "steps": 5, "precision": "float32"}
+RECIPE = {"dataset": "mnist", "seed": 0, "classes": [0, 1], "steps": 5, "precision": "float32"}
 
 
 def row_of(value, **recipe):
@@ -80,7 +81,7 @@ def test_the_picture_has_a_line_a_number_and_the_table_too():
 def test_rows_of_the_same_recipe_are_read_back_and_a_damaged_file_is_one_line(tmp_path):
     file = tmp_path / "retrained.json"
     file.write_text(
-        json.dumps([row_of(0.5, seed=1, classes=[1, 0]), row_of(0.7, steps=6), row_of(0.6, classes=[0, 2])])
+        json.dumps([row_of(0.5, seed=1, classes=[1, 0], times=[]), row_of(0.7, steps=6), row_of(0.6, classes=[0, 2])])
     )
     (found,) = retrained.rows(RECIPE, file)
     assert "files" not in found["manifest"]
@@ -91,3 +92,9 @@ def test_rows_of_the_same_recipe_are_read_back_and_a_damaged_file_is_one_line(tm
         with pytest.raises(ValueError, match="restore it or run the script") as caught:
             retrained.rows(RECIPE, file)
         assert "\n" not in str(caught.value)
+
+
+def test_the_shipped_ensemble_was_trained_again():
+    recipe = json.loads((ROOT / "weights" / "mnist7" / "manifest.json").read_text())["recipe"]
+    found = retrained.rows(recipe)
+    assert found and all(row["manifest"]["recipe"]["classes"] != recipe["classes"] for row in found)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from genens import store
+from genens.recipe import Recipe
 from genens_book.chapters.class_ablation import analysis
 from genens_book.measures import stats
 from genens_book.measures.stats import Interval
@@ -74,9 +75,9 @@ def rows(recipe: Mapping, file: Path | None = None) -> list[Row]:
 
 
 def _kind(recipe: Mapping) -> dict:
-    """A recipe without what a retraining changes. Which precision it was trained in is another setting, too."""
-    changed = {"seed", "classes", "precision"}
-    return {name: value for name, value in recipe.items() if name not in changed} | {"of": sorted(recipe["classes"])}
+    """A recipe without what a retraining changes; what an older manifest does not name has its default."""
+    whole, changed = asdict(Recipe(**recipe)), {"seed", "classes", "precision"}
+    return {name: value for name, value in whole.items() if name not in changed} | {"of": sorted(whole["classes"])}
 
 
 def again(found: Sequence[Row]) -> dict[str, list[float]]:

@@ -254,6 +254,9 @@ def test_the_difference_from_the_papers_share_is_newcombes() -> None:
 def test_a_tolerance_is_met_item_by_item_or_by_rank() -> None:
     assert claims.holds(made(comparison="within", value=2, tolerance=0.25), 2.25)
     assert not claims.holds(made(comparison="within", value=2, tolerance=0.25), 1.7)
+    about = made(comparison="within", value=2, tolerance=0.25)
+    assert claims.holds(about, 2.1, 1.9, 2.2) is True and claims.holds(about, 2.6, 2.5, 2.7) is False
+    assert claims.holds(about, 2.1, 1.9, 2.4) is None, "part of the interval lies further away"
     in_order = made(comparison="within", value=[10, 20], tolerance=1)
     by_rank = made(comparison="within", value=[10, 20], tolerance=1, sorted=True)
     assert not claims.holds(in_order, [20, 10]) and claims.holds(by_rank, [20, 10])

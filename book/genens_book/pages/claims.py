@@ -20,6 +20,7 @@ from jsonschema.validators import extend
 
 from genens import store
 from genens_book.measures.stats import proportion
+from genens_book.pages.words import times
 
 Value = bool | float | str | list[float]
 
@@ -274,7 +275,7 @@ def rule(claim: Claim) -> str:
     margin = f"{(_percent if claim.unit in SHARES else _number)(claim.margin or 0)} {points}".strip()
     return {
         "equal": f"it is {paper}",
-        "within": f"it is no further than {_number(claim.tolerance or 0)} from {target}",
+        "within": f"it, and its interval if any, is no further than {_number(claim.tolerance or 0)} from {target}",
         "between": f"between {paper}",
         "near": f"the whole interval of the difference from {paper} lies within ±{margin}",
         "not_below": f"the whole interval of the difference from {paper} lies above −{margin}",
@@ -319,8 +320,7 @@ def again_words(claim: Claim, values: Sequence[float]) -> str:
     """What other training runs gave, as a sentence; nothing where there were none."""
     if not len(values):
         return ""
-    times = {1: "once", 2: "twice"}.get(len(values), f"{len(values)} times")
-    return f"Trained {times} more, with other codes and seeds: {show(claim, sorted(values))}."
+    return f"Trained {times(len(values))} more, with other codes and seeds: {show(claim, sorted(values))}."
 
 
 def _number(value: float) -> str:

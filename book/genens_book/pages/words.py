@@ -36,6 +36,11 @@ def number(value: float | Interval, digits: int = 2, form: str = "f") -> str:
     return power(value, digits - 1) if "e" in text else _minus(text)
 
 
+def times(count: int) -> str:
+    """How often: once, twice, 3 times."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
 def signed(value: float, digits: int = 2, form: str = "f") -> str:
     """A change, with its sign: +0.02, \u22120.02; digits and form as in `number`."""
     return ("\u2212" if value < 0 else "+") + number(abs(float(value)), digits, form)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from genens_book.chapters.class_ablation import retrained
+from genens_book.chapters.class_ablation import figures, retrained
 from genens_book.measures.stats import Interval
 from genens_book.pages import claims
 
@@ -61,18 +61,19 @@ def test_the_prose_says_how_often_and_which_of_the_papers_numbers_lie_within():
 def test_without_a_retrained_ensemble_the_chapter_says_so():
     told = retrained.words(HERE, [], BOOK)
     assert "none was trained again" in told["again_n"] and told["again_says"] == ""
-    assert "\t–\t" in retrained.table(HERE, others(), BOOK).text
-    plt.close(retrained.figure(HERE, others(), BOOK))
+    assert "\t54\xa0%\t" in figures.retrained_table(HERE, others(0.54), BOOK).text, "one of them is no range"
+    assert "\t–\t" in figures.retrained_table(HERE, others(), BOOK).text
+    plt.close(figures.retrained(HERE, others(), BOOK))
 
 
 def test_the_picture_has_a_line_a_number_and_the_table_too():
     again = others(0.6, 0.55)
-    figure = retrained.figure(HERE, again, BOOK)
+    figure = figures.retrained(HERE, again, BOOK)
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.get_yticklabels()] == list(retrained.NAMES.values())
     assert sum(line.get_marker() == "|" for line in ax.lines) == 3, "ticks where the paper gives a number"
     plt.close(figure)
-    lines = retrained.table(HERE, again, BOOK).text.splitlines()
+    lines = figures.retrained_table(HERE, again, BOOK).text.splitlines()
     assert len(lines) == 1 + len(retrained.NAMES)
     cells = lines[1].replace("\xa0", " ").split("\t")
     assert cells[1:4] == ["61 %", "50 %", "55 % to 60 %"] and cells[5:] == ["5.0", "5.0"]

@@ -127,7 +127,7 @@ def test_a_copy_is_found_where_there_is_one():
     np.testing.assert_array_equal(found.place, by_hand)
     assert found.nearest[:2].tolist() == [4, 7]
     assert found.in_list.tolist() == [True, False, found.nearest[2] in (1, 2)]
-    assert found.copied.tolist() == [True, False, False]  # listed and close; close but not listed; between two
+    assert analysis.copies(y, images).value == 2 / 3, "close, close though not listed, and between two"
 
 
 def test_copies_are_counted_among_all_images():

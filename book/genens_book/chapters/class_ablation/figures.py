@@ -12,9 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from genens_book.chapters.class_ablation.analysis import METRICS, own_and_other
+from genens_book.chapters.class_ablation.retrained import NAMES, deviation, error, one_more
+from genens_book.measures.stats import Interval
 from genens_book.pages import markup
+from genens_book.pages.claims import Claim
 from genens_book.pages.markup import Page
-from genens_book.pages.plotting import GOES, STAYS, WIDTH, show, tile
+from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH, show, tile
+from genens_book.pages.words import share
 
 
 def counterfactuals(y: np.ndarray, picks: np.ndarray, row: np.ndarray, classes: Sequence[int]) -> Figure:
@@ -116,6 +120,54 @@ def by_confidence(found: Sequence[Mapping]) -> Page:
         [f"above {one['above']:g}", f"{one['n']:,}", *(one[k].percent() for k in ("accuracy", "own", "other"))]
         for one in found
     ]
+    return markup.lines_table(head, lines, numeric=True)
+
+
+def retrained(here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, Claim]) -> Figure:
+    """A line a number: the book's ensemble with its interval over samples, the retrained ones as rings, where one more
+    would fall shaded, and the paper's number as a tick."""
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(NAMES) + 0.9))
+    for k, id in enumerate(NAMES):
+        low, high = np.clip(one_more([here[id].value, *others[id]]), 0, 1)
+        ax.barh(k, high - low, left=low, height=0.7, color="C0", alpha=FAINT, linewidth=0)
+        ax.plot([here[id].low, here[id].high], [k, k], color="C0")
+        ax.plot(here[id].value, k, "o", color="C0", markersize=5)
+        ax.plot(others[id], [k] * len(others[id]), "o", mfc="none", color="C1", markersize=6)
+        if isinstance(book[id].value, float) and not book[id].says:
+            ax.plot(book[id].value, k, "|", color=plt.rcParams["text.color"], markersize=13)
+    ax.set_yticks(range(len(NAMES)), NAMES.values())
+    ax.set(xlim=(0, 1), ylim=(len(NAMES) - 0.5, -0.5))
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.tick_params(axis="y", length=0)
+    marks = [("C0", "o", "this book's"), ("C1", "o", "trained again"), (plt.rcParams["text.color"], "|", "paper")]
+    handles = [
+        plt.Line2D([], [], color=colour, marker=mark, ls="", ms=8, mfc="none" if colour == "C1" else colour, label=name)
+        for colour, mark, name in marks
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def retrained_table(
+    here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, Claim]
+) -> Page:
+    """The same in numbers; how far apart the trainings lie (SD), beside what the draw of samples explains (error)."""
+    head = ["number", "paper", "here", "trained again", "one more", "SD", "error"]
+    lines = []
+    for id, name in NAMES.items():
+        low, high = np.clip(one_more([here[id].value, *others[id]]), 0, 1)
+        ends = sorted({share(end) for end in (min(others[id]), max(others[id]))}) if others[id] else ["–"]
+        lines.append(
+            [
+                name,
+                "–" if book[id].says else share(book[id].value),
+                share(here[id].value),
+                " to ".join(ends),
+                f"{share(low)} to {share(high)}",
+                f"{100 * deviation(here[id], others[id]):.1f}" if others[id] else "–",
+                f"{100 * error(here[id]):.1f}",
+            ]
+        )
     return markup.lines_table(head, lines, numeric=True)
 
 

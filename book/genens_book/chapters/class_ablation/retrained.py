@@ -10,9 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from genens import store
@@ -21,10 +19,7 @@ from genens_book.chapters.class_ablation import analysis
 from genens_book.measures import stats
 from genens_book.measures.stats import Interval
 from genens_book.pages import claims as paper
-from genens_book.pages import markup
-from genens_book.pages.markup import Page
-from genens_book.pages.plotting import FAINT, WIDTH
-from genens_book.pages.words import number, share
+from genens_book.pages.words import number, times
 
 Row = Mapping[str, object]
 NAMES = {
@@ -95,62 +90,13 @@ def one_more(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     return float(np.mean(values) - reach), float(np.mean(values) + reach)
 
 
-def figure(
-    here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, paper.Claim]
-) -> Figure:
-    """A line a number: the book's ensemble with its interval over samples, the retrained ones as rings, where one more
-    would fall shaded, and the paper's number as a tick."""
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(NAMES) + 0.9))
-    for k, id in enumerate(NAMES):
-        low, high = np.clip(one_more([here[id].value, *others[id]]), 0, 1)
-        ax.barh(k, high - low, left=low, height=0.7, color="C0", alpha=FAINT, linewidth=0)
-        ax.plot([here[id].low, here[id].high], [k, k], color="C0")
-        ax.plot(here[id].value, k, "o", color="C0", markersize=5)
-        ax.plot(others[id], [k] * len(others[id]), "o", mfc="none", color="C1", markersize=6)
-        if isinstance(book[id].value, float) and not book[id].says:
-            ax.plot(book[id].value, k, "|", color=plt.rcParams["text.color"], markersize=13)
-    ax.set_yticks(range(len(NAMES)), NAMES.values())
-    ax.set(xlim=(0, 1), ylim=(len(NAMES) - 0.5, -0.5))
-    ax.xaxis.set_major_formatter("{x:.0%}")
-    ax.tick_params(axis="y", length=0)
-    marks = [("C0", "o", "this book's"), ("C1", "o", "trained again"), (plt.rcParams["text.color"], "|", "paper")]
-    handles = [
-        plt.Line2D([], [], color=colour, marker=mark, ls="", ms=8, mfc="none" if colour == "C1" else colour, label=name)
-        for colour, mark, name in marks
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return figure
-
-
-def table(here: Mapping[str, Interval], others: Mapping[str, Sequence[float]], book: Mapping[str, paper.Claim]) -> Page:
-    """The same in numbers; how far apart the trainings lie (SD), beside what the draw of samples explains (error)."""
-    head = ["number", "paper", "here", "trained again", "one more", "SD", "error"]
-    lines = []
-    for id, name in NAMES.items():
-        low, high = np.clip(one_more([here[id].value, *others[id]]), 0, 1)
-        apart = f"{share(min(others[id]))} to {share(max(others[id]))}" if others[id] else "–"
-        lines.append(
-            [
-                name,
-                "–" if book[id].says else share(book[id].value),
-                share(here[id].value),
-                apart,
-                f"{share(low)} to {share(high)}",
-                f"{100 * _deviation(here[id], others[id]):.1f}" if others[id] else "–",
-                f"{100 * _error(here[id]):.1f}",
-            ]
-        )
-    return markup.lines_table(head, lines, numeric=True)
-
-
 def words(here: Mapping[str, Interval], found: Sequence[Row], book: Mapping[str, paper.Claim]) -> dict[str, object]:
     """For the prose: how often it was trained again; and what that says of the intervals and of the paper's numbers."""
     K, others = len(found), again(found)
     if not K:
         nothing = "By the recipe of this ensemble none was trained again"
         return {"again_n": f"{nothing}.", "again_all": 1, "again_says": ""}
-    times = {1: "once more", 2: "twice more"}.get(K, f"{K} times more")
-    ratios = [_deviation(here[id], others[id]) / _error(here[id]) for id in NAMES]
+    ratios = [deviation(here[id], others[id]) / error(here[id]) for id in NAMES]
     falls = {}
     for id in (id for id in NAMES if not book[id].says):
         low, high = one_more([here[id].value, *others[id]])
@@ -159,8 +105,9 @@ def words(here: Mapping[str, Interval], found: Sequence[Row], book: Mapping[str,
     named = f": {'; '.join(inside)}" if inside else ""
     drawn, precision = found[0]["drawn"]["n_samples"], found[0]["manifest"]["recipe"]["precision"]
     return {
-        "again_n": f"The ensemble was trained {times} by the same recipe (in {precision}), with the classes dealt anew "
-        f"to the codes and another seed of initialisation, minibatches and noise, and drew {drawn} samples each time.",
+        "again_n": f"The ensemble was trained {times(K)} more by the same recipe (in {precision}), with the classes "
+        "dealt anew to the codes and another seed of initialisation, minibatches and noise, and drew "
+        f"{drawn} samples each time.",
         "again_all": K + 1,
         "again_says": f"The ratio of the two lies between {number(min(ratios), 1)} and {number(max(ratios), 1)}; where "
         "it is above 1, the bootstrap intervals of this chapter understate how far a repetition would move. Of the "
@@ -168,9 +115,11 @@ def words(here: Mapping[str, Interval], found: Sequence[Row], book: Mapping[str,
     }
 
 
-def _deviation(here: Interval, others: Sequence[float]) -> float:
+def deviation(here: Interval, others: Sequence[float]) -> float:
+    """The standard deviation between trainings: of a number here and by the (K,) others, K at least 1."""
     return float(np.std([here.value, *others], ddof=1))
 
 
-def _error(here: Interval) -> float:
+def error(here: Interval) -> float:
+    """The standard error that the draw of samples leaves, from a 95 % interval."""
     return (here.high - here.low) / 3.92

@@ -20,6 +20,7 @@ from genens_book.measures import stats
 from genens_book.measures.not_run import NotRun
 from genens_book.measures.stats import Interval
 from genens_book.pages.claims import Claim
+from genens_book.pages.words import number
 
 METHODS = {
     "jacobian": "Jacobian,\nprediction clamped",
@@ -337,7 +338,7 @@ def records(
             f"f5{pixels}-approximates-{name}": {
                 "value": found["jacobian"]["pearson"],
                 "note": f"{_baselines(found, 'pearson')} The correlation exceeds one with the change by another "
-                f"ablation with probability {found['jacobian']['null_effect']}.",
+                f"ablation with probability {number(found['jacobian']['null_effect'])}.",
             },
             f"f5{sizes}-captures-{name}": {
                 "value": found["jacobian"]["spearman"],
@@ -357,7 +358,7 @@ def records(
 
 
 def _baselines(found: Mapping[str, Mapping], statistic: str) -> str:
-    last, single = (found[method][statistic] for method in ("last_step", "individual"))
+    last, single = (number(found[method][statistic]) for method in ("last_step", "individual"))
     return f"The last-step baseline has {last}, the individual-models baseline {single}."
 
 

@@ -114,35 +114,36 @@ class Likeness:
     """How much listed images look like their samples, by the Euclidean distance between pixels.
 
     `place` (B, k): where each listed image stands when the database is sorted by distance to the sample, 1 the nearest;
-    `nearest` (B,): the nearest image; `in_list` (B,): whether it is listed; `copied` (B,): whether it is listed and
-    a copy by the rule of `copies`.
+    `nearest` (B,): the nearest image; `in_list` (B,): whether it is listed.
     """
 
     place: np.ndarray
     nearest: np.ndarray
     in_list: np.ndarray
-    copied: np.ndarray
 
 
 def likeness(y: np.ndarray, images: np.ndarray, top: Top) -> Likeness:
     """Samples y (B, C, H, W) and the database (N, C, H, W), both in [-1, 1], N at least 2; see `Likeness`."""
-    y, flat = (torch.as_tensor(side).float().flatten(1) for side in (y, images))
-    apart = torch.cdist(y, flat, compute_mode="donot_use_mm_for_euclid_dist").numpy()
+    apart = _apart(y, images)
     order = apart.argsort(axis=1, kind="stable")
     place = np.empty_like(order)
     np.put_along_axis(place, order, np.arange(1, apart.shape[1] + 1)[None], 1)
     nearest = order[:, 0]
-    first, second = np.take_along_axis(apart, order[:, :2], 1).T
     in_list = (top.rows == nearest[:, None]).any(1)
-    return Likeness(np.take_along_axis(place, top.rows, 1), nearest, in_list, in_list & (first < COPY * second))
+    return Likeness(np.take_along_axis(place, top.rows, 1), nearest, in_list)
 
 
 def copies(y: np.ndarray, images: np.ndarray) -> stats.Interval:
     """The share of samples (B, C, H, W) whose nearest image of the database (N, C, H, W), N at least 2, is less than
     COPY as far away as the second nearest; Wilson's interval."""
-    y, flat = (torch.as_tensor(side).float().flatten(1) for side in (y, images))
-    first, second = torch.cdist(y, flat).topk(2, largest=False).values.T
+    first, second = np.partition(_apart(y, images), 1, axis=1)[:, :2].T
     return stats.proportion(int((first < COPY * second).sum()), len(y))
+
+
+def _apart(y: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Euclidean distances of samples (B, C, H, W) and images (N, C, H, W): (B, N), exact where they are small."""
+    flat = (torch.as_tensor(side).float().flatten(1) for side in (y, images))
+    return torch.cdist(*flat, compute_mode="donot_use_mm_for_euclid_dist").numpy()
 
 
 def cut_off(y: np.ndarray, J: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:

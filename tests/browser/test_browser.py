@@ -94,6 +94,13 @@ def test_a_long_word_in_a_sentence_breaks_on_a_phone(book, browser):
         assert wide <= 0, f"the page is {wide} px wider than the phone"
 
 
+def test_a_number_in_a_table_stays_on_one_line_on_a_phone(book, browser):
+    with visit(browser, (book.html / "book" / "01_codes.html").as_uri(), 390, "light") as seen:
+        number = seen.page.locator("main td .pasted-text").first
+        number.evaluate("text => text.textContent = '41,046,152,202,000,000'")
+        assert number.evaluate("text => text.getClientRects().length") == 1
+
+
 FADES = """() => {
   const wide = [...document.querySelectorAll("main .output")].filter(part => part.scrollWidth > part.clientWidth + 4);
   const faded = side => wide.map(part => part.classList.contains("ge-more-" + side) &&

@@ -22,7 +22,6 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import Tensor
 from tqdm import tqdm
 
 from genens import codes as coding
@@ -53,13 +52,13 @@ def train_ensemble(
     codes = recipe.codes(images)
     everyone = range(codes.shape[1])
     runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
-    paths = {i: runs / f"member_{i:02d}" for i in everyone}
+    paths = [runs / f"member_{i:02d}" for i in everyone]
     asked = everyone if members is None else members
     if todo := {i: paths[i] for i in asked if not _is_done(paths[i])}:
         _train_members(folder.name, recipe, todo, device, workers, save_every)
-    if not all(map(_is_done, paths.values())):
+    if not all(map(_is_done, paths)):
         return False
-    notes = [_note(path) for path in paths.values()]
+    notes = [_note(path) for path in paths]
     manifest = {
         "recipe": asdict(recipe),
         "unet": UNetConfig(**recipe.unet).to_dict(),
@@ -74,7 +73,7 @@ def train_ensemble(
         "device": device,
         "made": provenance.describe(),
     }
-    ensemble.save(folder, [load_file(path / "weights.safetensors") for path in paths.values()], codes, manifest)
+    ensemble.save(folder, [load_file(path / "weights.safetensors") for path in paths], codes, manifest)
     shutil.rmtree(runs)
     return True
 
@@ -95,12 +94,6 @@ def _note(path: Path) -> dict:
         return {"step": 0}
     with safe_open(checkpoint, "pt") as file:
         return {name: float(value) for name, value in file.metadata().items()}
-
-
-def _finish(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a member that is done; its checkpoint goes."""
-    files.write_folder(path, {"weights.safetensors": ensemble.to_file(state)}, _note(path))
-    path.with_suffix(".safetensors").unlink()
 
 
 def _train_members(
@@ -147,12 +140,10 @@ def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: floa
 
     images = recipe.images()
     split = coding.splits(recipe.codes(images))[member]
-    _finish(
-        path,
-        train_member(
-            images.images[split], recipe, member, path.with_suffix(".safetensors"), report, device, save_every
-        ),
-    )
+    checkpoint = path.with_suffix(".safetensors")
+    state = train_member(images.images[split], recipe, member, checkpoint, report, device, save_every)
+    files.write_folder(path, {"weights.safetensors": ensemble.to_file(state)}, _note(path))
+    checkpoint.unlink()
 
 
 def announce(name: str, recipe: Recipe, device: str, side: int) -> None:

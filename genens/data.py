@@ -91,10 +91,14 @@ def load(spec: str, root: str | Path | None = None, size: int | None = None) -> 
         raise ValueError(f"expected a size of at least 1 pixel, got {size}")
     kind, _, path = spec.partition(":")
     if spec in LOADERS:
-        return LOADERS[spec](Path(root or os.environ.get("GENENS_DATA") or "data"), size)
+        return LOADERS[spec](_place(root), size)
     if kind == "folder" and path:
         return _folder(_open(place := Path(path).expanduser()) or place, size)
     raise ValueError(f"expected a dataset among {', '.join(LOADERS)}, folder:PATH, got {spec!r}")
+
+
+def _place(root: str | Path | None) -> Path:
+    return Path(root or os.environ.get("GENENS_DATA") or "data")
 
 
 def to_unit(images: torch.Tensor) -> torch.Tensor:
@@ -130,16 +134,18 @@ def _cifar10(root: Path, size: int | None) -> Dataset:
     if pictures and not (root / CIFAR_FOLDER).is_dir():
         halves = [_folder(pictures / split, size) for split in ("train", "test")]
     else:
-        halves = [_cifar10_half(root, train) for train in (True, False)]
+        halves = [cifar10_half(train, root) for train in (True, False)]
     order = [half.labels.argsort(stable=True) for half in halves]
     images = torch.cat([half.images[rows] for half, rows in zip(halves, order, strict=True)])
     labels = torch.cat([half.labels[rows] for half, rows in zip(halves, order, strict=True)])
     return Dataset(_resized(images, size), labels, "CIFAR-10", halves[0].classes)
 
 
-def _cifar10_half(root: Path, train: bool) -> Dataset:
+def cifar10_half(train: bool, root: str | Path | None = None) -> Dataset:
+    """The training half of CIFAR-10 or the test half, in torchvision's order. Raises and root as `load`."""
     from torchvision import datasets as tv  # seconds to import, and MNIST does without
 
+    root = _place(root)
     half = _torchvision(partial(tv.CIFAR10, root, train=train), CIFAR_FOLDER, root)
     images = torch.from_numpy(half.data).permute(0, 3, 1, 2).contiguous()
     return Dataset(images, torch.tensor(half.targets), "CIFAR-10", tuple(half.classes))

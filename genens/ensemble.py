@@ -1,7 +1,8 @@
 """n trained members and their codes: the predicted noise of each member at (x, t); saving and loading.
 
-A trained ensemble is a folder, `weights/<name>/`: one float16 safetensors file a member, the codes, and a manifest
-(configuration, data and code digests, seed, commit, versions, time). Loading checks every file's sha256.
+A trained ensemble is a folder, `weights/<name>/`: one safetensors file a member, in float16 unless asked otherwise, the
+codes, and a manifest (configuration, data and code digests, seed, commit, versions, time). Loading checks every file's
+sha256.
 """
 
 from __future__ import annotations
@@ -111,14 +112,20 @@ class Ensemble:
         return self
 
 
-def to_file(state: Mapping[str, Tensor]) -> bytes:
-    """A member's state dict {name: tensor (as the network has it)} as it goes to disk: float16 safetensors."""
-    return to_bytes({name: value.to(torch.float16).contiguous() for name, value in state.items()})
+def to_file(state: Mapping[str, Tensor], dtype: torch.dtype = torch.float16) -> bytes:
+    """A member's state dict {name: tensor (as the network has it)} as it goes to disk: safetensors."""
+    return to_bytes({name: value.to(dtype).contiguous() for name, value in state.items()})
 
 
-def save(folder: str | Path, states: Sequence[dict[str, Tensor]], codes: np.ndarray, manifest: dict) -> None:
-    """Write members' state dicts (as float16), codes and manifest as one folder, all or nothing."""
-    written = {f"member_{i:02d}.safetensors": to_file(state) for i, state in enumerate(states)}
+def save(
+    folder: str | Path,
+    states: Sequence[dict[str, Tensor]],
+    codes: np.ndarray,
+    manifest: dict,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write members' state dicts, codes bool (N, n) and manifest as one folder, all or nothing."""
+    written = {f"member_{i:02d}.safetensors": to_file(state, dtype) for i, state in enumerate(states)}
     written["codes.safetensors"] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
     files.write_folder(folder, written, {**manifest, "n": len(states), "codes": coding.digest(codes)})
 

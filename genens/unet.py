@@ -1,16 +1,14 @@
 """The noise-prediction U-Net of Ho et al. (2020, Appendix B), with knobs from the paper's size down to a laptop's.
 
-The paper took its model from w86763777/pytorch-ddpm; `UNetConfig.paper` is that network, and
-`from_pytorch_ddpm` loads its checkpoints. The laptop network adds one knob: the image is folded into
-`patch` x `patch` blocks of pixels first, which quarters the cost of every layer that follows.
+The paper took its model from w86763777/pytorch-ddpm; `UNetConfig.paper` is that network. The laptop network adds one
+knob: the image is folded into `patch` x `patch` blocks of pixels first, which quarters the cost of every layer that
+follows.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -208,49 +206,3 @@ def build(config: UNetConfig, seed: int) -> UNet:
 def parameter_count(model: nn.Module) -> int:
     """How many trainable numbers the model has."""
     return sum(p.numel() for p in model.parameters())
-
-
-# Where w86763777/pytorch-ddpm keeps what we call `theirs -> ours`, inside a residual block or at the top.
-_RENAME = (
-    (r"^time_embedding\.timembedding\.1\.", "time1."),
-    (r"^time_embedding\.timembedding\.3\.", "time2."),
-    (r"^tail\.0\.", "norm."),
-    (r"^tail\.2\.", "tail."),
-    (r"^(down|middle|up)blocks\.", r"\1."),
-    (r"\.main\.", "."),
-    (r"\.block1\.0\.", ".norm1."),
-    (r"\.block1\.2\.", ".conv1."),
-    (r"\.temb_proj\.1\.", ".time."),
-    (r"\.block2\.0\.", ".norm2."),
-    (r"\.block2\.3\.", ".conv2."),
-    (r"\.attn\.group_norm\.", ".attention.norm."),
-    (r"\.attn\.proj_q\.", ".attention.query."),
-    (r"\.attn\.proj_k\.", ".attention.key."),
-    (r"\.attn\.proj_v\.", ".attention.value."),
-    (r"\.attn\.proj\.", ".attention.out."),
-)
-
-
-def from_pytorch_ddpm(source: str | Path | dict[str, Tensor], config: UNetConfig | None = None) -> UNet:
-    """A network with the weights of a w86763777/pytorch-ddpm checkpoint, the implementation the paper used.
-
-    `source` is a state dict, or a file of one (or of that project's training checkpoint, whose EMA weights are
-    taken), read with `weights_only=True`. `config` defaults to the paper's CIFAR-10 network with the
-    checkpoint's channels. Raises ValueError when names or shapes do not match.
-    """
-    state = source if isinstance(source, dict) else torch.load(source, map_location="cpu", weights_only=True)
-    state = next((state[key] for key in ("ema_model", "net_model") if key in state), state)
-    renamed = {}
-    for name, value in state.items():
-        for pattern, replacement in _RENAME:
-            name = re.sub(pattern, replacement, name)
-        renamed[name] = value
-    renamed.pop("time_embedding.timembedding.0.weight", None)  # the sinusoids: recomputed, never trained
-    if "head.weight" not in renamed:
-        raise ValueError("expected a pytorch-ddpm state dict with 'head.weight'; got " + ", ".join(list(state)[:3]))
-    model = UNet(config or UNetConfig.paper(renamed["head.weight"].shape[1]))
-    try:
-        model.load_state_dict(renamed)
-    except RuntimeError as error:
-        raise ValueError(f"the state dict does not fit {model.config}: {' '.join(str(error).split())[:300]}") from None
-    return model

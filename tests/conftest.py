@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+os.environ.setdefault("GENENS_BOOK_DPI", "72")  # pictures that are only tested need not be sharp
+
 import pytest
 import torch
 from hypothesis import settings

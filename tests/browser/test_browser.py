@@ -62,7 +62,7 @@ def test_page_is_sound_by_day_and_by_night(name, width, book, browser, request):
         for scheme in ("light", "dark"):
             seen.page.emulate_media(color_scheme=scheme)
             seen.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
-            seen.page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
+            seen.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
             faults += [f"{scheme}: {fault}" for fault in seen.page.evaluate(FAULTS, scheme)]
             if (width, scheme) in AXED and name != "genindex.html":
                 seen.page.evaluate(AXE)

@@ -33,9 +33,8 @@ def algorithm_2(members, noise, weights, steps):
     return x.clamp(-1, 1)
 
 
-@pytest.mark.parametrize("name", ["mnist7", "mnist16"])
-def test_twenty_steps_of_a_shipped_ensemble_are_those_of_the_plain_loop_by_every_engine(name, record_property):
-    folder, steps = store.home() / "weights" / name, schedule(20)
+def test_twenty_steps_of_a_shipped_ensemble_are_those_of_the_plain_loop_by_every_engine(record_property):
+    folder, steps = store.home() / "weights" / "mnist7", schedule(20)
     members = ensemble.load(folder)
     noise = Noise(0, range(2), members.shape, 20).tensor()
     mixtures = np.stack([codes.uniform(members.n), codes.ablated(members.codes, 0)])
@@ -45,7 +44,7 @@ def test_twenty_steps_of_a_shipped_ensemble_are_those_of_the_plain_loop_by_every
     for engine in engines.ENGINES:
         apart = (sample(ensemble.load(folder, engine=engine), noise, steps, mixtures) - plain).abs().max().item()
         record_property(f"{engine}, largest difference of a pixel", apart)
-        print(f"{name}, {engine}: after 20 steps no pixel differs by more than {apart:.1e} from the plain loop's")
+        print(f"{engine}: after 20 steps no pixel differs by more than {apart:.1e} from the plain loop's")
         assert apart < PIXEL
 
 

@@ -56,3 +56,39 @@ def test_the_same_generator_gives_the_same_images(y):
     for function, argument in ((augment.move, y), (augment.noise, y.shape)):
         one, again, other = (function(argument, drawn(seed)) for seed in (1, 1, 2))
         assert torch.equal(one, again) and not torch.equal(one, other)
+
+
+# ---------------------------------------------------------------- photographs
+
+
+def photographs(count=64):
+    return torch.rand(count, 3, 32, 32, generator=drawn(5)) * 2 - 1
+
+
+def test_about_half_of_the_photographs_are_mirrored_and_the_others_left():
+    y = photographs(400)
+    seen = augment.mirror(y, drawn())
+    same = (seen == y).flatten(1).all(1)
+    assert torch.equal(seen[~same], y[~same].flip(-1)) and 0.4 < same.double().mean() < 0.6
+
+
+def test_a_shift_is_a_crop_of_the_mirrored_photograph():
+    y = photographs()
+    seen, crops = augment.shift(y, 2, drawn()), {}
+    for k, image in enumerate(y):
+        wide = torch.nn.functional.pad(image[None], (2,) * 4, mode="reflect")[0]
+        for down in range(5):
+            for right in range(5):
+                if torch.equal(seen[k], wide[:, down : down + 32, right : right + 32]):
+                    crops[k] = (down, right)
+    assert len(crops) == len(y) and len(set(crops.values())) > 15
+
+
+def test_a_square_is_cut_out_and_nothing_else_is_changed():
+    y = photographs(300)
+    seen = augment.cut_out(y, 8, drawn())
+    gone = (seen != y).all(1)
+    assert torch.equal(seen, torch.where(gone[:, None], 0.0, y))
+    sides = gone.any(2).sum(1), gone.any(1).sum(1)
+    assert torch.equal(gone.sum((1, 2)), sides[0] * sides[1])  # a rectangle
+    assert max(side.max() for side in sides) == 7 and min(side.min() for side in sides) < 7  # less at the border

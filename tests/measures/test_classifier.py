@@ -1,4 +1,4 @@
-"""The digit classifier: how good it is, what it refuses, and that a run can be stopped and repeated."""
+"""The judges: how good it is, what it refuses, and that a run can be stopped and repeated."""
 
 import json
 import shutil
@@ -11,8 +11,10 @@ import torch
 
 from genens import data, store
 from genens_book.measures import classifier
+from genens_book.measures.judges import DigitNet, PhotoNet
 
 SHIPPED = store.home() / "weights" / "digits"
+(WEIGHTS,) = classifier.weights_of(DigitNet, 5)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def copy(tmp_path):
 
 
 def test_a_fold_retrained_in_one_epoch_reads_digits_it_never_saw(mnist):
-    assert classifier.held_out_accuracy(mnist.images, mnist.labels, fold=0, folds=5, seed=7, epochs=1) >= 0.97
+    assert classifier.held_out(mnist.images, mnist.labels, fold=0, folds=5, seed=7, epochs=1)[1] >= 0.97
 
 
 def test_the_shipped_weights_read_the_embedded_digits(model, mnist):
@@ -49,7 +51,7 @@ def test_the_manifest_states_the_data_the_settings_and_the_cross_validation(mnis
     assert folds["mean"] >= 0.985
     assert manifest["data"]["digest"] == mnist.digest and manifest["data"]["images"] == 10_000
     assert manifest["training"]["profile"] == "laptop"
-    assert manifest["network"]["widths"] == list(classifier.WIDTHS)
+    assert manifest["network"]["widths"] == list(DigitNet.widths)
     assert {"seed", "threads"} <= set(manifest["training"])
     assert manifest["made"]["torch"] and manifest["seconds"] > 0
 
@@ -71,7 +73,7 @@ def test_predictions_are_the_softmax_and_do_not_depend_on_the_batch(model, mnist
     y = data.to_unit(mnist.images[:50])
     labels, confidence = classifier.predict(model, y, batch=7)
     with torch.no_grad():
-        logits = classifier.DigitNet.forward(model, y).double()
+        logits = DigitNet.forward(model, y).double()
     oracle = logits.exp() / logits.exp().sum(1, keepdim=True)
     assert labels.dtype == torch.int64 and confidence.dtype == torch.float32
     assert labels.tolist() == oracle.argmax(1).tolist()
@@ -113,7 +115,7 @@ def test_training_leaves_the_global_generator_and_the_threads_alone(mnist):
 def test_a_handful_of_images_is_enough_and_progress_is_reported(mnist):
     steps = []
     model = classifier.train(mnist.images[:3], mnist.labels[:3], seed=0, epochs=2, progress=steps.append)
-    assert sum(steps) == classifier.count_steps(3, 2) == 2
+    assert sum(steps) == classifier.count_steps(DigitNet, 3, 2) == 2
     assert classifier.predict(model, data.to_unit(mnist.images[:3]))[0].shape == (3,)
 
 
@@ -162,13 +164,13 @@ def test_a_training_set_that_does_not_fit_is_refused(mnist):
 def test_missing_weights_say_so(tmp_path, copy):
     with pytest.raises(FileNotFoundError, match=r"expected .*manifest\.json.*\(make train\)"):
         classifier.load(tmp_path / "nothing")
-    (copy / classifier.WEIGHTS).unlink()
-    with pytest.raises(FileNotFoundError, match=rf"expected .*{classifier.WEIGHTS}"):
+    (copy / WEIGHTS).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"expected .*{WEIGHTS}"):
         classifier.load(copy)
 
 
 def test_truncated_or_edited_weights_say_so(copy):
-    file = copy / classifier.WEIGHTS
+    file = copy / WEIGHTS
     whole = file.read_bytes()
     file.write_bytes(whole[:-100])
     with pytest.raises(ValueError, match="truncated"):
@@ -187,7 +189,7 @@ def test_an_edited_manifest_says_so(copy):
 
 
 def test_weights_of_another_network_say_so(tmp_path):
-    classifier.save(classifier.DigitNet(widths=(2, 3, 4)), tmp_path / "small", {})
+    classifier.save([DigitNet(widths=(2, 3, 4))], tmp_path / "small", {})
     with pytest.raises(ValueError, match="DigitNet"):
         classifier.load(tmp_path / "small")
 
@@ -198,7 +200,7 @@ def test_weights_of_another_network_say_so(tmp_path):
 def test_a_saved_classifier_loads_as_its_float16_self(tmp_path, mnist):
     few = mnist.take(64)
     trained = classifier.train(few.images, few.labels, seed=0, epochs=1)
-    classifier.save(trained, tmp_path / "here", {"training": {}})
+    classifier.save([trained], tmp_path / "here", {"training": {}})
     loaded = classifier.load(tmp_path / "here").state_dict()
     for name, value in trained.state_dict().items():
         expected = value.half().float() if value.is_floating_point() else value
@@ -210,7 +212,7 @@ def test_a_smoke_build_from_the_command_line_and_again_with_the_same_weights(tmp
     command = [sys.executable, "-m", "genens_book.measures.classifier", "--profile", "smoke", "--out", tmp_path / "one"]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=store.home(), check=False)
     assert ran.returncode == 0, ran.stderr
-    assert "of held-out digits right" in ran.stdout and "digit classifier, all images" in ran.stderr
+    assert "of held-out digits right" in ran.stdout and "classifier of digits, all images" in ran.stderr
     again = classifier.build(tmp_path / "two", profile="smoke")  # every fold is in the store
     first = json.loads((tmp_path / "one" / "manifest.json").read_text())
     assert first["files"] == json.loads((tmp_path / "two" / "manifest.json").read_text())["files"]
@@ -241,3 +243,49 @@ def test_bad_arguments_are_one_line_and_not_a_traceback(tmp_path):
     with pytest.raises(SystemExit) as stopped:
         classifier.main(["--out", str(tmp_path / "out"), "--profile", "huge"])
     assert stopped.value.code == 2
+
+
+# ---------------------------------------------------------------- photographs
+
+
+@pytest.fixture
+def photographs(monkeypatch, tmp_path):
+    """A data set in CIFAR-10's shape that is easy: each class has a colour."""
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    draws = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 10
+    colours = torch.randint(256, (10, 3), generator=draws)
+    noise = torch.randint(-20, 21, (400, 3, 32, 32), generator=draws)
+    images = (colours[labels][:, :, None, None] + noise).clamp(0, 255).to(torch.uint8)
+    found = data.Dataset(images, labels, "colours", tuple("abcdefghij"))
+    monkeypatch.setattr(data, "load", lambda name: found)
+    return found
+
+
+def test_photographs_are_judged_by_the_network_that_has_not_seen_them(photographs, tmp_path):
+    written = classifier.build(tmp_path / "judge", profile="smoke", judge=PhotoNet)
+    model = classifier.load(tmp_path / "judge")
+    folds = written["cross_validation"]
+    assert folds["folds"] == 2 and written["data"]["images"] == 300 and written["judge"] == "photographs"
+    for fold, right in enumerate(folds["accuracies"]):
+        rows = model.unseen(fold)
+        assert classifier.accuracy(model.nets[fold], photographs.images[rows], photographs.labels[rows]) == right
+    assert sorted(torch.cat([model.unseen(fold) for fold in range(2)]).tolist()) == list(range(300))
+    y = data.to_unit(photographs.images[300:])
+    each = torch.stack([net(y).softmax(1) for net in model.nets]).mean(0)
+    labels, confidence = classifier.predict(model, y)
+    torch.testing.assert_close(confidence, each.amax(1))
+    assert torch.equal(labels, each.argmax(1)) and (labels == photographs.labels[300:]).double().mean() > 0.3
+    assert classifier.features(model.nets[0], y).shape == (100, model.nets[0].num_features)
+    with pytest.raises(ValueError, match=r"expected photographs \(\.\.\., 3, 32, 32\)"):
+        classifier.predict(model, torch.zeros(2, 1, 28, 28))
+
+
+def test_folds_trained_one_by_one_are_taken_by_the_build(photographs, tmp_path, monkeypatch):
+    for fold in range(2):
+        assert classifier.build(tmp_path / "judge", profile="smoke", judge=PhotoNet, only=fold) is None
+    assert not (tmp_path / "judge").exists()
+    monkeypatch.setattr(classifier, "train", None)  # nothing is left to train
+    classifier.build(tmp_path / "judge", profile="smoke", judge=PhotoNet)
+    with pytest.raises(ValueError, match=r"a fold in 0\.\.1, got 2"):
+        classifier.build(tmp_path / "judge", profile="smoke", judge=PhotoNet, only=2)

@@ -284,6 +284,7 @@ def test_provenance_tells_what_a_reader_needs() -> None:
         (185, "3 min 05 s"),
         (3600, "1 h 00 min"),
         (7830, "2 h 10 min"),
+        (float("nan"), "an unknown time"),
     ],
 )
 def test_times_read_well(seconds: float, words: str) -> None:

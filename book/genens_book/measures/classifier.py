@@ -1,8 +1,9 @@
-"""The digit CNN: the predicted class of a sample, and digit features for distances and FID.
+"""Trains the judges (`judges`), keeps them, and reads images with them.
 
-The paper runs its samples "through a CNN predictor" (Section 3.1) and does not say which. This one is five
-small convolutions trained on the embedded MNIST digits; its 5-fold cross-validated accuracy is in the
-manifest beside the weights. Retrain it with `python -m genens_book.measures.classifier --out weights/digits`.
+    python -m genens_book.measures.classifier --out weights/digits
+    python -m genens_book.measures.classifier --judge photographs --out weights/photographs
+
+How often a judge is right on images that it was not trained on stands in the manifest beside its weights.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -20,74 +20,49 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from genens import data, files, provenance, store
-from genens_book.measures import augment
+from genens_book.measures.judges import CLASSES, JUDGES, DigitNet, Judge
 
-SHAPE, CLASSES = (1, 28, 28), 10
-WIDTHS = (16, 48, 96)
-BATCH = 64
-PEAK_RATE = 3e-3
-WEIGHT_DECAY = 0.02
-MOMENTUM = 0.2  # of the batch statistics: twice torch's, so that a short run settles too
-NOISE = 8  # images of noise that join every batch of digits
-PROFILES = {  # images: how many of the first ones are used (None: all)
+PROFILES = {  # images: how many of the first ones are used (None: all); epochs, folds: the judge's own unless given
     "smoke": {"images": 300, "epochs": 4, "folds": 2},
-    "laptop": {"images": None, "epochs": 5, "folds": 5},
+    "laptop": {"images": None, "epochs": None, "folds": None},
 }
 PROFILES["paper"] = PROFILES["laptop"]
-WEIGHTS = "digits.safetensors"
 
 Progress = Callable[[int], object]
 
 
-# ---------------------------------------------------------------- the network
+class CrossFitted(nn.Module):
+    """The judges of all folds as one: to a new image each gives its probabilities, of which the mean is taken; an image
+    of the data they were trained on (N images) is judged by the one that has not seen it."""
 
-
-def _block(inputs: int, outputs: int, size: int = 3) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs, momentum=MOMENTUM), nn.ReLU())
-
-
-class DigitNet(nn.Module):
-    """Five convolutions at 28, 14, 14, 7, 7 pixels, each channel's largest activation, a linear layer."""
-
-    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, nets: Sequence[Judge], seed: int, N: int) -> None:
         super().__init__()
-        a, b, c = widths
-        self.blocks = nn.ModuleList(
-            [
-                _block(SHAPE[0], a, size=5),
-                nn.Sequential(nn.MaxPool2d(2), _block(a, b)),
-                _block(b, b),
-                nn.Sequential(nn.MaxPool2d(2), _block(b, c)),
-                _block(c, c),
-            ]
-        )
-        self.head, self.num_features = nn.Linear(c, CLASSES), c
-
-    def layers(self, y: Tensor) -> list[Tensor]:
-        """The activations (B, channels, h, w) after each block, for y (B, 1, 28, 28) in [-1, 1]."""
-        return list(accumulate(self.blocks, lambda x, block: block(x), initial=y))[1:]
-
-    def features(self, y: Tensor) -> Tensor:
-        """The penultimate features (B, num_features)."""
-        return self.layers(y)[-1].amax((2, 3))
+        self.nets, self.seed, self.N = nn.ModuleList(nets), seed, N
+        self.shape, self.kind = nets[0].shape, nets[0].kind
 
     def forward(self, y: Tensor) -> Tensor:
-        """Logits (B, 10)."""
-        return self.head(self.features(y))
+        """Log probabilities (B, 10) of new images y (B, C, H, W)."""
+        return torch.stack([net(y).softmax(-1) for net in self.nets]).mean(0).log()
+
+    def unseen(self, fold: int) -> Tensor:
+        """The rows of the data that the judge of a fold has not seen, int64 (M,)."""
+        return split(self.N, fold, len(self.nets), self.seed)[1]
 
 
-def digits(y: object) -> Tensor:
-    """`y` as a float32 tensor (..., 1, 28, 28). ValueError for another shape or type, or for NaN."""
+# ---------------------------------------------------------------- what it reads
+
+
+def checked(model: Judge | CrossFitted, y: object) -> Tensor:
+    """`y` as a float32 tensor (..., C, H, W). ValueError for another shape than the judge's, another type, or NaN."""
     y = torch.as_tensor(y)
-    if y.shape[-3:] != SHAPE or y.numel() == 0:
+    if y.shape[-3:] != model.shape or y.numel() == 0:
+        C, H, W = model.shape
         raise ValueError(
-            "expected digits (..., 1, 28, 28) for the digit classifier, got shape "
-            f"{tuple(y.shape)}; it reads MNIST-sized grey images only"
+            f"expected {model.kind} (..., {C}, {H}, {W}) for their classifier, got shape {tuple(y.shape)}; it reads "
+            f"{W} x {H} {'grey' if C == 1 else 'colour'} images only"
         )
     if not y.is_floating_point():
         raise ValueError(f"expected floats in [-1, 1], got {y.dtype}; convert with data.to_unit")
@@ -96,22 +71,22 @@ def digits(y: object) -> Tensor:
     return y.float()
 
 
-def _in_batches(model: nn.Module, function: Callable[[Tensor], Tensor], y: object, batch: int) -> Tensor:
-    """`function` over y (..., 1, 28, 28) in batches, its rows (..., k) on the CPU."""
+def _in_batches(model: Judge | CrossFitted, function: Callable[[Tensor], Tensor], y: object, batch: int) -> Tensor:
+    """`function` over y (..., C, H, W) in batches, its rows (..., k) on the CPU."""
     if batch < 1:
         raise ValueError(f"expected a batch of at least 1, got {batch}")
-    y = digits(y)
+    y = checked(model, y)
     device = next(model.parameters()).device
     model.eval()
     with torch.no_grad():
-        rows = torch.cat([function(part.to(device)).cpu() for part in y.reshape(-1, *SHAPE).split(batch)])
+        rows = torch.cat([function(part.to(device)).cpu() for part in y.reshape(-1, *model.shape).split(batch)])
     return rows.reshape(*y.shape[:-3], rows.shape[-1])
 
 
-def predict(model: DigitNet, y: object, batch: int = 256) -> tuple[Tensor, Tensor]:
+def predict(model: Judge | CrossFitted, y: object, batch: int = 256) -> tuple[Tensor, Tensor]:
     """The class of each image and the probability the network gives it.
 
-    y: floats (..., 1, 28, 28) in [-1, 1], a tensor or an array. Returns labels int64 (...) and confidence
+    y: floats (..., C, H, W) in [-1, 1], a tensor or an array. Returns labels int64 (...) and confidence
     float32 (...). Raises ValueError for images of another shape or type. Source: paper, Section 3.1 ("a CNN
     predictor").
     """
@@ -119,13 +94,13 @@ def predict(model: DigitNet, y: object, batch: int = 256) -> tuple[Tensor, Tenso
     return labels, confidence
 
 
-def features(model: DigitNet, y: object, batch: int = 256) -> Tensor:
+def features(model: Judge, y: object, batch: int = 256) -> Tensor:
     """The penultimate features, float32 (..., F), of y as in `predict`, which says what is refused."""
     return _in_batches(model, model.features, y, batch)
 
 
-def accuracy(model: DigitNet, images: Tensor, labels: Tensor) -> float:
-    """The share of uint8 images (N, 1, 28, 28) whose predicted class is their label."""
+def accuracy(model: Judge | CrossFitted, images: Tensor, labels: Tensor) -> float:
+    """The share of uint8 images (N, C, H, W) whose predicted class is their label."""
     return (predict(model, data.to_unit(images))[0] == labels).double().mean().item()
 
 
@@ -133,27 +108,16 @@ def accuracy(model: DigitNet, images: Tensor, labels: Tensor) -> float:
 
 
 def _rate(step: int, steps: int) -> float:
-    """The learning rate: straight up over the first fifth, then down along half a cosine to zero."""
+    """The learning rate, of its largest: straight up over the first fifth, then down along half a cosine to zero."""
     rise = max(1, steps // 5)
     if step < rise:
-        return PEAK_RATE * (step + 1) / rise
-    return PEAK_RATE * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
+        return (step + 1) / rise
+    return (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
 
 
-def _loss(model: DigitNet, y: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Cross entropy on moved digits; noise is to be given every class alike.
-
-    Without it static is a digit with confidence 1.00, and the confidence says nothing about samples.
-    """
-    noise = augment.noise(y[:NOISE].shape, generator)
-    logits = model(torch.cat([augment.move(y, generator), noise]))
-    alike = -logits[len(y) :].log_softmax(1).mean()
-    return F.cross_entropy(logits[: len(y)], labels) + alike * len(noise) / len(y)
-
-
-def count_steps(N: int, epochs: int) -> int:
+def count_steps(judge: type[Judge], N: int, epochs: int) -> int:
     """How many optimiser steps `train` takes on N images."""
-    return epochs * max(1, N // BATCH)
+    return epochs * max(1, N // judge.batch)
 
 
 @contextlib.contextmanager
@@ -168,37 +132,46 @@ def _one_thread() -> Iterator[None]:
 
 
 @_one_thread()
-def train(images: Tensor, labels: Tensor, seed: int, epochs: int = 5, progress: Progress | None = None) -> DigitNet:
-    """A new classifier for uint8 images (N, 1, 28, 28) with labels int64 (N,) in 0..9, ready for `predict`.
+def train(
+    images: Tensor,
+    labels: Tensor,
+    seed: int,
+    epochs: int | None = None,
+    progress: Progress | None = None,
+    judge: type[Judge] = DigitNet,
+) -> Judge:
+    """A new judge for uint8 images (N, C, H, W) with labels int64 (N,) in 0..9, ready for `predict`.
 
     Deterministic given the seed: it runs on one thread of the CPU. `progress(1)` is called after every step.
     Raises ValueError for images of another shape or type, for other labels, or for none.
     """
-    _check_training_set(images, labels, epochs)
-    generator = torch.Generator().manual_seed(seed)
+    epochs = judge.epochs if epochs is None else epochs
+    _check_training_set(judge, images, labels, epochs)
+    draws = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):  # the layers initialise themselves from the global generator
         torch.manual_seed(seed)
-        model = DigitNet()
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
-    steps, order = count_steps(len(images), epochs), torch.empty(0, dtype=torch.int64)
+        model = judge()
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=judge.weight_decay)
+    steps, order = count_steps(judge, len(images), epochs), torch.empty(0, dtype=torch.int64)
     for step in range(steps):
-        if len(order) < min(BATCH, len(images)):  # the few images left over wait for the next epoch's draw
-            order = torch.randperm(len(images), generator=generator)
-        chosen, order = order[:BATCH], order[BATCH:]
-        loss = _loss(model, data.to_unit(images[chosen]), labels[chosen], generator)
+        if len(order) < min(judge.batch, len(images)):  # the few images left over wait for the next epoch's draw
+            order = torch.randperm(len(images), generator=draws)
+        chosen, order = order[: judge.batch], order[judge.batch :]
+        loss = model.loss(data.to_unit(images[chosen]), labels[chosen], draws)
         optimiser.zero_grad()
         loss.backward()
-        optimiser.param_groups[0]["lr"] = _rate(step, steps)
+        optimiser.param_groups[0]["lr"] = judge.rate * _rate(step, steps)
         optimiser.step()
         if progress is not None:
             progress(1)
     return model.eval()
 
 
-def _check_training_set(images: Tensor, labels: Tensor, epochs: int) -> None:
+def _check_training_set(judge: type[Judge], images: Tensor, labels: Tensor, epochs: int) -> None:
     N, got = len(images), f"got {images.dtype} {tuple(images.shape)} and {labels.dtype} {tuple(labels.shape)}"
-    if images.dtype != torch.uint8 or images.shape[1:] != SHAPE or N == 0:
-        raise ValueError(f"expected at least one uint8 image (N, 1, 28, 28) to train on, {got}")
+    if images.dtype != torch.uint8 or images.shape[1:] != judge.shape or N == 0:
+        shape = ", ".join(map(str, judge.shape))
+        raise ValueError(f"expected at least one uint8 image (N, {shape}) to train on, {got}")
     if labels.shape != (N,) or labels.dtype != torch.int64:
         raise ValueError(f"expected int64 labels ({N},), one for each image, {got}")
     if labels.min() < 0 or labels.max() >= CLASSES:
@@ -215,32 +188,50 @@ def split(N: int, fold: int, folds: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.cat([part for k, part in enumerate(parts) if k != fold]), parts[fold]
 
 
-def held_out_accuracy(
-    images: Tensor, labels: Tensor, fold: int, folds: int, seed: int, epochs: int = 5, progress: Progress | None = None
-) -> float:
-    """The accuracy on one fold of a classifier trained on the others and, as shipped, in float16."""
+def held_out(
+    images: Tensor,
+    labels: Tensor,
+    fold: int,
+    folds: int,
+    seed: int,
+    epochs: int | None = None,
+    progress: Progress | None = None,
+    judge: type[Judge] = DigitNet,
+) -> tuple[Judge, float]:
+    """A judge trained on all folds but one, as it is kept, in float16; and its accuracy on that one. Arguments as for
+    `train`, which says the shapes: images (N, C, H, W), labels (N,)."""
     inside, outside = split(len(images), fold, folds, seed)
-    model = train(images[inside], labels[inside], seed, epochs, progress)
+    model = train(images[inside], labels[inside], seed, epochs, progress, judge)
     model.load_state_dict(_half(model))
-    return accuracy(model, images[outside], labels[outside])
+    return model, accuracy(model, images[outside], labels[outside])
 
 
 # ---------------------------------------------------------------- weights on disk
 
 
-def _half(model: DigitNet) -> dict[str, Tensor]:
+def _half(model: Judge) -> dict[str, Tensor]:
     """The state as it is shipped: every float array in float16."""
     state = model.state_dict()
     return {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
 
 
-def save(model: DigitNet, path: str | Path, manifest: dict[str, object]) -> None:
-    """Write weights (float16 safetensors) and manifest.json into the folder `path`, all or nothing."""
-    files.write_folder(path, {WEIGHTS: files.arrays_to_bytes(_half(model))}, manifest)
+def weights_of(judge: type[Judge], folds: int) -> list[str]:
+    """The names of the files that hold a judge's weights: one, or one a fold."""
+    return (
+        [f"{judge.kind}_{k}.safetensors" for k in range(folds)] if judge.cross_fitted else [f"{judge.kind}.safetensors"]
+    )
 
 
-def load(path: str | Path | None = None) -> DigitNet:
-    """The classifier in the folder `path` (default: the shipped weights/digits), in float32.
+def save(models: Sequence[Judge], path: str | Path, manifest: dict[str, object]) -> None:
+    """Write weights (float16 safetensors) and manifest.json into the folder `path`, all or nothing. models: one, or one
+    a fold of a judge that is cross-fitted."""
+    names = weights_of(type(models[0]), len(models))
+    written = {name: files.arrays_to_bytes(_half(model)) for name, model in zip(names, models, strict=True)}
+    files.write_folder(path, written, manifest)
+
+
+def load(path: str | Path | None = None) -> Judge | CrossFitted:
+    """The judge in the folder `path` (default: the shipped weights/digits), in float32.
 
     Raises FileNotFoundError when a file is missing and ValueError when one is truncated, edited, or of
     another network.
@@ -253,42 +244,53 @@ def manifest(path: str | Path | None = None) -> dict:
     return _load(path)[1]
 
 
-def _load(path: str | Path | None) -> tuple[DigitNet, dict]:
+def _load(path: str | Path | None) -> tuple[Judge | CrossFitted, dict]:
     path = store.home() / "weights" / "digits" if path is None else Path(path)
     found = files.read_folder(path)
+    judge = JUDGES.get(found.get("judge", DigitNet.kind), DigitNet)  # the first manifests do not say
+    folds = found.get("cross_validation", {}).get("folds", 1)
+    nets = [_read(judge, path / name) for name in weights_of(judge, folds)]
+    if judge.cross_fitted:
+        return CrossFitted(nets, found["training"]["seed"], found["data"]["images"]).eval(), found
+    return nets[0], found
+
+
+def _read(judge: type[Judge], file: Path) -> Judge:
     try:
-        state = from_bytes((path / WEIGHTS).read_bytes())
+        state = from_bytes(file.read_bytes())
         with torch.device("meta"):  # no numbers are drawn for weights that are replaced at once
-            model = DigitNet()
+            model = judge()
         model.load_state_dict(
             {name: value.float() if value.is_floating_point() else value for name, value in state.items()}, assign=True
         )
     except (OSError, SafetensorError, RuntimeError) as problem:
         raise ValueError(
-            f"expected DigitNet's weights in {path / WEIGHTS}, found others; make them again "
-            f"(python -m genens_book.measures.classifier --out {path})"
+            f"expected {judge.__name__}'s weights in {file}, found others; make them again "
+            f"(python -m genens_book.measures.classifier --judge {judge.kind} --out {file.parent})"
         ) from problem
-    return model.requires_grad_(False).eval(), found
+    return model.requires_grad_(False).eval()
 
 
 # ---------------------------------------------------------------- python -m genens_book.measures.classifier
 
 
-def _fold(images: data.Dataset, fold: int, folds: int, seed: int, epochs: int) -> dict[str, np.float64]:
+def _fold(images: data.Dataset, fold: int, folds: int, seed: int, epochs: int, kind: str) -> dict[str, object]:
     """One fold as a stored result, so that a stopped run goes on with the next."""
-    with _bar(f"fold {fold + 1} of {folds}", len(split(len(images), fold, folds, seed)[0]), epochs) as bar:
-        found = held_out_accuracy(images.images, images.labels, fold, folds, seed, epochs, bar.update)
-    return {"accuracy": np.float64(found)}
+    judge = JUDGES[kind]
+    with _bar(judge, f"fold {fold + 1} of {folds}", len(split(len(images), fold, folds, seed)[0]), epochs) as bar:
+        model, found = held_out(images.images, images.labels, fold, folds, seed, epochs, bar.update, judge)
+    return {"accuracy": np.float64(found), **(model.state_dict() if judge.cross_fitted else {})}
 
 
-def _final(images: data.Dataset, seed: int, epochs: int) -> dict[str, Tensor]:
-    """The classifier of all images as a stored result."""
-    with _bar("all images", len(images), epochs) as bar:
-        return train(images.images, images.labels, seed, epochs, bar.update).state_dict()
+def _final(images: data.Dataset, seed: int, epochs: int, kind: str) -> dict[str, Tensor]:
+    """The judge of all images as a stored result."""
+    judge = JUDGES[kind]
+    with _bar(judge, "all images", len(images), epochs) as bar:
+        return train(images.images, images.labels, seed, epochs, bar.update, judge).state_dict()
 
 
-def _bar(label: str, N: int, epochs: int) -> tqdm:
-    return tqdm(total=count_steps(N, epochs), desc=f"digit classifier, {label}", unit="step")
+def _bar(judge: type[Judge], label: str, N: int, epochs: int) -> tqdm:
+    return tqdm(total=count_steps(judge, N, epochs), desc=f"classifier of {judge.kind}, {label}", unit="step")
 
 
 def _stored(function: Callable, **arguments: object) -> tuple[dict[str, np.ndarray], float]:
@@ -297,48 +299,56 @@ def _stored(function: Callable, **arguments: object) -> tuple[dict[str, np.ndarr
     return result, files.read_folder(store.where(function, **arguments), name="meta.json")["seconds"]
 
 
-def build(out: str | Path, seed: int = 0, profile: str = "laptop") -> dict[str, object]:
-    """Cross-validate, train on all embedded digits, write the folder `out`; return its manifest.
+def build(
+    out: str | Path, seed: int = 0, profile: str = "laptop", judge: type[Judge] = DigitNet, only: int | None = None
+) -> dict[str, object] | None:
+    """Cross-validate a judge on its data set, train it on all of it unless it is cross-fitted, write the folder `out`;
+    returns its manifest.
 
-    Every fold is a stored result: a stopped run goes on at the fold it was in and ends with the same weights.
-    Raises ValueError for an unknown profile and OSError when a folder cannot be written.
+    Every fold is a stored result: a stopped run goes on at the fold it was in and ends with the same weights. only: a
+    fold to train and store and nothing else, so that several can be trained side by side; then None is returned. Raises
+    ValueError for an unknown profile or fold, OSError when a folder cannot be written, and as `data.load`.
     """
     if profile not in PROFILES:
         raise ValueError(f"expected a profile among {', '.join(PROFILES)}, got {profile!r}")
     wanted, epochs, folds = (PROFILES[profile][key] for key in ("images", "epochs", "folds"))
-    found = data.load("mnist")
+    epochs, folds = epochs or judge.epochs, folds or judge.folds
+    if only is not None and not 0 <= only < folds:
+        raise ValueError(f"expected a fold in 0..{folds - 1}, got {only}")
+    found = data.load(judge.dataset)
     found = found if wanted is None else found.take(wanted)
-    shared = {"seed": seed, "epochs": epochs}
-    results = [_stored(_fold, images=found, fold=k, folds=folds, **shared) for k in range(folds)]
-    state, seconds = _stored(_final, images=found, **shared)
-    model = DigitNet()
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-    accuracies = [float(result["accuracy"]) for result, _ in results]
-    written = _describe(model, found, {"profile": profile, **shared}, accuracies)
-    written["seconds"] = round(seconds + sum(took for _, took in results), 1)
-    save(model, out, written)
+    shared = {"seed": seed, "epochs": epochs, "kind": judge.kind}
+    wanted_folds = range(folds) if only is None else [only]
+    results = [_stored(_fold, images=found, fold=k, folds=folds, **shared) for k in wanted_folds]
+    if only is not None:
+        return None
+    accuracies = [float(result.pop("accuracy")) for result, _ in results]
+    kept = results if judge.cross_fitted else [_stored(_final, images=found, **shared)]
+    models = [judge() for _ in kept]
+    for model, (state, _) in zip(models, kept, strict=True):
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+    written = _describe(models[0], found, {"profile": profile, "seed": seed, "epochs": epochs}, accuracies)
+    spent = results if judge.cross_fitted else [*results, *kept]
+    written["seconds"] = round(sum(took for _, took in spent), 1)
+    save(models, out, written)
     return written
 
 
-def _describe(model: DigitNet, found: data.Dataset, chosen: dict, accuracies: list[float]) -> dict:
+def _describe(model: Judge, found: data.Dataset, chosen: dict, accuracies: list[float]) -> dict:
     """What the manifest says."""
+    own = model.describe()
     return {
-        "network": {"widths": WIDTHS, "parameters": sum(p.numel() for p in model.parameters())},
+        "judge": model.kind,
+        "network": {**own["network"], "parameters": sum(p.numel() for p in model.parameters())},
         "training": {
             **chosen,
-            "batch": BATCH,
-            "peak_rate": PEAK_RATE,
-            "weight_decay": WEIGHT_DECAY,
-            "momentum": MOMENTUM,
+            "batch": model.batch,
+            "peak_rate": model.rate,
+            "weight_decay": model.weight_decay,
+            **own["training"],
             "threads": 1,
         },
-        "augmentation": {
-            "rotation": augment.ROTATION,
-            "scale": augment.SCALE,
-            "shear": augment.SHEAR,
-            "shift": augment.SHIFT,
-            "noise": NOISE,
-        },
+        "augmentation": own["augmentation"],
         "data": {"name": found.name, "images": len(found), "digest": found.digest},
         "cross_validation": {
             "folds": len(accuracies),
@@ -351,20 +361,24 @@ def _describe(model: DigitNet, found: data.Dataset, chosen: dict, accuracies: li
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m genens_book.measures.classifier", description="Train the digit classifier."
-    )
+    parser = argparse.ArgumentParser("python -m genens_book.measures.classifier", description="Train a judge.")
+    parser.add_argument("--judge", choices=JUDGES, default=DigitNet.kind)
     parser.add_argument("--out", required=True, help="the folder to write, for instance weights/digits")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--profile", choices=PROFILES, default="laptop")
+    parser.add_argument("--fold", type=int, help="only this fold, for training several side by side")
     chosen = parser.parse_args(arguments)
     try:
-        written = build(chosen.out, chosen.seed, chosen.profile)
+        written = build(chosen.out, chosen.seed, chosen.profile, JUDGES[chosen.judge], chosen.fold)
     except (ValueError, OSError) as problem:
         sys.exit(f"genens_book.measures.classifier: {problem}")
     except KeyboardInterrupt:
         sys.exit("genens_book.measures.classifier: stopped; the same command goes on at this fold")
-    print(f"{written['cross_validation']['mean']:.2%} of held-out digits right; weights in {chosen.out}")
+    if written is None:
+        print(f"fold {chosen.fold} is kept; the command without --fold takes it")
+    else:
+        mean = written["cross_validation"]["mean"]
+        print(f"{mean:.2%} of held-out {chosen.judge} right; weights in {chosen.out}")
 
 
 if __name__ == "__main__":

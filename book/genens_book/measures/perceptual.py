@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from genens_book.measures import classifier, distances
+from genens_book.measures.judges import Judge
 from genens_book.measures.not_run import NotRun, find_weights
 
 VGG_FILES = "vgg16-*.pth"  # torchvision's ImageNet VGG16 in the torch cache; today vgg16-397923af.pth
@@ -39,7 +40,7 @@ def _unit(activations: Tensor) -> Tensor:
     return activations / (activations.square().sum(1, keepdim=True) + 1e-8).sqrt()
 
 
-def feature_distance(model: classifier.DigitNet, a: object, b: object, batch: int = 256) -> np.ndarray:
+def feature_distance(model: Judge, a: object, b: object, batch: int = 256) -> np.ndarray:
     """The digit-feature distance of images (..., 1, 28, 28): float64 (...), from 0 (the same) to 2.
 
     The recipe of LPIPS (Zhang et al. 2018) in the digit classifier, with every channel weighing the same: in
@@ -47,7 +48,7 @@ def feature_distance(model: classifier.DigitNet, a: object, b: object, batch: in
     summed over channels and averaged over positions; the result is the mean over layers. It is not LPIPS and
     shares no unit with it. Raises ValueError for images of another shape or type.
     """
-    a, b = distances.pairs(classifier.digits(a), classifier.digits(b))
+    a, b = distances.pairs(classifier.checked(model, a), classifier.checked(model, b))
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
         layers = zip(model.layers(x), model.layers(y), strict=True)

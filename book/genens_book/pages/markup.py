@@ -6,6 +6,7 @@ word; colour only repeats it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -224,8 +225,10 @@ def commit(made: Mapping[str, object]) -> str:
     return str(made["commit"])[:12] + (" with uncommitted changes" if made["dirty"] else "")
 
 
-def duration(seconds: float) -> str:
-    """A time for a page: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
+def duration(seconds: float | None) -> str:
+    """A time for a page: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min; an unknown one, None or NaN, as such."""
+    if seconds is None or math.isnan(seconds):
+        return "an unknown time"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

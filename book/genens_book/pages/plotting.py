@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ LIGHT = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6B7
 DARK = ["#4FA8DC", "#F08A4B", "#3FC29B", "#E3A0C6", "#F0BC4E", "#8CCBF2", "#9CA3AF"]
 STAYS, GOES = "C0", "C1"  # throughout the book: what is kept, and what is ablated
 WIDTH = 7.2  # inches: the text's measure
-DPI = 200
+DPI = int(os.environ.get("GENENS_BOOK_DPI") or 200)
 FAINT = 0.18  # opacity of what is there but is not the point
 FAST_PNG = {"compress_level": 6}
 

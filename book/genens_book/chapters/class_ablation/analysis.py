@@ -15,13 +15,14 @@ from genens import data
 from genens.unet import UNetConfig
 from genens_book.measures import classifier, perceptual, stats
 from genens_book.measures.distances import euclidean
+from genens_book.measures.judges import Judge
 from genens_book.measures.not_run import NotRun
 from genens_book.measures.stats import Interval
 
 METRICS = {"euclidean": "Euclidean distance", "features": "digit-feature distance", "lpips": "LPIPS (VGG-16)"}
 
 
-def measure(y: np.ndarray, digits: classifier.DigitNet, vgg: Path | NotRun) -> dict[str, np.ndarray]:
+def measure(y: np.ndarray, digits: Judge, vgg: Path | NotRun) -> dict[str, np.ndarray]:
     """What everything else is computed from: predicted digit and confidence of every image, (B, 1 + V), and the
     distance of each counterfactual from its original, (B, V), for every metric that can be had here.
 

@@ -25,6 +25,7 @@ from PIL import Image
 from genens import attribution, data, files, jacobians, provenance, store
 from genens import codes as coding
 from genens_book.measures import classifier, distances, stats
+from genens_book.measures.judges import Judge
 
 VERSION = 1
 FILE = "explorer-data.js"
@@ -110,7 +111,7 @@ def classes_as_items(images: data.Dataset, classes: Sequence[int]) -> Items:
     return Items(coding.walsh(len(classes) + 1), np.asarray(classes), thumbs)
 
 
-def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, digits: classifier.DigitNet, top: int) -> dict:
+def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, digits: Judge, top: int) -> dict:
     """One ensemble as the page reads it. y (B, C, H, W), before the clamp, and J (B, n, C, H, W), both as from
     `jacobians.jacobians`, at u_0.
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from genens import store
 from genens_book.measures import classifier, fid
 from genens_book.measures.fid import Estimate
+from genens_book.measures.judges import Judge
 from genens_book.measures.not_run import NotRun
 from genens_book.measures.stats import Interval
 
@@ -24,7 +25,7 @@ CHUNK = 64  # samples whose features from Inception are kept as one artifact
 
 
 @torch.no_grad()
-def read(y: np.ndarray, digits: classifier.DigitNet) -> dict[str, torch.Tensor]:
+def read(y: np.ndarray, digits: Judge) -> dict[str, torch.Tensor]:
     """What the digit classifier makes of images (..., 1, 28, 28): features (..., F), labels and confidence (...)."""
     features = classifier.features(digits, y)
     confidence, labels = digits.head(features).softmax(-1).max(-1)

@@ -199,7 +199,7 @@ def about(members: Ensemble, own: bool) -> str:
     """What was searched with: a sentence or two that do not make the ensemble look better than it is."""
     manifest, size = members.manifest, sum(p.numel() for p in members.models[0].parameters()) / 1e6
     C, H, W = members.shape
-    minutes = markup.duration(float(np.mean(manifest["member_cpu_seconds"])))
+    minutes = markup.duration(np.mean(np.array(manifest["member_cpu_seconds"], dtype=float)))
     said = (
         f"Its {members.n} members are U-Nets of {size:.2f} million parameters, each trained for {minutes} of one "
         f"processor core ({manifest['recipe']['steps']:,} steps) on its share of the {manifest['images']:,} images, "

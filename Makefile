@@ -44,7 +44,7 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "make: $(PYTHON) cannot make a virtual environment: apt-get install python3.11-venv" >&2; exit 1; }
 	@echo 'installing into $(VENV): PyTorch is large, this takes minutes'
-	$(BIN)/pip install --disable-pip-version-check -e ".[book,test]"
+	$(BIN)/pip install --disable-pip-version-check -e ".[book,imagenet,test]"
 	@touch $@
 
 book: profile $(READY)

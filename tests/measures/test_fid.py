@@ -1,15 +1,10 @@
-"""FID's bias and interval against Gaussians whose distance is known; Inception without a network
-connection."""
+"""FID's bias and interval against Gaussians whose distance is known."""
 
 import numpy as np
 import pytest
 import torch
-from support import inception_state as state
-from torch import nn
-from torchvision.models import Inception3
 
 from genens_book.measures import fid as module
-from genens_book.measures import not_run
 
 
 def normal(n, F=3, seed=0, shift=0.0, scale=1.0):
@@ -36,6 +31,17 @@ def test_what_an_estimate_says():
     assert found.draws.shape == (60, 2) and abs(found.draws.mean(0)).max() < 1e-12
     again = module.estimate(rows, reference, seed=1, n_boot=60)
     assert again.infinite == found.infinite and again.spread == found.spread
+
+
+def test_moments_alone_are_reference_enough():
+    given, rows = normal(4000, seed=9), normal(200, shift=0.5)
+    whole = module.estimate(rows, module.Reference(given), seed=1, n_boot=20)
+    moments = module.Reference.of_moments(given.mean(0), np.cov(given, rowvar=False))
+    found = module.estimate(rows, moments, seed=1, n_boot=20)
+    assert found.value == pytest.approx(whole.value, rel=1e-9) and moments.features is None
+    assert found.infinite.low == pytest.approx(whole.infinite.low) and found.spread.high == pytest.approx(
+        whole.spread.high
+    )
 
 
 def test_the_bias_shrinks_with_n_and_the_extrapolation_takes_most_of_it_out():
@@ -103,45 +109,6 @@ def test_the_plane_is_that_of_the_largest_variance_of_all_sets_together():
         module.plane(a, b[:, :3])
 
 
-# ---------------------------------------------------------------- Inception
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-    return tmp_path / "checkpoints"
-
-
-def test_without_weights_nothing_is_fetched_and_the_reason_is_said(cache, monkeypatch):
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *_: pytest.fail("asked the network"))
-    found = module.inception()
-    assert isinstance(found, not_run.NotRun) and "inception_v3_google" in found.reason and cache.name in found.reason
-    with pytest.raises(FileNotFoundError, match="check the path"):
-        module.inception(cache / "elsewhere.pth")
-
-
-def test_inception_takes_weights_from_the_cache_and_images_of_any_size(cache):
-    torch.save(state(), cache / "inception_v3_google-0cc3c7bd.pth")
-    y = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    logits, pooled = (module.inception_features(module.inception(layer=layer), y) for layer in ("fc", "pool"))
-    assert logits.shape == (2, 1000) and pooled.shape == (2, 2048)
-    torch.testing.assert_close(nn.functional.linear(pooled, state()["fc.weight"], state()["fc.bias"]), logits)
-    network = Inception3(transform_input=True, init_weights=False)
-    network.load_state_dict(state())
-    by_hand = nn.functional.interpolate(y.repeat(1, 3, 1, 1), (299, 299), mode="bilinear", antialias=True) / 2 + 0.5
-    with torch.no_grad():
-        torch.testing.assert_close(network.eval()(by_hand), logits, rtol=1e-3, atol=1e-3)
-
-
-def test_damaged_weights_and_unknown_layers_are_refused(cache):
-    (cache / "inception_v3_google-0cc3c7bd.pth").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match="damaged or another network"):
-        module.inception()
-    with pytest.raises(ValueError, match="one of fc, pool"):
-        module.inception(layer="logits")
-
-
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -149,8 +116,8 @@ def test_damaged_weights_and_unknown_layers_are_refused(cache):
         (lambda r: module.estimate(normal(20, 4), r), r"\(n >= 8, 3\)"),
         (lambda r: module.estimate(normal(20) * np.nan, r), "not finite"),
         (lambda r: module.Reference(normal(1)), "at least 2 rows"),
-        (lambda r: module.inception_features(nn.Identity(), torch.zeros(2, 2, 9, 9)), "1 or 3"),
-        (lambda r: module.inception_features(nn.Identity(), torch.full((1, 1, 9, 9), torch.nan)), "got NaN"),
+        (lambda r: module.Reference.of_moments(np.zeros(3), np.eye(2)), r"a mean \(F,\) and a covariance"),
+        (lambda r: module.Reference.of_moments(np.full(3, np.nan), np.eye(3)), "not finite"),
     ],
 )
 def test_wrong_arguments_are_refused(call, message):

@@ -1,4 +1,4 @@
-"""FID with its bias and its uncertainty; Inception's features; a plane to look at features in.
+"""FID with its bias and its uncertainty; a plane to look at features in.
 
 The FID of n samples is too large by about c / n (Chong and Forsyth 2020), so two FIDs at different n cannot
 be compared, and the plain bootstrap, whose resamples hold fewer different images, adds as much bias again.
@@ -11,82 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from pickle import UnpicklingError  # what torch.load raises for a damaged file; nothing is unpickled here
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genens_book.measures.not_run import NotRun, find_weights
 from genens_book.measures.stats import Interval, finite
-
-INCEPTION_FILES = "inception_v3_google-*.pth"  # torchvision's DEFAULT weights in the torch cache
-SIDE = 299
-LAYERS = {"fc": 1000, "pool": 2048}
-
-
-# ---------------------------------------------------------------- features
-
-
-def find_inception(path: str | Path | None = None) -> Path | NotRun:
-    """The Inception v3 weights: the file `path`, or those in the torch cache ($TORCH_HOME); never downloaded.
-
-    Raises FileNotFoundError when a path is given and holds no file; without one, NotRun names what was looked
-    for.
-    """
-    return find_weights("Inception v3", INCEPTION_FILES, "inception_v3_google-0cc3c7bd.pth", path)
-
-
-def inception(path: str | Path | None = None, layer: str = "fc") -> nn.Module | NotRun:
-    """torchvision's Inception v3 with its DEFAULT weights, for `inception_features`; NotRun without them.
-
-    layer: "fc", the 1000 outputs of the last layer, as the paper says (Section B.3); "pool", the 2048 numbers
-    that go into it, the usual choice for FID. Raises FileNotFoundError for a given path without a file, and
-    ValueError for another layer or damaged weights.
-    """
-    if layer not in LAYERS:
-        raise ValueError(f"expected layer as one of {', '.join(LAYERS)}; got {layer!r}")
-    file = find_inception(path)
-    if isinstance(file, NotRun):
-        return file
-    from torchvision.models import Inception3  # seconds to import, and rarely needed
-
-    with torch.device("meta"):  # no numbers are drawn for weights that are replaced at once
-        network = Inception3(transform_input=True, init_weights=False)  # as torchvision has it for these weights
-    try:
-        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), assign=True)
-    except (RuntimeError, EOFError, KeyError, TypeError, AttributeError, UnpicklingError) as problem:
-        raise ValueError(
-            f"expected torchvision's Inception v3 weights in {file}, but they are damaged or "
-            f"another network's ({type(problem).__name__}); fetch inception_v3_google-0cc3c7bd.pth "
-            "anew"
-        ) from problem
-    if layer == "pool":
-        network.fc = nn.Identity()
-    return network.requires_grad_(False).eval()
-
-
-@torch.no_grad()
-def inception_features(network: nn.Module, y: object, batch: int = 32) -> Tensor:
-    """Features (B, F), float32, of images (B, 1 or 3, H, W) in [-1, 1] (paper, Section B.3).
-
-    Grey images are repeated to three channels, pixels mapped to [0, 1], and images resized to 299 x 299 with
-    antialias. Raises ValueError for images of another shape or type, or that are not finite.
-    """
-    y = torch.as_tensor(y)
-    if y.ndim != 4 or y.shape[1] not in (1, 3) or not y.is_floating_point() or len(y) == 0:
-        raise ValueError(f"expected float images (B, 1 or 3, H, W), got {y.dtype} {tuple(y.shape)}")
-    if not y.isfinite().all():
-        raise ValueError("expected finite images, got NaN or infinity; check the weights and the samples")
-    from torchvision.transforms.v2 import functional as transforms
-
-    parts = []
-    for part in y.split(batch):
-        colour = (part.float().expand(-1, 3, -1, -1) + 1) / 2
-        parts.append(network(transforms.resize(colour, [SIDE, SIDE], antialias=True)))
-    return torch.cat(parts)
-
 
 # ---------------------------------------------------------------- the distance
 
@@ -137,13 +67,26 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 class Reference:
     """What FIDs are measured against, for instance the training set: mean, covariance and its root, once.
 
-    features (M, F), M >= 2, finite.
+    features (M, F), M >= 2, finite; or their moments alone (`of_moments`), with which features are None.
     """
 
     def __init__(self, features: object):
-        features = _features(features)
-        self.features, (self.mean, self.covariance) = features, _moments(features)
-        self.root = _root(self.covariance)
+        self.features: np.ndarray | None = _features(features)
+        self._keep(*_moments(self.features))
+
+    @classmethod
+    def of_moments(cls, mean: np.ndarray, covariance: np.ndarray) -> Reference:
+        """Of a mean (F,) and a covariance (F, F). Raises ValueError when they do not fit or are not finite."""
+        mean, covariance = (finite(np.asarray(side, dtype=np.float64), "moments") for side in (mean, covariance))
+        if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+            raise ValueError(f"expected a mean (F,) and a covariance (F, F), got {mean.shape} and {covariance.shape}")
+        found = cls.__new__(cls)
+        found.features = None
+        found._keep(mean, covariance)
+        return found
+
+    def _keep(self, mean: np.ndarray, covariance: np.ndarray) -> None:
+        self.mean, self.covariance, self.root = mean, covariance, _root(covariance)
 
     def fid(self, features: np.ndarray) -> float:
         """`fid` of features (N, F) and the reference, for a symmetric eigenvalue problem as small as N and F allow."""
@@ -178,10 +121,10 @@ def _ladder(n: int, F: int, points: int) -> list[int]:
 class Estimate:
     """A FID and what can be said about it.
 
-    value: at the n samples there are (through torchmetrics); spread: where the FID of other n samples would
-    fall, around `value`. bias: how much of `value` is owed to n, the extrapolation's c / n. infinite: FID_inf
-    with its interval. sizes and curve: the points of the line. draws: the bootstrap's FIDs at n, and of
-    FID_inf, less their means, (n_boot, 2).
+    value: at the n samples there are (through torchmetrics, where the reference has features); spread: where the FID of
+    other n samples would fall, around `value`. bias: how much of `value` is owed to n, the extrapolation's c / n.
+    infinite: FID_inf with its interval. sizes and curve: the points of the line. draws: the bootstrap's FIDs at n, and
+    of FID_inf, less their means, (n_boot, 2).
     """
 
     value: float
@@ -236,7 +179,8 @@ def estimate(
     rng, sizes = np.random.default_rng(seed), _ladder(n, F, points)
     curve = _curve(reference, features, sizes, 4 * repeats, rng)
     infinite, slope = _line(sizes, curve)
-    value, draws = fid(features, reference.features), []
+    known = reference.features  # without them torchmetrics, which takes features, cannot be asked
+    value, draws = reference.fid(features) if known is None else fid(features, known), []
     for _ in range(n_boot):
         again = _curve(reference, features[rng.integers(0, n, n)], sizes, repeats, rng)
         draws.append((again[0], _line(sizes, again)[0]))

@@ -9,7 +9,7 @@ from support import inception_state as state
 
 from genens.recipe import Recipe, trained_on
 from genens_book.chapters.fid import analysis
-from genens_book.measures import classifier, fid, not_run, stats
+from genens_book.measures import classifier, fid, imagenet, not_run, stats
 from genens_book.pages import ledger
 
 
@@ -126,10 +126,10 @@ def test_inception_end_to_end_on_random_weights(tmp_path, monkeypatch):
     y, training = (rng.uniform(-1, 1, shape).astype(np.float32) for shape in ((8, 1, 1, 28, 28), (8, 1, 28, 28)))
     features, reference = analysis.through_inception(y, training, tmp_path / "inception.pth")
     assert features.shape == (8, 1, 1000) and reference.shape == (8, 1000)
-    network = fid.inception(tmp_path / "inception.pth")
-    direct = fid.inception_features(network, y[5, 0][None])
+    network = imagenet.inception(tmp_path / "inception.pth")
+    direct = imagenet.deep_features(network, y[5, 0][None])
     np.testing.assert_allclose(features[5, 0], direct[0], rtol=1e-3, atol=1e-4)
-    monkeypatch.setattr(fid, "inception_features", None)  # a second time they are read, not computed
+    monkeypatch.setattr(imagenet, "deep_features", None)  # a second time they are read, not computed
     again, _ = analysis.through_inception(y, training, tmp_path / "inception.pth")
     np.testing.assert_array_equal(again, features)
     found = analysis.unpack(analysis.estimates(features[..., :40], reference[:, :40], 0, 2))

@@ -18,7 +18,7 @@ import numpy as np
 from genens import codes, data, ensemble, recipe, sampling, store
 from genens.schedules import Schedule, schedule
 from genens_book.chapters.fid import analysis
-from genens_book.measures import fid
+from genens_book.measures import fid, imagenet
 from genens_book.measures.not_run import NotRun
 from genens_book.pages import parameters
 
@@ -38,7 +38,7 @@ def measure(
 
     Raises as `recipe.trained_on` and `analysis.through_inception`; nothing is drawn before the weights are there.
     """
-    missing = fid.find_inception(inception)
+    missing = imagenet.find_inception(inception)
     if isinstance(missing, NotRun):
         return missing
     images = data.to_unit(recipe.trained_on(members.manifest).images).numpy()

@@ -14,7 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from genens import store
-from genens_book.measures import classifier, fid
+from genens_book.measures import classifier, fid, imagenet
 from genens_book.measures.fid import Estimate
 from genens_book.measures.judges import Judge
 from genens_book.measures.not_run import NotRun
@@ -56,7 +56,7 @@ def agreement(labels: np.ndarray) -> tuple[float, float]:
 def inception_rows(indices: range, images: np.ndarray, network: nn.Module) -> dict[str, torch.Tensor]:
     """To be stored: {"features": (B, ..., F)}, Inception's features of some of the images (N, ..., C, H, W)."""
     part = torch.as_tensor(images[indices.start : indices.stop])
-    found = fid.inception_features(network, part.reshape(-1, *part.shape[-3:]))
+    found = imagenet.deep_features(network, part.reshape(-1, *part.shape[-3:]))
     return {"features": found.view(*part.shape[:-3], -1)}
 
 
@@ -64,8 +64,8 @@ def through_inception(
     y: np.ndarray, training: np.ndarray, path: str | Path | None = None, layer: str = "fc"
 ) -> tuple[np.ndarray, np.ndarray] | NotRun:
     """Features (B, 1 + n, F) of the samples and (M, F) of the training set, stored chunk by chunk; NotRun without
-    weights. Source: paper, Section B.3. Raises FileNotFoundError for a path without a file (see `fid.inception`)."""
-    network = fid.inception(path, layer)
+    weights. Source: paper, Section B.3. Raises as `imagenet.inception`: FileNotFoundError for a path without a file."""
+    network = imagenet.inception(path, layer)
     if isinstance(network, NotRun):
         return network
     return tuple(

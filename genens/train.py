@@ -39,11 +39,13 @@ def train_ensemble(
     workers: int | None = None,
     save_every: float = SAVE_EVERY,
     checkpoints: Path | None = None,
+    part: int | None = None,
 ) -> bool:
     """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
 
     Checkpoints lie in `checkpoints`, by default beside trained ensembles (`store.trained`), in a folder named by the
-    recipe, and go once the ensemble is written. Several machines that share it can each train some `members`. Raises
+    recipe, and go once the ensemble is written. Several machines that share it can each train some `members`. part: see
+    `training.Trainer`. Raises
     ValueError for a recipe's precision that this machine has no hardware for, and for a finished member that is not
     as it was written.
     """
@@ -55,7 +57,7 @@ def train_ensemble(
     paths = [runs / f"member_{i:02d}" for i in everyone]
     asked = everyone if members is None else members
     if todo := {i: paths[i] for i in asked if not _is_done(paths[i])}:
-        _train_members(folder.name, recipe, todo, device, workers, save_every)
+        _train_members(folder.name, recipe, todo, device, workers, save_every, part)
     if not all(map(_is_done, paths)):
         return False
     notes = [_note(path) for path in paths]
@@ -97,7 +99,7 @@ def _note(path: Path) -> dict:
 
 
 def _train_members(
-    name: str, recipe: Recipe, todo: Mapping[int, Path], device: str, workers: int, save_every: float
+    name: str, recipe: Recipe, todo: Mapping[int, Path], device: str, workers: int, save_every: float, part: int | None
 ) -> None:
     """Train members to the end, {member: its place}, under one bar; no process outlives this one."""
     context = multiprocessing.get_context("forkserver")
@@ -107,7 +109,7 @@ def _train_members(
         progress[i] = int(_note(path)["step"])
     pool = ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (progress,))
     try:
-        jobs = [pool.submit(_work, recipe, i, path, device, save_every) for i, path in todo.items()]
+        jobs = [pool.submit(_work, recipe, i, path, device, save_every, part) for i, path in todo.items()]
         total = recipe.steps * len(todo)
         with tqdm(desc=name, total=total, initial=sum(progress), unit="step", smoothing=0.02) as bar:
             while jobs:
@@ -132,7 +134,7 @@ def _start_worker(progress: object) -> None:
     _progress = progress
 
 
-def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: float) -> None:
+def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: float, part: int | None) -> None:
     def report(step: int) -> None:
         _progress[member] = step
         if not multiprocessing.parent_process().is_alive():  # do not train on unseen
@@ -141,7 +143,7 @@ def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: floa
     images = recipe.images()
     split = coding.splits(recipe.codes(images))[member]
     checkpoint = path.with_suffix(".safetensors")
-    state = train_member(images.images[split], recipe, member, checkpoint, report, device, save_every)
+    state = train_member(images.images[split], recipe, member, checkpoint, report, device, save_every, part)
     files.write_folder(path, {"weights.safetensors": ensemble.to_file(state)}, _note(path))
     checkpoint.unlink()
 
@@ -175,7 +177,13 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
         ensemble.check_precision(recipe.precision, torch.device(given.device).type)
         say(name, recipe, given.device, min(given.workers or os.cpu_count() or 1, recipe.members))
         if not train_ensemble(
-            recipe, out / name, given.members, given.device, given.workers, checkpoints=given.checkpoints
+            recipe,
+            out / name,
+            given.members,
+            given.device,
+            given.workers,
+            checkpoints=given.checkpoints,
+            part=given.part,
         ):
             print(f"genens.train: {name} waits for its other members", file=sys.stderr)
 
@@ -190,6 +198,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str, Recipe, str
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, help="members trained side by side (default: one a core)")
     parser.add_argument("--checkpoints", type=Path, help="where members in training and members that are done lie")
+    parser.add_argument("--part", type=int, help="images of a minibatch in memory at a time, for large networks")
     parser.add_argument("--missing", action="store_true", help="leave out ensembles that are there already")
     try:
         _train(parser.parse_args(arguments), say or announce)

@@ -81,10 +81,14 @@ def loss(
 
 
 class Trainer:
-    """One member in training: weights, their average, and the optimisers' moments; all of it goes to disk."""
+    """One member in training: weights, their average, and the optimisers' moments; all of it goes to disk.
 
-    def __init__(self, images: Tensor, recipe: Recipe, member: int, device: str = "cpu"):
+    part: how many images of a minibatch are in memory at a time, all of them if None; their gradients are added up.
+    """
+
+    def __init__(self, images: Tensor, recipe: Recipe, member: int, device: str = "cpu", part: int | None = None):
         self.images, self.recipe, self.member, self.device, self.step = images, recipe, member, device, 0
+        self.part = part or recipe.batch
         self.config = UNetConfig(**recipe.unet)
         self.model = build(self.config, recipe.seed * 1000 + member).to(device)
         self.average = [p.detach().clone() for p in self.model.parameters()]
@@ -128,12 +132,15 @@ class Trainer:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(self.step, recipe)
+        self.model.zero_grad()
+        value = 0.0
         with torch.random.fork_rng(enabled=self.config.dropout > 0):
             if self.config.dropout > 0:  # dropout has no generator argument: seed the global one, then put it back
                 torch.manual_seed(draw.initial_seed())
-            value = loss(self.model, x, t, noise, self.bars, recipe.precision, recipe.weight)
-        self.model.zero_grad()
-        value.backward()
+            for part in zip(*(side.split(self.part) for side in (x, t, noise)), strict=True):
+                share = loss(self.model, *part, self.bars, recipe.precision, recipe.weight) * (len(part[0]) / len(x))
+                share.backward()
+                value += share.item()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         for name, matrix in self.matrices.items():
             matrix.grad = self.model.get_parameter(name).grad.flatten(1)
@@ -143,7 +150,7 @@ class Trainer:
         decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
         self.step += 1
-        return value.item()
+        return value
 
     def state(self) -> dict[str, Tensor]:
         """The averaged weights, which are the member: {name: tensor (as the network has it)}."""
@@ -184,12 +191,14 @@ def train_member(
     report: Callable[[int], None] | None = None,
     device: str = "cpu",
     save_every: float = SAVE_EVERY,
+    part: int | None = None,
 ) -> dict[str, Tensor]:
     """Train one member on its split, uint8 (M, C, H, W); returns its averaged weights.
 
-    With `checkpoint`, the state is written there every `save_every` seconds and at the end, and read back first.
+    With `checkpoint`, the state is written there every `save_every` seconds and at the end, and read back first. part
+    as for `Trainer`.
     """
-    trainer = Trainer(images, recipe, member, device)
+    trainer = Trainer(images, recipe, member, device, part)
     wall, cpu = trainer.resume(checkpoint) if checkpoint is not None and checkpoint.exists() else (0.0, 0.0)
     saved = time.perf_counter()
     wall, cpu = saved - wall, time.process_time() - cpu  # from here on: when it would have begun, uninterrupted

@@ -55,6 +55,15 @@ def test_the_loss_is_the_simple_objective():
     assert loss(model, x, t, noise, bars).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_gradients_of_a_minibatch_in_parts_add_up_to_those_of_the_whole():
+    recipe = dataclasses.replace(PLAIN, batch=7, steps=3)
+    whole, parts = Trainer(images(), recipe, 0), Trainer(images(), recipe, 0, part=3)
+    for _ in range(3):
+        assert parts.advance() == pytest.approx(whole.advance(), rel=1e-5)
+    for name, weight in whole.state().items():
+        torch.testing.assert_close(parts.state()[name], weight, rtol=1e-3, atol=1e-5)
+
+
 def test_training_lowers_the_loss():
     recipe = dataclasses.replace(PLAIN, steps=60, batch=16)
     trainer = Trainer(images(200), recipe, 0)
@@ -186,8 +195,8 @@ def test_kill_minus_nine_and_start_again(tmp_path):
     recipe = {"dataset": "mnist", "n": 2, "h": 1, "limit": 2, "batch": 4, "steps": 150, "unet": TINY}
     (tmp_path / "toy.yml").write_text(f"train:\n  pair: {recipe}\n")
     program = (
-        "import sys; from genens import train\n"
-        "train.train_ensemble.__defaults__ = (None, 'cpu', 1, 0.3)\n"
+        "import functools, sys; from genens import train\n"
+        "train.train_ensemble = functools.partial(train.train_ensemble, save_every=0.3)\n"
         "if __name__ == '__main__': sys.exit(train.main(['toy.yml', '--only', 'pair', '--workers', '1']))\n"
     )
     script = tmp_path / "toy.py"

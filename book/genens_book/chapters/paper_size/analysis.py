@@ -1,0 +1,108 @@
+"""What the paper's own sizes take, from what bench/paper.py measured: core-hours here, hours of a named GPU, disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from genens import store
+from genens_book.pages import markup
+from genens_book.pages.markup import Page
+from genens_book.pages.words import number, words
+
+Row = Mapping[str, object]
+STAGES = {
+    "train": ("training", "a step"),
+    "sample": ("10,000 samples of the ensemble and of each member", "a member's pass of an image"),
+    "fid": ("Inception's features of them and of the training set", "an image"),
+    "jacobian": ("exact Jacobians", "a direction through a member"),
+    "search": ("the search for ten samples", "a sample"),
+}
+GPU = "A100"
+PEAK = 156e12  # its matrix products a second in TF32, dense (NVIDIA's data sheet)
+
+
+def rows(file: Path | None = None) -> tuple[list[Row], Mapping]:
+    """The rows of bench/paper.json, one an ensemble, and what they were measured with. ValueError for a file that is
+    damaged or lacks a number."""
+    file = file or store.home() / "bench" / "paper.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        for row in found["rows"]:
+            _ = row["name"], row["dataset"], row["n"], row["N"], row["parameters"], row["part"], row["batch"]
+            _ = {name: float(row["disk_gigabytes"][name]) for name in ("members", "checkpoint", "samples", "jacobians")}
+            for stage in STAGES:
+                _ = [float(row["stages"][stage][key]) for key in ("seconds", "flops", "units", "gigabytes")]
+        if not found["rows"]:
+            raise ValueError("no rows")
+        return found["rows"], found["made"]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(
+            f"expected what bench/paper.py measured in {file}, got something else ({type(problem).__name__}: "
+            f"{problem}); restore it or run the script"
+        ) from problem
+
+
+def core_hours(row: Row, stage: str, cores: int) -> float:
+    """What a stage takes in all, in hours of one core of the machine it was measured on, all of whose cores it used."""
+    found = row["stages"][stage]
+    return found["seconds"] * found["units"] * cores / 3600
+
+
+def gpu_hours(row: Row, stage: str, utilisation: float) -> float:
+    """The same on the GPU that PEAK is of, from the floating-point operations, at this share of its peak; 0 for the
+    search, which is no work for one."""
+    found = row["stages"][stage]
+    return found["flops"] * found["units"] / (PEAK * utilisation) / 3600
+
+
+def table(found: Sequence[Row], made: Mapping, utilisation: float) -> Page:
+    """A line for every stage of every ensemble."""
+    head = ["ensemble", "stage", "unit", "seconds a unit", "memory", "core-hours", f"{GPU} hours"]
+    lines = []
+    for row in found:
+        for stage, (name, unit) in STAGES.items():
+            one = row["stages"][stage]
+            lines.append(
+                [
+                    str(row["dataset"]) if stage == "train" else "",
+                    name,
+                    unit,
+                    words(one["seconds"]),
+                    f"{number(one['gigabytes'], 1)} GB",
+                    hours(core_hours(row, stage, made["cpus"])),
+                    hours(gpu_hours(row, stage, utilisation)) if one["flops"] else "–",
+                ]
+            )
+    return markup.lines_table(head, lines, numeric=False)
+
+
+def sizes_table(found: Sequence[Row]) -> Page:
+    """What the ensembles are, and the disk they take: a line for each."""
+    head = ["ensemble", "n", "N", "parameters", "members", "one checkpoint", "samples", "Jacobians"]
+    lines = []
+    for row in found:
+        disk = row["disk_gigabytes"]
+        kept = [f"{number(disk[key], 1)} GB" for key in ("members", "checkpoint", "samples", "jacobians")]
+        lines.append([row["dataset"], str(row["n"]), words(row["N"]), f"{row['parameters'] / 1e6:.1f} M", *kept])
+    return markup.lines_table(head, lines, numeric=True)
+
+
+def hours(value: float) -> str:
+    """Hours with as many digits as they deserve: 0.03, 4.2, 12,300."""
+    return words(value) if value < 100 else words(round(value, -2) if value >= 10_000 else round(value))
+
+
+def parts(found: Sequence[Row]) -> str:
+    """Which ensembles' minibatches were trained in parts, as a sentence."""
+    split = [row for row in found if row["part"] < row["batch"]]
+    if not split:
+        return "Every minibatch was in memory at once."
+    each = ", ".join(f"{row['dataset']}'s {row['batch']} images {row['part']} at a time" for row in split)
+    return f"To fit in memory, minibatches were taken in parts whose gradients add up: {each}."
+
+
+def total(found: Sequence[Row], utilisation: float, stages: Sequence[str] = tuple(STAGES)) -> float:
+    """GPU-hours of some stages of all ensembles."""
+    return sum(gpu_hours(row, stage, utilisation) for row in found for stage in stages)

@@ -84,14 +84,16 @@ def sizes_table(found: Sequence[Row]) -> Page:
     lines = []
     for row in found:
         disk = row["disk_gigabytes"]
-        kept = [f"{number(disk[key], 1)} GB" for key in ("members", "checkpoint", "samples", "jacobians")]
+        kept = [f"{number(disk[key], 2, 'g')} GB" for key in ("members", "checkpoint", "samples", "jacobians")]
         lines.append([row["dataset"], str(row["n"]), words(row["N"]), f"{row['parameters'] / 1e6:.1f} M", *kept])
     return markup.lines_table(head, lines, numeric=True)
 
 
 def hours(value: float) -> str:
-    """Hours with as many digits as they deserve: 0.03, 4.2, 12,300."""
-    return words(value) if value < 100 else words(round(value, -2) if value >= 10_000 else round(value))
+    """Hours with as many digits as they deserve: 4.2, 457, 12,300; next to nothing as such."""
+    if value < 0.01:
+        return "< 0.01"
+    return number(value, 3, "g") if value < 100 else f"{round(value, -2) if value >= 10_000 else value:,.0f}"
 
 
 def parts(found: Sequence[Row]) -> str:

@@ -192,7 +192,7 @@ def test_members_that_are_done_are_kept_one_by_one_and_refused_when_damaged(tmp_
 
 def test_kill_minus_nine_and_start_again(tmp_path):
     """The command line, killed in the middle of training and run again, against members trained without a stop."""
-    recipe = {"dataset": "mnist", "n": 2, "h": 1, "limit": 2, "batch": 4, "steps": 150, "unet": TINY}
+    recipe = {"dataset": "mnist", "n": 2, "h": 1, "limit": 2, "batch": 4, "steps": 100, "unet": TINY}
     (tmp_path / "toy.yml").write_text(f"train:\n  pair: {recipe}\n")
     program = (
         "import functools, sys; from genens import train\n"

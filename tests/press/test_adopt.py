@@ -5,6 +5,7 @@ import math
 import os
 import pickle
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,22 +105,27 @@ def theirs(state):
     return found
 
 
-@pytest.fixture
-def released(tmp_path):
-    """Files as CreateSplits.py and TrainModel.py write them, of small random networks: codes and files."""
-    codes = coding.constant_weight(10_000, 16, 8, 0)
-    splits = tmp_path / "mnist.pkl"
-    splits.write_bytes(pickle.dumps(codes.T.astype(np.int64)))
-    files = []
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Files as CreateSplits.py and TrainModel.py write them, of small random networks: codes and a folder."""
+    codes, folder = coding.constant_weight(10_000, 16, 8, 0), tmp_path_factory.mktemp("released")
+    (folder / "mnist.pkl").write_bytes(pickle.dumps(codes.T.astype(np.int64)))
     for i in range(16):
         state = {}
         for name, value in build(SMALL, i).state_dict().items():
             draws = torch.Generator().manual_seed(i)
             state[name] = value + 0.05 * torch.randn(value.shape, generator=draws)
-        files.append(tmp_path / f"MNIST_split{i}_ckpt.pt")
         checkpoint = {"epoch": 0, "model_state_dict": theirs(state), "optimizer_state_dict": {}, "loss": [900.0, 784.0]}
-        torch.save(checkpoint, files[-1])
-    return codes, splits, files
+        torch.save(checkpoint, folder / f"MNIST_split{i}_ckpt.pt")
+    return codes, folder
+
+
+@pytest.fixture
+def released(written, tmp_path):
+    """Codes, the file of splits, and the checkpoints, to be spoiled."""
+    codes, folder = written
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return codes, tmp_path / "mnist.pkl", [tmp_path / f"MNIST_split{i}_ckpt.pt" for i in range(16)]
 
 
 def as_released(models, noise, steps):
@@ -135,9 +141,11 @@ def as_released(models, noise, steps):
     return x
 
 
-def test_samples_of_an_adopted_ensemble_are_the_released_codes(released, tmp_path):
+def test_samples_of_an_adopted_ensemble_are_the_released_codes(released, tmp_path, monkeypatch, capsys):
     codes, splits, files = released
-    adopt.adopt(splits, files[::-1], tmp_path / "adopted", config=SMALL)
+    monkeypatch.setitem(adopt.TRAINED, 1, ("mnist", SMALL, {}))
+    assert adopt.main([str(splits), *map(str, files[::-1]), "--out", str(tmp_path / "adopted")]) == 0
+    assert "16 members of 10,000 images of mnist" in capsys.readouterr().out
     members = ensemble.load(tmp_path / "adopted")
     assert np.array_equal(members.codes, codes) and members.shape == (1, 28, 28)
     assert members.manifest["data"] == data.load("mnist").digest
@@ -207,11 +215,3 @@ def test_what_is_not_theirs_is_refused_in_one_line_and_nothing_is_executed_or_wr
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line), line
     assert not (tmp_path / "adopted").exists() and not (tmp_path / "executed").exists()
-
-
-def test_the_command_adopts_what_the_scripts_wrote(released, tmp_path, monkeypatch, capsys):
-    _, splits, files = released
-    monkeypatch.setitem(adopt.TRAINED, 1, ("mnist", SMALL, {}))
-    assert adopt.main([str(splits), *map(str, files), "--out", str(tmp_path / "out")]) == 0
-    assert "16 members of 10,000 images of mnist" in capsys.readouterr().out
-    assert ensemble.load(tmp_path / "out").n == 16

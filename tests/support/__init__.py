@@ -186,6 +186,6 @@ def visit(browser, address: str, width: int, scheme: str) -> Iterator[Visit]:
     page.on("console", lambda line: line.type == "error" and seen.complaints.append(f"console: {line.text}"))
     page.goto(address, wait_until="load")
     page.wait_for_function("!window.MathJax || MathJax.startup?.promise?.then(() => true)")
-    page.wait_for_timeout(100)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     yield seen
     context.close()

@@ -164,17 +164,12 @@ def in_our_order(dataset: str, root: str | Path | None, N: int) -> np.ndarray:
 
 
 def adopt(
-    splits: str | Path,
-    checkpoints: Sequence[str | Path],
-    out: str | Path,
-    root: str | Path | None = None,
-    config: UNetConfig | None = None,
+    splits: str | Path, checkpoints: Sequence[str | Path], out: str | Path, root: str | Path | None = None
 ) -> dict:
     """Write the ensemble of these checkpoints to the folder `out`; returns its manifest.
 
-    root: where torchvision's data lie (see `data.load`); MNIST needs none. config: another network than the released
-    script's. Raises ValueError or FileNotFoundError, one line, for files that are not the script's, or do not fit one
-    another or the data; nothing is written then.
+    root: where torchvision's data lie (see `data.load`); MNIST needs none. Raises ValueError or FileNotFoundError, one
+    line, for files that are not the script's, or do not fit one another or the data; nothing is written then.
     """
     codes = read_splits(splits)
     N, n = codes.shape
@@ -185,7 +180,6 @@ def adopt(
             f"expected networks for 1 or 3 channels, MNIST's or CIFAR-10's; got {channels} in {checkpoints[0]}"
         )
     dataset, network, settings = TRAINED[channels]
-    network = config or network
     models = [from_pytorch_ddpm(one["model_state_dict"], network) for one in read]
     images = data.load(dataset, root)
     if len(images) != N:

@@ -22,6 +22,7 @@ ROW = {
 def test_hours_are_seconds_and_operations_times_the_number_of_units():
     assert analysis.core_hours(ROW, "train", 2) == 0.5 * 7200 * 2 / 3600
     assert analysis.gpu_hours(ROW, "train", 0.4) == pytest.approx(1e12 * 7200 / (0.4 * 156e12) / 3600)
+    assert analysis.portions([ROW], 0.4) == {"training": "20\u00a0%", "sampling": "20\u00a0%"}
     assert analysis.total([ROW, ROW], 0.4) == pytest.approx(10 * analysis.gpu_hours(ROW, "train", 0.4))
     assert [analysis.hours(value) for value in (4e-5, 4.23, 456.7, 12_345)] == ["< 0.01", "4.23", "457", "12,300"]
 

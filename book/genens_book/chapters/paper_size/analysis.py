@@ -9,15 +9,15 @@ from pathlib import Path
 from genens import store
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
-from genens_book.pages.words import number, words
+from genens_book.pages.words import number, share, words
 
 Row = Mapping[str, object]
-STAGES = {
-    "train": ("training", "a step"),
-    "sample": ("10,000 samples of the ensemble and of each member", "a member's pass of an image"),
-    "fid": ("Inception's features of them and of the training set", "an image"),
-    "jacobian": ("exact Jacobians", "a direction through a member"),
-    "search": ("the search for ten samples", "a sample"),
+STAGES = {  # and what a unit of each is
+    "train": ("training", "step"),
+    "sample": ("sampling", "pass"),
+    "fid": ("FID", "image"),
+    "jacobian": ("Jacobians", "direction"),
+    "search": ("search", "sample"),
 }
 GPU = "A100"
 PEAK = 156e12  # its matrix products a second in TF32, dense (NVIDIA's data sheet)
@@ -108,3 +108,9 @@ def parts(found: Sequence[Row]) -> str:
 def total(found: Sequence[Row], utilisation: float, stages: Sequence[str] = tuple(STAGES)) -> float:
     """GPU-hours of some stages of all ensembles."""
     return sum(gpu_hours(row, stage, utilisation) for row in found for stage in stages)
+
+
+def portions(found: Sequence[Row], utilisation: float) -> dict[str, str]:
+    """What of all GPU-hours is training, and what is sampling, as shares."""
+    whole = total(found, utilisation)
+    return {STAGES[stage][0]: share(total(found, utilisation, [stage]) / whole) for stage in ("train", "sample")}

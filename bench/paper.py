@@ -23,17 +23,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from genens import attribution, codes, engines, files, jacobians, provenance, store
+from genens.ensemble import Ensemble
 from genens.recipe import Recipe, recipes
 from genens.training import Trainer
 from genens.unet import UNet, UNetConfig, build
 from genens_book.chapters.jacobian.analysis import TITLES
-from genens_book.pages import parameters
+from genens_book.chapters.search.analysis import SHAPES
+from genens_book.pages import claims, parameters
 
 FILE = store.home() / "bench" / "paper.json"
-SAMPLES = {"mnist": 382, "cifar10": 128, "celeba": 64}  # with a Jacobian (paper, Section 3.3)
-STAGES = ("train", "sample", "fid", "jacobian", "search")
 LONG = 20  # seconds; a call that takes longer is timed once, setting up included
-SIDES = {"mnist": 28, "cifar10": 32, "celeba": 128}
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,12 @@ class Size:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of its images."""
-        side = SIDES[self.recipe.dataset]
-        return self.recipe.unet["channels"], side, side
+        return SHAPES[self.recipe.dataset]
+
+    @property
+    def with_jacobian(self) -> int:
+        """How many of its samples have a Jacobian in the paper (Section 3.3)."""
+        return int(claims.load()[f"s3.3-samples-{self.recipe.dataset}"].value)
 
     @property
     def config(self) -> UNetConfig:
@@ -106,28 +109,13 @@ def fid(size: Size) -> tuple[Callable[[], object], float, float]:
     return lambda: model(x), 16, (1 + size.recipe.n) * given["n_samples"] + size.N
 
 
-class _Alone:
-    """One member, as `jacobians.push` wants it."""
-
-    def __init__(self, model: UNet) -> None:
-        self.model = model
-
-    def plain(self, x: torch.Tensor, t: int, i: int) -> torch.Tensor:
-        """Its pass of x (B, C, H, W) at time t."""
-        return engines.plain(self.model, x, t)
-
-
 def jacobian(size: Size) -> tuple[Callable[[], object], float, float]:
     """A member's input Jacobian times some directions in one image; the exact recurrence takes n of n a step."""
-    member, x = _Alone(network(size)), noise(1, *size.shape)
+    member, x = Ensemble([network(size)], np.ones((1, 1), bool), size.shape), noise(1, *size.shape)
     J = noise(size.tangents, 1, *size.shape)
     n, given = size.recipe.n, parameters.load("paper")["05_jacobian"]
     jacobians.prepare()
-    return (
-        lambda: jacobians.push(member, x, 500, 0, J),
-        size.tangents,
-        SAMPLES[size.recipe.dataset] * given["steps"] * n * n,
-    )
+    return (lambda: jacobians.push(member, x, 500, 0, J), size.tangents, size.with_jacobian * given["steps"] * n * n)
 
 
 def search(size: Size) -> tuple[Callable[[], object], float, float]:
@@ -138,9 +126,12 @@ def search(size: Size) -> tuple[Callable[[], object], float, float]:
     return lambda: attribution.top_k(gram, given, 10), 1, parameters.load("paper")["06_search"]["n_samples"]
 
 
+STAGES = {stage.__name__: stage for stage in (train, sample, fid, jacobian, search)}
+
+
 def measure(size: Size, stage: str) -> dict[str, float]:
     """One stage: {"seconds", "flops": of a unit, "units", "gigabytes": the peak of the process}."""
-    call, units, total = globals()[stage](size)
+    call, units, total = STAGES[stage](size)
     with torch.no_grad() if stage != "train" else torch.enable_grad():
         began, calls = time.perf_counter(), 1
         with FlopCounterMode(display=False) as counter:  # and the first call, which sets things up
@@ -181,7 +172,7 @@ def row(size: Size) -> dict:
             "members": 4 * parameters_ * size.recipe.n / 1e9,
             "checkpoint": 16 * parameters_ / 1e9,  # weights, their average, two moments
             "samples": 4 * np.prod(size.shape) * 10_000 * (1 + size.recipe.n) / 1e9,
-            "jacobians": 4 * np.prod(size.shape) * size.recipe.n * SAMPLES[size.recipe.dataset] / 1e9,
+            "jacobians": 4 * np.prod(size.shape) * size.recipe.n * size.with_jacobian / 1e9,
         },
         "stages": {},
     }

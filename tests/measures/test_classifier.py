@@ -180,6 +180,12 @@ def test_truncated_or_edited_weights_say_so(copy):
         classifier.load(copy)
 
 
+def test_a_judge_of_another_kind_says_so(tmp_path):
+    classifier.save([DigitNet()], tmp_path / "other", {"judge": "sounds"})
+    with pytest.raises(ValueError, match="expected a judge of digits or photographs in .*, got one of 'sounds'"):
+        classifier.load(tmp_path / "other")
+
+
 def test_an_edited_manifest_says_so(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["cross_validation"]["mean"] = 1.0

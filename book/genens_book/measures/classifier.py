@@ -247,7 +247,10 @@ def manifest(path: str | Path | None = None) -> dict:
 def _load(path: str | Path | None) -> tuple[Judge | CrossFitted, dict]:
     path = store.home() / "weights" / "digits" if path is None else Path(path)
     found = files.read_folder(path)
-    judge = JUDGES.get(found.get("judge", DigitNet.kind), DigitNet)  # the first manifests do not say
+    kind = found.get("judge", DigitNet.kind)  # the first manifests do not say
+    if kind not in JUDGES:
+        raise ValueError(f"expected a judge of {' or '.join(JUDGES)} in {path}, got one of {kind!r}")
+    judge = JUDGES[kind]
     folds = found.get("cross_validation", {}).get("folds", 1)
     nets = [_read(judge, path / name) for name in weights_of(judge, folds)]
     if judge.cross_fitted:

@@ -6,6 +6,7 @@ small convolutions, photographs by a small residual network. `classifier` trains
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import ClassVar
@@ -19,7 +20,7 @@ from genens_book.measures import augment
 CLASSES = 10
 
 
-class Judge(nn.Module):
+class Judge(nn.Module, ABC):
     """What the judges have in common: as features each channel's largest activation after the last of their `blocks`,
     which a linear `head` reads.
 
@@ -58,13 +59,13 @@ class Judge(nn.Module):
         """Logits (B, 10)."""
         return self.head(self.features(y))
 
+    @abstractmethod
     def loss(self, y: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
         """What training lowers, on a minibatch y (B, C, H, W) with its labels int64 (B,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self) -> dict[str, object]:
         """The settings of network and training, for its manifest."""
-        raise NotImplementedError
 
 
 def _block(inputs: int, outputs: int, momentum: float, size: int = 3) -> nn.Sequential:

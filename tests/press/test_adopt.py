@@ -160,6 +160,13 @@ def test_samples_of_an_adopted_ensemble_are_the_released_codes(released, tmp_pat
             torch.testing.assert_close(ours, as_released(kept, noise, 3), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("protocol", range(3, 6))  # 3 was the first default of Python 3
+def test_splits_are_read_whatever_protocol_they_were_pickled_by(tmp_path, protocol):
+    codes = coding.constant_weight(20, 6, 3, 0)
+    (tmp_path / "splits.pkl").write_bytes(pickle.dumps(codes.T.astype(np.int64), protocol))
+    assert np.array_equal(adopt.read_splits(tmp_path / "splits.pkl"), codes)
+
+
 def test_rows_of_cifar10_are_put_in_the_books_order(tmp_path, monkeypatch):
     def half(train, root=None):
         draws = torch.Generator().manual_seed(int(train))
@@ -186,6 +193,7 @@ class Program:
         (lambda splits, files: files.append(files[0]), "each number once; got .*MNIST_split0_ckpt.pt"),
         (lambda splits, files: splits.unlink(), "expected the splits that CreateSplits.py wrote at"),
         (lambda splits, files: splits.write_bytes(pickle.dumps(Program())), "but it names posix.system"),
+        (lambda splits, files: splits.write_bytes(b"ccore.multiarray\n_reconstruct\n."), "it names core.multiarray"),
         (lambda splits, files: splits.write_bytes(pickle.dumps({"codes": 1})), "expected splits"),
         (lambda splits, files: splits.write_bytes(b""), "expected one numpy array"),
         (lambda splits, files: splits.write_bytes(pickle.dumps(np.zeros((16, 9), int))), "no two alike"),

@@ -85,18 +85,23 @@ def from_pytorch_ddpm(source: str | Path | dict[str, Tensor], config: UNetConfig
 # ---------------------------------------------------------------- the files
 
 
+ARRAYS = {  # all that a pickled array names, by older and by newer numpy
+    "numpy": {"ndarray", "dtype"},
+    "numpy.core.multiarray": {"_reconstruct"},
+    "numpy._core.multiarray": {"_reconstruct"},
+    "numpy.core.numeric": {"_frombuffer"},
+    "numpy._core.numeric": {"_frombuffer"},
+}
+
+
 class _OnlyArrays(pickle.Unpickler):
     """Reads a pickled numpy array and refuses everything else, which might be a program."""
 
     def find_class(self, module: str, name: str) -> object:
-        """What a pickle may name: an array, its type, and numpy's function that makes one."""
-        if module.removeprefix("numpy.").replace("_core", "core") in ("numpy", "core.multiarray") and name in (
-            "ndarray",
-            "dtype",
-            "_reconstruct",
-        ):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it names {module}.{name}")
+        """What a pickle may name."""
+        if name not in ARRAYS.get(module, ()):
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
+        return super().find_class(module, name)
 
 
 def read_splits(path: str | Path) -> np.ndarray:

@@ -27,9 +27,9 @@ from genens.ensemble import Ensemble
 from genens.recipe import Recipe, recipes
 from genens.training import Trainer
 from genens.unet import UNet, UNetConfig, build
-from genens_book.chapters.jacobian.analysis import TITLES
 from genens_book.chapters.search.analysis import SHAPES
 from genens_book.pages import claims, parameters
+from genens_book.pages.markup import DATASETS
 
 FILE = store.home() / "bench" / "paper.json"
 LONG = 20  # seconds; a call that takes longer is timed once, setting up included
@@ -161,7 +161,7 @@ def row(size: Size) -> dict:
     parameters_ = sum(p.numel() for p in build(size.config, 0).parameters())
     return {
         "name": size.name,
-        "dataset": TITLES[size.recipe.dataset],
+        "dataset": DATASETS[size.recipe.dataset],
         "n": size.recipe.n,
         "N": size.N,
         "shape": list(size.shape),

@@ -214,6 +214,16 @@ def test_an_interval_and_a_reason_are_taken_as_they_come() -> None:
     assert rows["s3.1-lpips"]["verdict"] == "not run yet" and "VGG" in rows["s3.1-lpips"]["run_note"]
 
 
+def test_a_claim_about_another_dataset_is_not_measured_by_a_run_of_this_one() -> None:
+    made = run()
+    made.on("cifar10")
+    assert "this run is of CIFAR-10" in made.claim("s3.1-accuracy", 0.7).html
+    made.on("folder:/home/me/holidays")
+    assert "this run is of your own images" in made.claim("s3.1-accuracy", 0.7).html
+    made.on(made.claims["s3.1-accuracy"].dataset)
+    assert "not run" not in made.claim("s3.1-accuracy", 0.7).html
+
+
 def test_text_on_the_page_is_escaped() -> None:
     page = run().claim("s3.1-other", 0.2, note="a < b & c")
     assert "&lt;another&gt;" in page.html and "a &lt; b &amp; c" in page.html and "<another>" not in page.html

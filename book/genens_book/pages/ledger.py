@@ -22,6 +22,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from matplotlib.figure import Figure
 
 from genens import files, provenance, store
+from genens_book.measures.not_run import NotRun
 from genens_book.pages import claims as paper
 from genens_book.pages import markup, parameters, plotting, words
 from genens_book.pages.claims import Claim
@@ -121,12 +122,18 @@ class Run:
         self.made = provenance.describe()
         self.records: dict[str, dict] = {}
         self.again: dict[str, list[float]] = {}  # by claim: the same number by other training runs
+        self.dataset = ""  # what its ensemble was trained on, once `on` has said it
         self._save()  # forgets what an earlier execution recorded: no number outlives its run
 
     @property
     def path(self) -> Path:
         """Where this run's records lie."""
         return ledger_folder(self.profile) / f"{self.chapter}.json"
+
+    def on(self, dataset: str) -> None:
+        """Say what the run's ensemble was trained on, as its recipe has it: claims about another data set are not
+        measured by it, whatever value they are given."""
+        self.dataset = dataset
 
     @property
     def prefix(self) -> str:
@@ -174,6 +181,8 @@ class Run:
                 f"claim {id} is recorded by chapter {claim.chapter}, not by {self.chapter}; "
                 f"change its chapter in claims.yml to record it here"
             )
+        if self.dataset and claim.dataset not in ("any", self.dataset):
+            value = NotRun(f"this run is of {markup.DATASETS.get(self.dataset, 'your own images')}")
         if reason := getattr(value, "reason", None):
             record = {"value": None, "low": None, "high": None, "n": None, "note": note or str(reason)}
             again = []

@@ -84,12 +84,6 @@ def test_whether_inception_was_run_is_said():
     assert "digit classifier" in analysis.judge_words(missing) and analysis.judge_words((0, 1)) == ""
 
 
-def test_claims_elsewhere_are_the_chapters_own_on_other_datasets():
-    found = analysis.elsewhere(ledger.claims(), "03_fid")
-    assert "f3a-fid-cifar10" in found and "s3.2-members-celeba" in found
-    assert not {"f3a-fid-mnist", "t1-others-kept-cifar10"} & set(found)  # not shipped, and another chapter's
-
-
 def test_the_picture_has_every_set_and_says_how_much_of_the_variance_it_shows():
     scales = np.array([3.0, 2.0, 1.0, 0.0])
     sets = np.stack([normal(4000, 4, 1), normal(4000, 4, 2)], axis=1) * scales

@@ -170,13 +170,3 @@ def picture(features: np.ndarray, reference: np.ndarray, n: int, seed: int) -> d
     flat = fid.plane(*sets)
     share = np.concatenate(flat).var(axis=0).sum() / np.concatenate(sets).astype(np.float64).var(axis=0).sum()
     return {"samples": np.stack(flat[1:]), "training": flat[0], "share": float(share)}
-
-
-# ---------------------------------------------------------------- what is not at hand
-
-ELSEWHERE = ("cifar10", "celeba")  # the paper's other datasets
-
-
-def elsewhere(claims: Mapping, chapter: str) -> list[str]:
-    """The claims of a chapter that take images which are not shipped with the book, by their ids."""
-    return [id for id, claim in claims.items() if claim.chapter == chapter and claim.dataset in ELSEWHERE]

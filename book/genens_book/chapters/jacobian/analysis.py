@@ -33,7 +33,6 @@ FIGURES = {
     "cifar10": ("b", "e"),
     "celeba": ("c", "f"),
 }  # pixels and sizes, in the paper's Figure 5
-TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "celeba": "CelebA"}
 
 
 def check_parameters(given: Mapping[str, object], n: int) -> None:
@@ -323,38 +322,34 @@ def least_log10_p(n: int) -> float:
 def records(
     book: Mapping[str, Claim], dataset: str, found: Mapping[str, Mapping], n_samples: int, V: int, n: int
 ) -> dict[str, dict]:
-    """What Section 3.3, Appendix B.3 and Figure 5 claim of every dataset: {claim id: the arguments of `Run.claim`}.
+    """What Section 3.3, Appendix B.3 and Figure 5 claim of a data set ("mnist", "cifar10" or "celeba"): {claim id: the
+    arguments of `Run.claim`}.
 
-    found as from `summary`, of an ensemble of n members trained on `dataset`; what concerns another dataset, or a
-    p-value that so few samples could not reach however far apart the distributions, is NotRun; the claim has the
-    command to run.
+    found as from `summary`, of an ensemble of n members. A p-value that so few samples could not reach however far
+    apart the distributions is NotRun; the claim has the command to run.
     """
-    result = {}
-    for name, (pixels, sizes) in FIGURES.items():
-        measured = {
-            f"s3.3-samples-{name}": {"value": n_samples},
-            f"s3.3-counterfactuals-{name}": {"value": V},
-            f"b3-single-outputs-{name}": {"value": n},
-            f"f5{pixels}-approximates-{name}": {
-                "value": found["jacobian"]["pearson"],
-                "note": f"{_baselines(found, 'pearson')} The correlation exceeds one with the change by another "
-                f"ablation with probability {number(found['jacobian']['null_effect'])}.",
-            },
-            f"f5{sizes}-captures-{name}": {
-                "value": found["jacobian"]["spearman"],
-                "note": _baselines(found, "spearman"),
-            },
-        }
-        for baseline, method in (("last-step", "last_step"), ("individual", "individual")):
-            for panel, statistic in ((pixels, "pearson"), (sizes, "spearman")):
-                id = f"f5{panel}-utest-{baseline}-{name}"
-                if id in book:
-                    measured[id] = _p_value(book[id], found[method][f"{statistic}_test"], n_samples)
-                measured[f"f5{panel}-higher-{baseline}-{name}"] = {"value": found[method][f"{statistic}_effect"]}
-        there = {id: record for id, record in measured.items() if id in book}
-        elsewhere = {"value": NotRun(f"this profile has no {TITLES[name]} ensemble")}
-        result |= there if name == dataset else dict.fromkeys(there, elsewhere)
-    return result
+    pixels, sizes = FIGURES[dataset]
+    measured = {
+        f"s3.3-samples-{dataset}": {"value": n_samples},
+        f"s3.3-counterfactuals-{dataset}": {"value": V},
+        f"b3-single-outputs-{dataset}": {"value": n},
+        f"f5{pixels}-approximates-{dataset}": {
+            "value": found["jacobian"]["pearson"],
+            "note": f"{_baselines(found, 'pearson')} The correlation exceeds one with the change by another "
+            f"ablation with probability {number(found['jacobian']['null_effect'])}.",
+        },
+        f"f5{sizes}-captures-{dataset}": {
+            "value": found["jacobian"]["spearman"],
+            "note": _baselines(found, "spearman"),
+        },
+    }
+    for baseline, method in (("last-step", "last_step"), ("individual", "individual")):
+        for panel, statistic in ((pixels, "pearson"), (sizes, "spearman")):
+            id = f"f5{panel}-utest-{baseline}-{dataset}"
+            if id in book:
+                measured[id] = _p_value(book[id], found[method][f"{statistic}_test"], n_samples)
+            measured[f"f5{panel}-higher-{baseline}-{dataset}"] = {"value": found[method][f"{statistic}_effect"]}
+    return {id: record for id, record in measured.items() if id in book}
 
 
 def _baselines(found: Mapping[str, Mapping], statistic: str) -> str:

@@ -22,7 +22,6 @@ from genens_book.measures.distances import euclidean
 from genens_book.measures.not_run import NotRun
 
 EQUAL = 1e-10  # how far two routes to the same number may lie apart in double precision
-LARGE = ("cifar10", "celeba")  # datasets of the paper for which the book ships no ensemble
 COPY = 1 / 3  # nearer than a third of the way to the next nearest image: a copy
 
 
@@ -182,15 +181,6 @@ def beyond_chance(top: Top, N: int, seed: int, trials: int = 2000) -> stats.Inte
     drawn = np.array([by_chance() for _ in range(trials)])
     low, high = found - np.quantile(drawn, [0.975, 0.025])
     return stats.Interval(float(found - drawn.mean()), float(low), float(high), B)
-
-
-def measured_on(searched: str, dataset: str, value: object) -> object:
-    """A claim's value if it is about the dataset that was searched, else a NotRun that says why it has none."""
-    if searched == dataset:
-        return value
-    if dataset in LARGE:
-        return NotRun("it takes an ensemble trained on that dataset, which is a matter of days on a GPU")
-    return NotRun(f"this run searched {'your own images' if searched.startswith('folder:') else searched}")
 
 
 # ---------------------------------------------------------------- the second stage

@@ -67,9 +67,9 @@ def judge(model: UNet, samples: int = 256) -> dict[str, float]:
     member = Ensemble([model], np.ones((1, 1), bool), (1, 28, 28), engine="openvino")
     y = samples_of(range(samples), member, 0, schedule(25), np.ones((1, 1)))["y"][:, 0]
     digits = classifier.load()
-    real = classifier.features(digits, data.to_unit(data.load("mnist").images))
+    real = classifier.read(digits, data.to_unit(data.load("mnist").images))["features"]
     return {
-        "fid": fid.fid(classifier.features(digits, y), real),
+        "fid": fid.fid(classifier.read(digits, y)["features"], real),
         "confident": (classifier.predict(digits, y)[1] > 0.9).float().mean().item(),
     }
 

@@ -89,7 +89,7 @@ def test_counterfactuals_of_many_mixtures_are_read_at_once_and_arrays_too(model,
 
 def test_features_are_what_the_last_layer_reads(model, mnist):
     y = data.to_unit(mnist.images[:20])
-    found = classifier.features(model, y, batch=8)
+    found = classifier.read(model, y, batch=8)["features"]
     assert found.shape == (20, model.num_features) and found.dtype == torch.float32
     logits = found @ model.head.weight.T + model.head.bias
     assert logits.argmax(1).tolist() == classifier.predict(model, y)[0].tolist()
@@ -131,7 +131,7 @@ def test_folds_hold_every_image_out_once():
 
 @pytest.mark.parametrize("shape", [(4, 1, 32, 32), (4, 3, 28, 28), (28, 28), (0, 1, 28, 28)])
 def test_images_that_are_no_mnist_digits_are_refused(model, shape):
-    for function in (classifier.predict, classifier.features):
+    for function in (classifier.predict, classifier.read):
         with pytest.raises(ValueError, match=r"expected digits \(\.\.\., 1, 28, 28\).*got shape"):
             function(model, torch.zeros(shape))
 
@@ -283,7 +283,9 @@ def test_photographs_are_judged_by_the_network_that_has_not_seen_them(photograph
     labels, confidence = classifier.predict(model, y)
     torch.testing.assert_close(confidence, each.amax(1))
     assert torch.equal(labels, each.argmax(1)) and (labels == photographs.labels[100:150]).double().mean() > 0.15
-    assert classifier.features(model.nets[0], y).shape == (50, model.nets[0].num_features)
+    found = classifier.read(model, y, batch=20)
+    assert torch.equal(found["labels"], labels) and found["features"].shape == (50, model.nets[0].num_features)
+    torch.testing.assert_close(found["features"], model.nets[0].features(y))
     with pytest.raises(ValueError, match=r"expected photographs \(\.\.\., 3, 32, 32\)"):
         classifier.predict(model, torch.zeros(2, 1, 28, 28))
 

@@ -240,9 +240,9 @@ def test_fid_works_with_fewer_samples_than_features():
 
 
 def test_fid_of_digit_features_grows_with_noise(model, y):
-    clean = classifier.features(model, y)
+    clean = classifier.read(model, y)["features"]
     noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
-    little, much = (classifier.features(model, y + scale * noise) for scale in (0.1, 0.5))
+    little, much = (classifier.read(model, y + scale * noise)["features"] for scale in (0.1, 0.5))
     assert 0 < fid.fid(clean, little) < fid.fid(clean, much)
 
 

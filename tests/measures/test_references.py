@@ -26,18 +26,29 @@ def judge(tmp_path, monkeypatch):
     return tmp_path / "judge", found, quick
 
 
-def test_they_are_the_moments_of_what_each_network_has_not_seen(judge, tmp_path):
+def test_they_are_the_moments_and_features_of_what_each_network_has_not_seen(judge, tmp_path):
     folder, images, quick = judge
     references.build(folder, tmp_path / "out")
     found, model = references.load(tmp_path / "out"), classifier.load(folder)
-    assert sorted(found) == ["efficientnet", "photographs_0", "photographs_1"]
-    for fold, net in enumerate(model.nets):
-        rows = classifier.features(net, data.to_unit(images.images[model.unseen(fold)]))
-        whole = fid.Reference(rows)
-        np.testing.assert_allclose(found[f"photographs_{fold}"].mean, whole.mean, rtol=1e-6)
-        np.testing.assert_allclose(found[f"photographs_{fold}"].covariance, whole.covariance, rtol=1e-5, atol=1e-8)
+    assert sorted(found) == ["efficientnet", "photographs"]
+    seen = classifier.read(model.nets[0], data.to_unit(images.images[model.unseen(0)]))
+    whole = fid.Reference(seen["features"])
+    np.testing.assert_allclose(found["photographs"].mean, whole.mean, rtol=1e-6)
+    np.testing.assert_allclose(found["photographs"].covariance, whole.covariance, rtol=1e-5, atol=1e-8)
+    assert sorted(found["photographs"].confidence) == pytest.approx(sorted(seen["confidence"].tolist()))
     rows = imagenet.deep_features(quick, data.to_unit(images.images))
-    assert found["efficientnet"].fid(rows.numpy()) == pytest.approx(0, abs=1e-5)
+    assert found["efficientnet"].reference().fid(rows.numpy()) == pytest.approx(0, abs=1e-5)
+    assert found["efficientnet"].rows.sum() == pytest.approx(rows.sum().item(), rel=1e-3)
+
+
+def test_real_images_are_drawn_again_unless_there_are_many_more_of_them():
+    rows = np.arange(10.0)[:, None] * np.ones(3)
+    all_of_them, some = references.Real(rows), references.Real(rows, np.zeros(3), np.eye(3))
+    assert len(np.unique(all_of_them.draw(10, 0)[:, 0])) < 10
+    assert sorted(some.draw(10, 0)[:, 0]) == list(range(10))
+    assert some.draw(30, 0).shape == (30, 3)
+    np.testing.assert_allclose(some.reference().covariance, np.eye(3))
+    np.testing.assert_allclose(all_of_them.reference().mean, [4.5] * 3)
 
 
 def test_what_cannot_be_read_through_is_refused(judge, tmp_path, monkeypatch):

@@ -41,11 +41,16 @@ class CrossFitted(nn.Module):
     def __init__(self, nets: Sequence[Judge], seed: int, N: int) -> None:
         super().__init__()
         self.nets, self.seed, self.N = nn.ModuleList(nets), seed, N
-        self.shape, self.kind = nets[0].shape, nets[0].kind
+        self.shape, self.kind, self.thing, self.reader = nets[0].shape, nets[0].kind, nets[0].thing, nets[0].reader
+
+    def read(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Of new images y (B, C, H, W) the first judge's features (B, F), and log probabilities (B, 10)."""
+        features, logits = zip(*(net.read(y) for net in self.nets), strict=True)
+        return features[0], torch.stack(logits).softmax(-1).mean(0).log()
 
     def forward(self, y: Tensor) -> Tensor:
         """Log probabilities (B, 10) of new images y (B, C, H, W)."""
-        return torch.stack([net(y).softmax(-1) for net in self.nets]).mean(0).log()
+        return self.read(y)[1]
 
     def unseen(self, fold: int) -> Tensor:
         """The rows of the data that the judge of a fold has not seen, int64 (M,)."""
@@ -94,9 +99,12 @@ def predict(model: Judge | CrossFitted, y: object, batch: int = 256) -> tuple[Te
     return labels, confidence
 
 
-def features(model: Judge, y: object, batch: int = 256) -> Tensor:
-    """The penultimate features, float32 (..., F), of y as in `predict`, which says what is refused."""
-    return _in_batches(model, model.features, y, batch)
+def read(model: Judge | CrossFitted, y: object, batch: int = 256) -> dict[str, Tensor]:
+    """The penultimate features, float32 (..., F), of y as in `predict`, which says what is refused, and what that
+    returns: "features", "labels" and "confidence". The features of a cross-fitted judge are its first network's."""
+    rows = _in_batches(model, lambda part: torch.cat(model.read(part), dim=-1), y, batch)
+    confidence, labels = rows[..., -CLASSES:].softmax(-1).max(-1)
+    return {"features": rows[..., :-CLASSES].contiguous(), "labels": labels, "confidence": confidence}
 
 
 def accuracy(model: Judge | CrossFitted, images: Tensor, labels: Tensor) -> float:

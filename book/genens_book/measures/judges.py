@@ -24,7 +24,8 @@ class Judge(nn.Module, ABC):
     """What the judges have in common: as features each channel's largest activation after the last of their `blocks`,
     which a linear `head` reads.
 
-    shape (C, H, W) of an image, and kind, what it is called. batch, rate (the largest), weight_decay, epochs: of
+    shape (C, H, W) of an image, and kind, what it is called; thing and reader, what an image shows and the judge in
+    words. batch, rate (the largest), weight_decay, epochs: of
     training, by AdamW; folds: of the data, held out in turn. cross_fitted: the networks of the folds are what is kept,
     so that every image of the data can be judged by one that has not seen it; otherwise it is one network, trained on
     all of them.
@@ -32,6 +33,8 @@ class Judge(nn.Module, ABC):
 
     shape: ClassVar[tuple[int, int, int]]
     kind: ClassVar[str]
+    thing: ClassVar[str]
+    reader: ClassVar[str]
     dataset: ClassVar[str]
     batch: ClassVar[int]
     rate: ClassVar[float]
@@ -55,9 +58,14 @@ class Judge(nn.Module, ABC):
         """The penultimate features (B, F)."""
         return self.layers(y)[-1].amax((2, 3))
 
+    def read(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, F) and logits (B, 10)."""
+        features = self.features(y)
+        return features, self.head(features)
+
     def forward(self, y: Tensor) -> Tensor:
         """Logits (B, 10)."""
-        return self.head(self.features(y))
+        return self.read(y)[1]
 
     @abstractmethod
     def loss(self, y: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
@@ -80,6 +88,7 @@ class DigitNet(Judge):
     """Five convolutions at 28, 14, 14, 7, 7 pixels."""
 
     shape, kind, dataset = (1, 28, 28), "digits", "mnist"
+    thing, reader = "digit", "digit classifier"
     batch, rate, epochs, folds, cross_fitted = 64, 3e-3, 5, 5, False
     widths = (16, 48, 96)
     weight_decay = 0.02
@@ -137,11 +146,13 @@ class _Residual(nn.Module):
 
 
 class PhotoNet(Judge):
-    """A residual network for CIFAR-10: a convolution at 32 pixels, two at 16, two at 8, two at 4."""
+    """A residual network for CIFAR-10: a convolution at 32 pixels, two at 16, two at 8, two at 4. It reads an image and
+    its mirror image and takes the mean of the two probabilities."""
 
     shape, kind, dataset = (3, 32, 32), "photographs", "cifar10"
+    thing, reader = "subject", "photograph classifier"
     batch, rate, epochs, folds, cross_fitted = 128, 4e-3, 22, 3, True
-    widths = (24, 48, 96, 192)
+    widths = (32, 64, 128, 256)
     weight_decay, smoothing = 0.05, 0.1
     shift, cut = 2, 8  # pixels
 
@@ -151,10 +162,16 @@ class PhotoNet(Judge):
         self.blocks = nn.ModuleList([_block(3, widths[0], 0.1), *stages])
         self.head = nn.Linear(widths[-1], CLASSES)
 
+    def read(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, F) of the images as they are, and log probabilities (B, 10)."""
+        features = self.features(y)
+        sides = torch.stack([self.head(features), self.head(self.features(y.flip(-1)))])
+        return features, sides.softmax(-1).mean(0).log()
+
     def loss(self, y: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
         """Cross entropy, with smoothed labels, on photographs y (B, 3, 32, 32) mirrored, shifted and cut out of."""
         seen = augment.cut_out(augment.shift(augment.mirror(y, draws), self.shift, draws), self.cut, draws)
-        return F.cross_entropy(self(seen), labels, label_smoothing=self.smoothing)
+        return F.cross_entropy(self.head(self.features(seen)), labels, label_smoothing=self.smoothing)
 
     def describe(self) -> dict[str, object]:
         """See `Judge`."""
@@ -166,3 +183,12 @@ class PhotoNet(Judge):
 
 
 JUDGES: dict[str, type[Judge]] = {network.kind: network for network in (DigitNet, PhotoNet)}
+
+
+def of(dataset: str) -> type[Judge]:
+    """The judge of a data set, "mnist" or "cifar10". ValueError for one that has none."""
+    for judge in JUDGES.values():
+        if judge.dataset == dataset:
+            return judge
+    known = " or ".join(judge.dataset for judge in JUDGES.values())
+    raise ValueError(f"expected images of {known}, for which there is a classifier, got {dataset}: give other weights")

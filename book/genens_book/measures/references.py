@@ -1,8 +1,9 @@
-"""What FIDs are measured against, without the images: the mean and the covariance of a data set's features.
+"""What FIDs are measured against, with or without the images: the mean and the covariance of a data set's features, and
+the features of a few of its images.
 
     python -m genens_book.measures.references --judge photographs --out weights/references/cifar10
 
-By every network of the judge (`judges`), of the images that it has not seen, and by EfficientNet-lite0 of all images.
+By the first network of a cross-fitted judge, of the images that it has not seen, and by EfficientNet-lite0 of all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,23 +25,47 @@ from genens_book.measures.judges import JUDGES, PhotoNet
 from genens_book.measures.not_run import NotRun
 
 CHUNK = 500  # images whose features are kept as one artifact
-MOMENTS = "moments.safetensors"
+KEPT = 1000  # images whose features are shipped
+FILE = "features.safetensors"
+
+
+@dataclass(frozen=True)
+class Real:
+    """What a network sees in the images of a data set.
+
+    rows (M, F): features of them, or of as many as are kept; mean (F,) and covariance (F, F): of all of them, None
+    where the rows are all; confidence (M,): how sure a judge is of those of the rows, None of other networks.
+    """
+
+    rows: np.ndarray
+    mean: np.ndarray | None = None
+    covariance: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+
+    def reference(self) -> Reference:
+        """What FIDs are measured against."""
+        return Reference(self.rows) if self.mean is None else Reference.of_moments(self.mean, self.covariance)
+
+    def draw(self, n: int, seed: int) -> np.ndarray:
+        """The features (n, F) of n of the images at random: with replacement, unless they are some of many more."""
+        replace = self.mean is None or n > len(self.rows)
+        return self.rows[np.random.default_rng(seed).choice(len(self.rows), n, replace=replace)]
 
 
 def by_judge(indices: range, images: Tensor, network: classifier.Judge) -> dict[str, Tensor]:
-    """To be stored: {"features": (B, F)}, a judge's features of some of the uint8 images (N, C, H, W)."""
-    return {"features": classifier.features(network, data.to_unit(images[indices.start : indices.stop]))}
+    """To be stored: what `classifier.read` finds in some of the uint8 images (N, C, H, W)."""
+    return classifier.read(network, data.to_unit(images[indices.start : indices.stop]))
 
 
 def by_imagenet(indices: range, images: Tensor, network: torch.nn.Module) -> dict[str, Tensor]:
-    """The same by a network of `imagenet`."""
+    """To be stored: {"features": (B, F)}, of the same by a network of `imagenet`."""
     return {"features": imagenet.deep_features(network, data.to_unit(images[indices.start : indices.stop]))}
 
 
-def _moments(function: Callable, images: Tensor, network: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (F,) and covariance (F, F) of the features of images (M, C, H, W), as `fid.Reference` has them."""
-    found = Reference(store.chunked(function, len(images), CHUNK, images=images, network=network)["features"])
-    return found.mean, found.covariance
+def seen(function: Callable, images: Tensor, network: torch.nn.Module) -> Real:
+    """What a network sees in images (M, C, H, W), now or in an earlier run; function: one of the two above."""
+    found = store.chunked(function, len(images), CHUNK, images=images, network=network)
+    return Real(found["features"], confidence=found.get("confidence"))
 
 
 def build(judge: str | Path, out: str | Path) -> dict:
@@ -57,38 +83,45 @@ def build(judge: str | Path, out: str | Path) -> dict:
     images = data.load(JUDGES[model.kind].dataset)
     if images.digest != about["data"]["digest"]:
         raise ValueError(f"expected the images that the judge in {judge} was fitted to, got other ones: train it again")
-    found = {}
-    for fold, net in enumerate(model.nets):
-        found[f"{model.kind}_{fold}"] = _moments(by_judge, images.images[model.unseen(fold)], net)
-    found["efficientnet"] = _moments(by_imagenet, images.images, network)
-    packed = {name: _pack(*moments) for name, moments in found.items()}
+    found = {
+        model.kind: seen(by_judge, images.images[model.unseen(0)], model.nets[0]),
+        "efficientnet": seen(by_imagenet, images.images, network),
+    }
+    packed = {f"{name}.{part}": value for name, real in found.items() for part, value in _pack(real).items()}
     manifest = {
         "data": {"name": images.name, "images": len(images), "digest": images.digest},
         "made": provenance.describe(),
     }
-    files.write_folder(out, {MOMENTS: files.arrays_to_bytes(packed)}, manifest)
+    files.write_folder(out, {FILE: files.arrays_to_bytes(packed)}, manifest)
     return manifest
 
 
-def load(path: str | Path) -> dict[str, Reference]:
-    """The references in a folder that `build` wrote, by the name of their features: photographs_0, ..., efficientnet.
-    Raises FileNotFoundError when a file is missing, ValueError when one is damaged."""
+def load(path: str | Path) -> dict[str, Real]:
+    """What is in a folder that `build` wrote, by the name of the network: photographs, efficientnet. Raises
+    FileNotFoundError when a file is missing, ValueError when one is damaged."""
     files.read_folder(path)
-    return {
-        name: Reference.of_moments(*_unpack(value)) for name, value in files.load_arrays(Path(path) / MOMENTS).items()
-    }
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for key, value in files.load_arrays(Path(path) / FILE).items():
+        name, part = key.split(".")
+        parts.setdefault(name, {})[part] = value
+    return {name: _unpack(**found) for name, found in parts.items()}
 
 
-def _pack(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """The mean, then the upper triangle of the covariance: float32 (F + F (F + 1) / 2,)."""
-    return np.concatenate([mean, covariance[np.triu_indices(len(mean))]]).astype(np.float32)
+def _pack(real: Real) -> dict[str, np.ndarray]:
+    """As it is shipped: of the moments the mean and the upper triangle, float32 (F + F (F + 1) / 2,); KEPT rows."""
+    reference, kept = real.reference(), np.random.default_rng(0).permutation(len(real.rows))[:KEPT]
+    upper = reference.covariance[np.triu_indices(len(reference.mean))]
+    moments = np.concatenate([reference.mean, upper]).astype(np.float32)
+    sure = {} if real.confidence is None else {"confidence": real.confidence[kept].astype(np.float32)}
+    return {"moments": moments, "rows": real.rows[kept].astype(np.float16), **sure}
 
 
-def _unpack(packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    F = round((np.sqrt(9 + 8 * len(packed)) - 3) / 2)
+def _unpack(moments: np.ndarray, rows: np.ndarray, confidence: np.ndarray | None = None) -> Real:
+    F = rows.shape[1]
     upper = np.zeros((F, F))
-    upper[np.triu_indices(F)] = packed[F:]
-    return packed[:F].astype(np.float64), upper + np.triu(upper, 1).T
+    upper[np.triu_indices(F)] = moments[F:]
+    whole = upper + np.triu(upper, 1).T
+    return Real(rows.astype(np.float32), moments[:F].astype(np.float64), whole, confidence)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ import functools
 import io
 import json
 import tokenize
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import yaml
 from markupsafe import Markup
 
 from genens import store
+from genens_book.measures import judges
+from genens_book.measures.judges import DigitNet
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 
@@ -75,13 +78,33 @@ def _parsed(text: str) -> dict[str, dict]:
 
 
 def folder(weights: str, profile: str) -> Path:
-    """The folder of a named ensemble: the shipped one for the laptop profile, one trained here for the others.
+    """The folder of a named ensemble: one trained here where the profile trains it, else the shipped one.
 
     A name with a path separator is taken as a path.
     """
     if "/" in weights:
         return Path(weights).expanduser()
-    return store.home() / "weights" / weights if profile == SHIPPED else store.trained() / profile / weights
+    ours = profile != SHIPPED and weights in {DigitNet.kind, *load(profile).get("train", {})}
+    return store.trained() / profile / weights if ours else _shipped(weights)
+
+
+def judge(manifest: Mapping, profile: str) -> Path:
+    """The folder of the network that judges the samples of an ensemble with this manifest. Raises as `judges.of`."""
+    return folder(judges.of(manifest["recipe"]["dataset"]).kind, profile)
+
+
+def references(manifest: Mapping) -> Path:
+    """The folder of what is kept of the features of the images that an ensemble with this manifest was trained on."""
+    return _shipped("references") / manifest["recipe"]["dataset"]
+
+
+def thumbnails(weights: str) -> Path:
+    """The folder of the thumbnails that are kept beside a named ensemble."""
+    return _shipped("thumbnails") / Path(weights).name
+
+
+def _shipped(name: str) -> Path:
+    return store.home() / "weights" / name
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ import pytest
 import torch
 from support import inception_state as state
 
+from genens import data
 from genens.recipe import Recipe, trained_on
 from genens_book.chapters.fid import analysis
-from genens_book.measures import classifier, fid, imagenet, not_run, stats
+from genens_book.measures import classifier, fid, gallery, imagenet, not_run, stats
+from genens_book.measures.references import Real
 from genens_book.pages import ledger
 
 
@@ -24,13 +26,13 @@ def test_reading_is_what_the_classifier_says():
     labels, confidence = classifier.predict(model, y)
     assert torch.equal(found["labels"], labels)
     torch.testing.assert_close(found["confidence"], confidence)
-    torch.testing.assert_close(found["features"], classifier.features(model, y))
+    torch.testing.assert_close(found["features"].flatten(0, 1), model.features(y.flatten(0, 1)))
 
 
 def test_estimates_are_those_of_every_column_and_of_real_images_and_survive_storage():
     sets = np.stack([normal(60, seed=1), normal(60, seed=2, shift=0.5), normal(60, seed=3, shift=1.5)], axis=1)
     reference = normal(500, seed=9)
-    found = analysis.unpack(analysis.estimates(sets, reference, seed=4, n_boot=30))
+    found = analysis.unpack(analysis.estimates(sets, Real(reference), seed=4, n_boot=30))
     assert len(found) == 4  # three sets, and training images drawn again
     for v in range(3):
         alone = fid.estimate(sets[:, v], fid.Reference(reference), 4, 30)
@@ -46,7 +48,7 @@ def test_estimates_are_those_of_every_column_and_of_real_images_and_survive_stor
 
 def test_fids_are_stored_once_and_read_back_as_they_were(tmp_path, monkeypatch):
     monkeypatch.setenv("GENENS_STORE", str(tmp_path))
-    sets, reference = np.stack([normal(20, seed=1), normal(20, seed=2)], axis=1), normal(50, seed=9)
+    sets, reference = np.stack([normal(20, seed=1), normal(20, seed=2)], axis=1), Real(normal(50, seed=9))
     first = analysis.fids(sets, reference, seed=0, n_boot=3)
     monkeypatch.setattr(fid, "estimate", None)  # a second time they are read, not computed
     again = analysis.fids(sets, reference, seed=0, n_boot=3)
@@ -54,7 +56,7 @@ def test_fids_are_stored_once_and_read_back_as_they_were(tmp_path, monkeypatch):
 
 
 def test_samples_that_the_classifier_is_sure_of_are_counted_sheet_by_sheet():
-    marked = analysis.sure({"confidence": torch.tensor([0.95, 0.9, 0.99, 0.2, 0.91, 0.3, 0.99])})
+    marked = analysis.sure(torch.tensor([0.95, 0.9, 0.99, 0.2, 0.91, 0.3, 0.99]))
     assert marked.tolist() == [True, False, True, False, True, False, True]
     assert analysis.by_sheet(marked, 3).tolist() == [2, 1]  # the seventh fills no sheet
 
@@ -81,7 +83,8 @@ def test_whether_inception_was_run_is_said():
     missing = not_run.NotRun("no weights")
     assert analysis.inception_words(missing) == "It was not run on this machine: no weights."
     assert analysis.inception_words((0, 1)).startswith("It was found")
-    assert "digit classifier" in analysis.judge_words(missing) and analysis.judge_words((0, 1)) == ""
+    assert "of the digit classifier;" in analysis.judge_words(missing, "digit classifier")
+    assert analysis.judge_words((0, 1), "digit classifier") == ""
 
 
 def test_the_picture_has_every_set_and_says_how_much_of_the_variance_it_shows():
@@ -117,20 +120,21 @@ def test_inception_end_to_end_on_random_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
     torch.save(state(), tmp_path / "inception.pth")
     rng = np.random.default_rng(0)
-    y, training = (rng.uniform(-1, 1, shape).astype(np.float32) for shape in ((8, 1, 1, 28, 28), (8, 1, 28, 28)))
-    features, reference = analysis.through_inception(y, training, tmp_path / "inception.pth")
-    assert features.shape == (8, 1, 1000) and reference.shape == (8, 1000)
+    y = rng.uniform(-1, 1, (8, 1, 1, 28, 28)).astype(np.float32)
+    training = gallery.of(data.load("mnist").take(8))
+    features, real = analysis.through_inception(y, training, tmp_path / "inception.pth")
+    assert features.shape == (8, 1, 1000) and real.rows.shape == (8, 1000)
     network = imagenet.inception(tmp_path / "inception.pth")
     direct = imagenet.deep_features(network, y[5, 0][None])
     np.testing.assert_allclose(features[5, 0], direct[0], rtol=1e-3, atol=1e-4)
     monkeypatch.setattr(imagenet, "deep_features", None)  # a second time they are read, not computed
     again, _ = analysis.through_inception(y, training, tmp_path / "inception.pth")
     np.testing.assert_array_equal(again, features)
-    found = analysis.unpack(analysis.estimates(features[..., :40], reference[:, :40], 0, 2))
+    found = analysis.unpack(analysis.estimates(features[..., :40], Real(real.rows[:, :40]), 0, 2))
     assert [e.spread.n for e in found] == [8, 8]
 
 
 def test_without_inceptions_weights_it_is_not_run(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    found = analysis.through_inception(np.zeros((2, 2, 1, 28, 28), np.float32), np.zeros((2, 1, 28, 28), np.float32))
+    found = analysis.through_inception(np.zeros((2, 2, 1, 28, 28), np.float32), gallery.of(data.load("mnist").take(2)))
     assert isinstance(found, not_run.NotRun) and "Inception v3" in found.reason

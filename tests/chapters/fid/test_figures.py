@@ -6,6 +6,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from genens_book.chapters.fid import analysis, figures
+from genens_book.measures.references import Real
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +18,7 @@ def closed():
 def every(V=4, shift=0.3):
     rng = np.random.default_rng(0)
     sets = np.stack([rng.normal(shift * v, 1, (40, 3)) for v in (1, 0, 4, 2)][:V], axis=1)
-    return analysis.unpack(analysis.estimates(sets, rng.normal(0, 1, (200, 3)), 0, 10))
+    return analysis.unpack(analysis.estimates(sets, Real(rng.normal(0, 1, (200, 3))), 0, 10))
 
 
 def test_the_sheet_frames_what_the_classifier_is_not_sure_of_and_leaves_places_empty():

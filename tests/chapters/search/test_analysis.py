@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,11 +12,17 @@ from support.grams import CODES, jacobians, plain
 
 from genens import attribution
 from genens import codes as coding
+from genens.data import Dataset
 from genens.jacobians import centred, gram, jacobian
 from genens.sampling import counterfactuals, sample
 from genens_book.chapters.search import analysis
-from genens_book.measures import not_run
+from genens_book.measures import gallery, not_run
 from genens_book.measures.distances import euclidean
+
+
+def gallery_of(images):
+    """Pictures (N, C, H, W), grey levels from 0 to 255, all at hand."""
+    return gallery.of(Dataset(images.to(torch.uint8), torch.zeros(len(images), dtype=torch.int64), "some", ("one",)))
 
 
 def test_the_plain_route_is_the_loop_over_images_and_the_gram_route_agrees_with_it():
@@ -118,22 +126,24 @@ def test_discounting_without_end_is_told_and_other_errors_are_raised():
 
 
 def test_a_copy_is_found_where_there_is_one():
-    images = torch.randn(20, 1, 6, 6, generator=torch.Generator().manual_seed(0)).numpy()
-    y = np.stack([images[4] + 0.01, images[7] + 0.01, (images[1] + images[2]) / 2])
+    drawn = gallery_of(torch.randint(256, (20, 1, 6, 6), generator=torch.Generator().manual_seed(0)))
+    images = drawn[:]
+    y = np.stack([images[4] + 0.01, images[7] + 0.01, 0.6 * images[1] + 0.4 * images[2]])
     top = attribution.Top(np.array([[4, 9], [8, 9], [1, 2]]), np.ones((3, 2)))
-    found = analysis.likeness(y, images, top)
+    found = analysis.likeness(y, drawn, top)
     apart = np.sqrt(((y[:, None] - images[None]) ** 2).sum((2, 3, 4)))
     by_hand = [[sorted(row).index(row[x]) + 1 for x in listed] for row, listed in zip(apart, top.rows, strict=True)]
     np.testing.assert_array_equal(found.place, by_hand)
     assert found.nearest[:2].tolist() == [4, 7]
     assert found.in_list.tolist() == [True, False, found.nearest[2] in (1, 2)]
-    assert analysis.copies(y, images).value == 2 / 3, "close, close though not listed, and between two"
+    assert analysis.copies(y, drawn).value == 2 / 3, "close, close though not listed, and between two"
+    few = replace(drawn, rows=drawn.rows[:9], images=drawn.images[:9])
+    assert "all images of some" in analysis.likeness(y, few, top).reason == analysis.copies(y, few).reason
 
 
 def test_copies_are_counted_among_all_images():
-    images = np.zeros((3, 1, 1, 2))
-    images[:, 0, 0] = [[0, 0], [1, 0], [0, 1]]
-    y = np.array([[0.01, 0], [0.5, 0.5], [0.9, 0.05], [0.1, 0.9]]).reshape(4, 1, 1, 2)
+    images = gallery_of(torch.tensor([[0, 0], [255, 0], [0, 255]]).view(3, 1, 1, 2))
+    y = np.array([[-0.98, -1], [0, 0], [0.8, -0.9], [-0.8, 0.8]]).reshape(4, 1, 1, 2)
     found = analysis.copies(y, images)
     assert (found.value, found.n) == (0.75, 4), "the second lies midway between two"
 

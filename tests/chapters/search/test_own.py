@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from support import ROOT
 
@@ -116,10 +117,11 @@ def saved(folder, recipe, codes, images):
 def test_the_database_is_what_the_members_were_trained_on(tmp_path):
     made, images = own.recipe(f"folder:{pictures(tmp_path / 'a')}", 8, None, 2)
     members = saved(tmp_path / "w", made, made.codes(images), images)
-    assert own.database(members).digest == images.digest
+    found = own.database(members, tmp_path / "none")
+    assert found.whole and torch.equal(found.images, images.images)
     (tmp_path / "a" / "00.png").unlink()
     with pytest.raises(ValueError, match="expected the 26 images that the members were trained on.* got 25 others"):
-        own.database(members)
+        own.database(members, tmp_path / "none")
 
 
 def test_an_ensemble_of_classes_cannot_be_searched(tmp_path):
@@ -129,7 +131,8 @@ def test_an_ensemble_of_classes_cannot_be_searched(tmp_path):
     images = made.images()
     with pytest.raises(ValueError, match="a code for every class"):
         own.database(
-            saved(tmp_path / "w", made, coding.by_class(coding.walsh(4), images.labels.numpy(), (0, 1, 2)), images)
+            saved(tmp_path / "w", made, coding.by_class(coding.walsh(4), images.labels.numpy(), (0, 1, 2)), images),
+            tmp_path / "none",
         )
 
 
@@ -172,7 +175,7 @@ def test_the_chapter_searches_a_folder_of_pictures_and_uses_what_it_trained_agai
     said = done.stderr
     assert "26 images of 8 x 8 pixels: training 8 members" in said and "This takes about" in said
     outputs = (tmp_path / "out.ipynb").read_text()
-    assert "That is a toy" in outputs and "this run searched your own images" in outputs
+    assert "That is a toy" in outputs and "this run is of your own images" in outputs
     (folder,) = (tmp_path / "store" / "trained").glob("own-*")
     before = json.loads((folder / "manifest.json").read_text())
     assert before["images"] == 26

@@ -13,6 +13,7 @@ import torch
 from genens_book.chapters.convergence import growing
 from genens_book.chapters.convergence.growing import Fit, by_one, law, law_by_one, nested, to_full
 from genens_book.measures import classifier, stats
+from genens_book.measures.classifier import CrossFitted
 from genens_book.measures.distances import euclidean
 from genens_book.measures.judges import Judge
 from genens_book.measures.stats import Interval
@@ -20,9 +21,9 @@ from genens_book.measures.stats import Interval
 FEWEST = 8  # samples that a group must have for its curve to be set against the law
 
 
-def read(y: np.ndarray, digits: Judge) -> dict[str, torch.Tensor]:
-    """The digit that the classifier sees in every image and how sure it is: (B, n) each."""
-    labels, confidence = classifier.predict(digits, y)
+def read(y: np.ndarray, judge: Judge | CrossFitted) -> dict[str, torch.Tensor]:
+    """The class that a judge sees in every image and how sure it is: (B, n) each."""
+    labels, confidence = classifier.predict(judge, y)
     return {"labels": labels, "confidence": confidence}
 
 

@@ -23,12 +23,12 @@ def guessed(members: Members, x: Tensor, t: int) -> Tensor:
     return ((x - (1 - bar) ** 0.5 * members(x, t).mean(0)) / bar**0.5).clamp(-1, 1)
 
 
-def forward(members: Members, image: Tensor, times: Sequence[int], seed: int) -> dict[str, Tensor]:
+def forward(members: Members, image: np.ndarray, times: Sequence[int], seed: int) -> dict[str, Tensor]:
     """To be stored: one image (C, H, W) in [-1, 1] at each of `times`, under one noise: "noised" and what is "guessed"
     from it, (len(times), C, H, W)."""
     noise = torch.randn(image.shape, generator=generator(seed))
     bars = torch.from_numpy(alpha_bars()[list(times)]).float().view(-1, 1, 1, 1)
-    noised = bars.sqrt() * image + (1 - bars).sqrt() * noise
+    noised = bars.sqrt() * torch.as_tensor(image) + (1 - bars).sqrt() * noise
     seen = [guessed(members, x[None], t)[0] for x, t in zip(noised, times, strict=True)]
     return {"noised": noised, "guessed": torch.stack(seen)}
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from genens import codes, data, ensemble, recipe, sampling, store
+from genens import codes, ensemble, recipe, sampling, store
 from genens.schedules import Schedule, schedule
 from genens_book.chapters.fid import analysis
-from genens_book.measures import fid, imagenet
+from genens_book.measures import fid, gallery, imagenet
 from genens_book.measures.not_run import NotRun
 from genens_book.pages import parameters
 
@@ -41,13 +41,12 @@ def measure(
     missing = imagenet.find_inception(inception)
     if isinstance(missing, NotRun):
         return missing
-    images = data.to_unit(recipe.trained_on(members.manifest).images).numpy()
+    images = gallery.of(recipe.trained_on(members.manifest))
     mixtures = np.vstack([codes.uniform(members.n), np.eye(members.n)])
     drawn = store.chunked(
         sampling.samples, n_samples, CHUNK, members=members, seed=seed, steps=steps, mixtures=mixtures
     )
-    features, reference = analysis.through_inception(drawn["y"], images, inception, layer)
-    return analysis.fids(features, reference, seed, n_boot)
+    return analysis.fids(*analysis.through_inception(drawn["y"], images, inception, layer), seed, n_boot)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

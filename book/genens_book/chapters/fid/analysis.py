@@ -14,27 +14,41 @@ from torch import nn
 from tqdm import tqdm
 
 from genens import store
-from genens_book.measures import classifier, fid, imagenet
+from genens_book.measures import classifier, fid, imagenet, references
+from genens_book.measures.classifier import CrossFitted
 from genens_book.measures.fid import Estimate
+from genens_book.measures.gallery import Gallery
 from genens_book.measures.judges import Judge
 from genens_book.measures.not_run import NotRun
+from genens_book.measures.references import Real
 from genens_book.measures.stats import Interval
 
-SURE = 0.9  # the confidence above which the digit classifier counts as sure
-CHUNK = 64  # samples whose features from Inception are kept as one artifact
+SURE = 0.9  # the confidence above which a judge counts as sure
+CHUNK = 64  # samples whose features from a network of ImageNet are kept as one artifact
 
 
-@torch.no_grad()
-def read(y: np.ndarray, digits: Judge) -> dict[str, torch.Tensor]:
-    """What the digit classifier makes of images (..., 1, 28, 28): features (..., F), labels and confidence (...)."""
-    features = classifier.features(digits, y)
-    confidence, labels = digits.head(features).softmax(-1).max(-1)
-    return {"features": features, "labels": labels, "confidence": confidence}
+def read(y: np.ndarray, judge: Judge | CrossFitted) -> dict[str, torch.Tensor]:
+    """What a judge makes of images (..., C, H, W): features (..., F), labels and confidence (...)."""
+    return classifier.read(judge, y)
 
 
-def sure(seen: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Where the classifier is sure of some digit: bool (...), of what `read` found."""
-    return np.asarray(seen["confidence"]) > SURE
+def sure(confidence: np.ndarray) -> np.ndarray:
+    """Where a judge is sure of some class: bool, of its confidence (...)."""
+    return np.asarray(confidence) > SURE
+
+
+def saw_words(judge: Judge | CrossFitted) -> str:
+    """Whether a judge has seen the training images before, as a relative clause."""
+    return "which it has not seen before" if isinstance(judge, CrossFitted) else "which it was trained on"
+
+
+def real(judge: Judge | CrossFitted, images: Gallery, kept: Path) -> dict[str, Real]:
+    """What the networks see in the training images, by the kind of the judge and by "efficientnet": of a judge that is
+    not cross-fitted, in the images; else in what the folder `kept` has of them. Raises as `references.load`."""
+    if isinstance(judge, CrossFitted):
+        return references.load(kept)
+    found = store.compute(read, y=images[:], judge=judge)
+    return {judge.kind: Real(found["features"], confidence=found["confidence"])}
 
 
 def by_sheet(marked: np.ndarray, size: int) -> np.ndarray:
@@ -43,35 +57,48 @@ def by_sheet(marked: np.ndarray, size: int) -> np.ndarray:
 
 
 def agreement(labels: np.ndarray) -> tuple[float, float]:
-    """How often a member's image shows the ensemble's digit, labels (B, 1 + n), and how often it would if both sides
-    drew their digits independently, each as often as it does overall."""
+    """How often a member's image shows the ensemble's class, labels (B, 1 + n), and how often it would if both sides
+    drew their classes independently, each as often as it does overall."""
     whole, alone = labels[:, :1], labels[:, 1:]
     overall = [np.bincount(side.ravel(), minlength=classifier.CLASSES) / side.size for side in (whole, alone)]
     return float((alone == whole).mean()), float(overall[0] @ overall[1])
 
 
-# ---------------------------------------------------------------- Inception
+# ---------------------------------------------------------------- networks of ImageNet
 
 
-def inception_rows(indices: range, images: np.ndarray, network: nn.Module) -> dict[str, torch.Tensor]:
-    """To be stored: {"features": (B, ..., F)}, Inception's features of some of the images (N, ..., C, H, W)."""
+def deep_rows(indices: range, images: np.ndarray, network: nn.Module) -> dict[str, torch.Tensor]:
+    """To be stored: {"features": (B, ..., F)} by a network of `imagenet`, of some of the images (N, ..., C, H, W)."""
     part = torch.as_tensor(images[indices.start : indices.stop])
     found = imagenet.deep_features(network, part.reshape(-1, *part.shape[-3:]))
     return {"features": found.view(*part.shape[:-3], -1)}
 
 
+def _deep(images: np.ndarray, network: nn.Module) -> np.ndarray:
+    return store.chunked(deep_rows, len(images), CHUNK, images=images, network=network)["features"]
+
+
 def through_inception(
-    y: np.ndarray, training: np.ndarray, path: str | Path | None = None, layer: str = "fc"
-) -> tuple[np.ndarray, np.ndarray] | NotRun:
-    """Features (B, 1 + n, F) of the samples and (M, F) of the training set, stored chunk by chunk; NotRun without
-    weights. Source: paper, Section B.3. Raises as `imagenet.inception`: FileNotFoundError for a path without a file."""
+    y: np.ndarray, images: Gallery, path: str | Path | None = None, layer: str = "fc"
+) -> tuple[np.ndarray, Real] | NotRun:
+    """Features (B, 1 + n, F) of the samples and what Inception sees in the training set, stored chunk by chunk; NotRun
+    without its weights or the images. Source: paper, Section B.3. Raises as `imagenet.inception`: FileNotFoundError for
+    a path without a file."""
     network = imagenet.inception(path, layer)
     if isinstance(network, NotRun):
         return network
-    return tuple(
-        store.chunked(inception_rows, len(images), CHUNK, images=images, network=network)["features"]
-        for images in (y, training)
-    )
+    if not images.whole:
+        return NotRun(f"the images of {images.name} are not at hand")
+    return _deep(y, network), Real(_deep(images[:], network))
+
+
+def through_efficientnet(y: np.ndarray, real: Real | None) -> tuple[np.ndarray, Real] | NotRun:
+    """The same by EfficientNet-lite0, with what it sees in the training set; NotRun where that is not kept (None), or
+    without its packages."""
+    if real is None:
+        return NotRun("its features of these images are not kept")
+    network = imagenet.efficientnet()
+    return network if isinstance(network, NotRun) else (_deep(y, network), real)
 
 
 def inception_words(viewed: object) -> str:
@@ -81,25 +108,23 @@ def inception_words(viewed: object) -> str:
     return "It was found on this machine."
 
 
-def judge_words(viewed: object) -> str:
-    """What is to be noted of a FID's features where they are not the paper's; viewed: as from `through_inception`."""
+def judge_words(viewed: object, reader: str) -> str:
+    """What is to be noted of a FID's features where they are not the paper's; viewed: as from `through_inception`,
+    reader: whose they are."""
     if isinstance(viewed, NotRun):
-        return "By the features of the digit classifier; the paper's are Inception v3's."
+        return f"By the features of the {reader}; the paper's are Inception v3's."
     return ""
 
 
 # ---------------------------------------------------------------- FIDs
 
 
-def estimates(
-    features: np.ndarray, reference: np.ndarray, seed: int, n_boot: int, points: int = 3
-) -> dict[str, np.ndarray]:
-    """The FID of every column of features (B, V, F) to the training set's (M, F), and last that of B training images
-    drawn with replacement, whose true FID is 0: what a perfect model would score. All columns are resampled alike, row
-    by row, so that what their samples share by coming of one noise cancels in differences. As arrays; see `unpack`."""
-    given, against = np.asarray(reference), fid.Reference(reference)
-    real = given[np.random.default_rng(seed).integers(0, len(given), len(features))]
-    sets = [*np.moveaxis(np.asarray(features), 1, 0), real]
+def estimates(features: np.ndarray, real: Real, seed: int, n_boot: int, points: int = 3) -> dict[str, np.ndarray]:
+    """The FID of every column of features (B, V, F) to the training set's, and last that of B training images drawn at
+    random, whose true FID is 0: what a perfect model would score. All columns are resampled alike, row by row, so that
+    what their samples share by coming of one noise cancels in differences. As arrays; see `unpack`."""
+    against = real.reference()
+    sets = [*np.moveaxis(np.asarray(features), 1, 0), real.draw(len(features), seed)]
     found = [fid.estimate(rows, against, seed, n_boot, points) for rows in tqdm(sets, desc="FID", unit="set")]
     numbers = [
         (e.value, e.spread.low, e.spread.high, e.bias, e.infinite.value, e.infinite.low, e.infinite.high) for e in found
@@ -125,9 +150,9 @@ def _estimate(numbers: Sequence[float], n: int, sizes: np.ndarray, curve: np.nda
     return Estimate(value, Interval(value, low, high, n), bias, Interval(*infinite, n), sizes, curve, draws)
 
 
-def fids(features: np.ndarray, reference: np.ndarray, seed: int, n_boot: int) -> list[Estimate]:
+def fids(features: np.ndarray, real: Real, seed: int, n_boot: int) -> list[Estimate]:
     """The FIDs of `estimates`, now or from an earlier run: the ensemble, its members, training images drawn again."""
-    found = store.compute(estimates, features=features, reference=reference, seed=seed, n_boot=n_boot)
+    found = store.compute(estimates, features=features, real=real, seed=seed, n_boot=n_boot)
     return unpack(found)
 
 

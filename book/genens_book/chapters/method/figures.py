@@ -8,15 +8,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from genens.data import Dataset
 from genens_book.pages.plotting import GOES, STAYS, WIDTH, code_table, show
 from genens_book.pages.words import number
 
 
-def codes(drawn: np.ndarray, row: int, images: Dataset) -> Figure:
-    """Codes (K, n) beside the first K pictures of a dataset; those of image `row` are marked as gone."""
-    pictures = images.images[: len(drawn)].permute(0, 2, 3, 1).squeeze(-1).numpy()
-    return code_table(drawn, row, pictures)
+def codes(drawn: np.ndarray, row: int, images: np.ndarray) -> Figure:
+    """Codes (K, n) beside their pictures (K, C, H, W) in [-1, 1]; those of image `row` are marked as gone."""
+    pictures = (np.moveaxis(images, 1, -1) + 1) / 2
+    return code_table(drawn, row, pictures[..., 0] if pictures.shape[-1] == 1 else pictures)
 
 
 def mixtures(whole: np.ndarray, ablated: np.ndarray) -> Figure:

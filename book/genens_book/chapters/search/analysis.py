@@ -19,6 +19,7 @@ from genens.attribution import Top, repeated, top_k
 from genens.jacobians import linear_counterfactual
 from genens_book.measures import stats
 from genens_book.measures.distances import euclidean
+from genens_book.measures.gallery import Gallery
 from genens_book.measures.not_run import NotRun
 
 EQUAL = 1e-10  # how far two routes to the same number may lie apart in double precision
@@ -121,9 +122,12 @@ class Likeness:
     in_list: np.ndarray
 
 
-def likeness(y: np.ndarray, images: np.ndarray, top: Top) -> Likeness:
-    """Samples y (B, C, H, W) and the database (N, C, H, W), both in [-1, 1], N at least 2; see `Likeness`."""
-    apart = _apart(y, images)
+def likeness(y: np.ndarray, images: Gallery, top: Top) -> Likeness | NotRun:
+    """Samples y (B, C, H, W) in [-1, 1] and the database, of at least 2; see `Likeness`. NotRun where not all of it is
+    at hand."""
+    if not images.whole:
+        return NotRun(f"it takes all images of {images.name}, which are not at hand")
+    apart = _apart(y, images[:])
     order = apart.argsort(axis=1, kind="stable")
     place = np.empty_like(order)
     np.put_along_axis(place, order, np.arange(1, apart.shape[1] + 1)[None], 1)
@@ -132,10 +136,12 @@ def likeness(y: np.ndarray, images: np.ndarray, top: Top) -> Likeness:
     return Likeness(np.take_along_axis(place, top.rows, 1), nearest, in_list)
 
 
-def copies(y: np.ndarray, images: np.ndarray) -> stats.Interval:
-    """The share of samples (B, C, H, W) whose nearest image of the database (N, C, H, W), N at least 2, is less than
-    COPY as far away as the second nearest; Wilson's interval."""
-    first, second = np.partition(_apart(y, images), 1, axis=1)[:, :2].T
+def copies(y: np.ndarray, images: Gallery) -> stats.Interval | NotRun:
+    """The share of samples (B, C, H, W) whose nearest image of the database, of at least 2, is less than COPY as far
+    away as the second nearest; Wilson's interval. NotRun where not all of it is at hand."""
+    if not images.whole:
+        return NotRun(f"it takes all images of {images.name}, which are not at hand")
+    first, second = np.partition(_apart(y, images[:]), 1, axis=1)[:, :2].T
     return stats.proportion(int((first < COPY * second).sum()), len(y))
 
 

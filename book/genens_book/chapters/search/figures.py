@@ -11,11 +11,12 @@ from matplotlib.patches import Rectangle
 from scipy.stats import binom
 
 from genens.attribution import Top
-from genens.data import Dataset
 from genens.ensemble import Ensemble
-from genens_book.chapters.search.analysis import Discounted, Reranked, Saving
+from genens_book.chapters.search.analysis import Discounted, Likeness, Reranked, Saving
 from genens_book.measures import stats
+from genens_book.measures.gallery import Gallery
 from genens_book.measures.not_run import NotRun
+from genens_book.measures.stats import Interval
 from genens_book.pages import markup, plotting
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import GOES, STAYS, WIDTH, Picture, show, tile
@@ -27,15 +28,15 @@ LARGEST = 0.9  # inches: the side of an image, at most
 
 
 def lists(
-    y: np.ndarray, images: np.ndarray, top: Top, shared: Sequence[int] = (), twins: np.ndarray | None = None
+    y: np.ndarray, images: Gallery, top: Top, shared: Sequence[int] = (), twins: np.ndarray | None = None
 ) -> Figure:
     """Figure 6a: a row a sample, the sample on the left, then its most influential images.
 
-    y (B, C, H, W) and images (N, C, H, W) in [-1, 1]. `shared`: images to frame, those in several lists; `twins` (N,):
+    y (B, C, H, W) in [-1, 1]. `shared`: images to frame, those in several lists; `twins` (N,):
     the image that ties with each, -1 for none (`codes.complements`): a bar joins two that stand side by side.
     """
     rows, k = top.rows, top.rows.shape[1]
-    grid = np.concatenate([np.asarray(y)[:, None], np.asarray(images)[rows]], axis=1)
+    grid = np.concatenate([np.asarray(y)[:, None], images[rows]], axis=1)
     H, W = grid.shape[-2:]
     whole = tile(grid, gap := max(3, H // 6))
     width = _width(k + 1)
@@ -61,7 +62,7 @@ def lists(
 
 
 def discounted(
-    left: Discounted | NotRun, y: np.ndarray, images: np.ndarray, twins: np.ndarray, alt: str
+    left: Discounted | NotRun, y: np.ndarray, images: Gallery, twins: np.ndarray, alt: str
 ) -> Picture | Page:
     """`lists` after the paper's discounting, for light and dark pages; a line where it has no end. Arrays as there."""
     if isinstance(left, NotRun):
@@ -190,9 +191,15 @@ def saving_table(savings: Sequence[Saving]) -> Page:
 # ---------------------------------------------------------------- sentences that depend on what came out
 
 
-def database(images: Dataset) -> str:
+def database(images: Gallery) -> str:
     """What is searched: the 10,000 images of MNIST."""
     return f"the {len(images):,} images of {images.name}"
+
+
+def shown_words(images: Gallery, rows: np.ndarray) -> str:
+    """Where the training images of a figure come from, and how many of those that `rows` name are missing in it."""
+    missing = images.missing(rows)
+    return images.said + (f" Of those in this figure, {missing} are missing." if missing else "")
 
 
 def about(members: Ensemble, own: bool) -> str:
@@ -212,6 +219,17 @@ def about(members: Ensemble, own: bool) -> str:
         "days. Samples may be blurred or shapeless, images were cut to squares and shrunk, and what is measured here "
         "is what these members took from your images, not what a good model would."
     )
+
+
+def likeness_words(alike: Likeness | NotRun, copied: Interval | NotRun) -> dict[str, str]:
+    """Where the listed images stand by likeness, how many nearest ones are listed, and how many samples are copies."""
+    if isinstance(alike, NotRun):
+        return dict.fromkeys(("place", "nearest_listed", "copied"), "an unknown number")
+    return {
+        "place": number(np.median(alike.place), 0),
+        "nearest_listed": str(alike.in_list.sum()),
+        "copied": share(copied, 1),
+    }
 
 
 def discount_words(left: Discounted | NotRun, top: Top) -> str:

@@ -24,9 +24,10 @@ import numpy as np
 from genens import codes as coding
 from genens import data, files, store
 from genens.ensemble import Ensemble
-from genens.recipe import Recipe, trained_on
+from genens.recipe import Recipe
 from genens.train import train_ensemble
-from genens_book.measures import machine
+from genens_book.measures import gallery, machine
+from genens_book.measures.gallery import Gallery
 from genens_book.pages import markup
 
 SMALLEST = 24  # images: with fewer, a list of ten would hold most of them
@@ -120,12 +121,12 @@ def check(N: int, n: int, k: int, per_step: int) -> None:
         raise ValueError(f"expected per_step in 0..{n}, members used a step; got {per_step}")
 
 
-def database(members: Ensemble) -> data.Dataset:
-    """The images that the members were trained on, row x of the codes being image x.
+def database(members: Ensemble, thumbnails: Path) -> Gallery:
+    """The images that the members were trained on, as far as they are at hand, row x of the codes being image x.
 
-    Raises ValueError when what is there now is not what they were trained on, or images share a code.
+    Raises as `gallery.at_hand`, and ValueError when images share a code.
     """
-    images = trained_on(members.manifest)
+    images = gallery.at_hand(members.manifest, thumbnails)
     if len(np.unique(members.codes, axis=0)) < len(images):
         raise ValueError(
             "expected an ensemble with a code for every image; these members have a code for every class, "

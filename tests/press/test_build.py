@@ -80,8 +80,8 @@ def tiny(tmp_path) -> Tiny:
 def builder(tiny, builder, monkeypatch):
     """The builder at home in the tiny book."""
     monkeypatch.setenv("GENENS_HOME", str(tiny.root))
-    for name in ("GENENS_STORE", "GENENS_TRAINED"):  # which a build sets
-        monkeypatch.setenv(name, str(tiny.root / "store"))
+    for name in ("GENENS_STORE", "GENENS_TRAINED", "GENENS_DATA"):  # which a build sets
+        monkeypatch.setenv(name, str(tiny.root / name))
     monkeypatch.setattr(builder, "ROOT", tiny.root)
     monkeypatch.setattr(builder, "BOOK", tiny.root / "book")
     monkeypatch.setattr(builder, "PACKAGES", (tiny.root / "genens", tiny.root / "book" / "genens_book"))
@@ -132,6 +132,9 @@ def test_what_a_chapter_and_the_pages_depend_on(tiny, builder):
     weights = tiny.root / "weights" / "w"
     weights.mkdir(parents=True)
     (weights / "manifest.json").write_text("{}")
+    with_weights = now()[0]
+    (tiny.root / "GENENS_DATA" / "cifar-10-batches-py").mkdir(parents=True)
+    assert now()[0] != with_weights  # the reader has brought images
     with_weights = now()[0]
     assert with_weights not in (other, edited, chapter)
     (tiny.root / "bench").mkdir(exist_ok=True)

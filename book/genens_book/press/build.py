@@ -10,7 +10,8 @@ What lands where, below --out (_build unless told otherwise):
     store/                the artifacts that the chapters compute (unless GENENS_STORE names another place)
 
 Ensembles that are trained on the way lie in `trained/` beside _build, which `make clean` leaves alone (or in --out's
-own `trained/`, or where GENENS_TRAINED says).
+own `trained/`, or where GENENS_TRAINED says). Images that the book cannot ship are looked for in `data/`, or where
+GENENS_DATA says.
 
 A chapter runs again when its notebook, its parameters, a module of genens or genens_book, a weights manifest, the
 claims, what was measured once (bench/*.json, book/own_images) or a library has changed; what it computes is kept in the
@@ -145,11 +146,13 @@ def code_digest(profile: str) -> str:
     """Changes with anything but the notebook and its parameters that a chapter's output can depend on."""
     trained = Path(os.environ["GENENS_TRAINED"]) / profile
     measured = [*(ROOT / "bench").glob("*.json"), *files_below(BOOK / "own_images")]  # once, and shown by chapters
-    manifests = (ROOT / "weights").glob("*/manifest.json")
+    shipped = (ROOT / "weights" / part for part in ("", "references", "thumbnails"))
+    manifests = [path for part in shipped for path in part.glob("*/manifest.json")]
     code = [digest_of(files_below(package), package) for package in PACKAGES]
     here = digest_of([*BOOK.glob("claims.yml"), *measured, *manifests], ROOT)
     there = digest_of(trained.glob("*/manifest.json"), trained)
-    return " ".join([*code, here, there, *(f"{name} {version(name)}" for name in LIBRARIES)])
+    own = sorted(path.name for path in Path(os.environ["GENENS_DATA"]).glob("*"))  # images that the user has brought
+    return " ".join([*code, here, there, *own, *(f"{name} {version(name)}" for name in LIBRARIES)])
 
 
 def fingerprint(value: Any) -> str:
@@ -468,6 +471,7 @@ def build(profile: str, out: Path) -> Path:
     beside = given or (ROOT if out == ROOT / "_build" else out)
     os.environ["GENENS_TRAINED"] = str(Path(os.environ.get("GENENS_TRAINED") or Path(beside, "trained")).resolve())
     os.environ["GENENS_STORE"] = str(Path(given or out / "store").resolve())
+    os.environ["GENENS_DATA"] = str(Path(os.environ.get("GENENS_DATA") or ROOT / "data").resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's notice in every kernel's log
     folder = out / profile
     if profile == FROM_SCRATCH:

@@ -3,65 +3,125 @@
 The influence of image x on sample y is ||J (u_-x - u_0)||, the length of the approximate counterfactual's
 change (paper, Section 3.3). Through the Gram matrix it takes n^2 numbers a sample where the Jacobian has m x
 n. Nothing here holds samples x images at once, but `influence` itself, which returns that.
+
+With s = 2 b - 1 the signs of a code b of weight h, and G the Gram matrix of J's centred columns, the squared length is
+s' G s / (2 (n - h))^2: a sum over pairs of bits, and so over pairs of fields of some bits, whose few values are worked
+out once for a sample and then looked up for every image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
+import torch
+from torch.nn.functional import embedding_bag
 
-from genens import codes as coding
+from genens.codes import Packed, weights
 
-BLOCK = 4096  # images whose influence is worked out at once
+BLOCK = 1 << 15  # images whose influence is worked out at once
+FIRST = 128  # the size of the first block
+FIELD = 4, 6  # bits that are looked up together in a small and in a large database: tables are to be smaller than it
+
+Codes = np.ndarray | Packed
 
 
 # ---------------------------------------------------------------- influence
 
 
-def influence(gram: np.ndarray, codes: np.ndarray, block: int = BLOCK) -> np.ndarray:
+class _Tables:
+    """s' G s of every pair of fields of some bits, for all samples: float64 (P, 2^(2 bits), B)."""
+
+    def __init__(self, gram: np.ndarray, bits: int):
+        B, n, _ = gram.shape
+        centred = gram - gram.mean(axis=1, keepdims=True)
+        centred -= centred.mean(axis=2, keepdims=True)
+        self.n, self.bits, self.fields = n, bits, max(2, -(-n // bits))
+        padded = np.zeros((B, *[self.fields * bits] * 2))  # bits that are not there count for nothing
+        padded[:, :n, :n] = (centred + centred.transpose(0, 2, 1)) / 2
+        blocks = padded.reshape(B, self.fields, bits, self.fields, bits)
+        signs = 2.0 * ((np.arange(1 << bits)[:, None] >> np.arange(bits)) & 1) - 1
+        own = [((signs @ blocks[:, f, :, f]) * signs).sum(axis=2) / (self.fields - 1) for f in range(self.fields)]
+        pairs = list(combinations(range(self.fields), 2))
+        self.values = np.empty((len(pairs), 1 << 2 * bits, B))
+        for p, (f, g) in enumerate(pairs):
+            both = signs @ (2 * blocks[:, f, :, g]) @ signs.T + own[f][:, :, None] + own[g][:, None]
+            self.values[p] = both.reshape(B, -1).T
+        # The same in single precision, one below the other, and how far sums of them can be off.
+        self.coarse = torch.from_numpy(self.values).float().flatten(0, 1)
+        self.slack = 2 * len(pairs) * np.finfo(np.float32).eps * np.abs(self.values).max(axis=1).sum(axis=0)
+        # A row of `coarse` is a linear function of the fields; in float32, which holds these small numbers exactly.
+        self.first = torch.arange(len(pairs), dtype=torch.float32) * (1 << 2 * bits)
+        self.to_row = torch.zeros(self.fields, len(pairs))
+        for p, (f, g) in enumerate(pairs):
+            self.to_row[f, p], self.to_row[g, p] = 1 << bits, 1
+
+    def index(self, packed: np.ndarray) -> np.ndarray:
+        """Which row of `coarse` each pair of fields of each code is, from packed bits (K, bytes): int32 (K, P)."""
+        fields, columns = np.zeros((self.fields, len(packed)), np.float32), np.ascontiguousarray(packed.T)
+        for f in range(self.fields):
+            byte, shift = divmod(f * self.bits, 8)
+            if byte < len(columns):
+                word = columns[byte] >> shift
+                if shift + self.bits > 8 and byte + 1 < len(columns):
+                    word |= columns[byte + 1] << (8 - shift)
+                fields[f] = word & ((1 << self.bits) - 1)
+        return torch.addmm(self.first, torch.from_numpy(fields).T, self.to_row).int().numpy()
+
+    def lengths(self, index: np.ndarray, left: np.ndarray, samples: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Influences of codes, `left` (K,) members not holding each image: float64 (K, B), or (K,), of one sample each.
+
+        Always summed in one order, so that a code and its complement tie to the last bit.
+        """
+        values = self.values.reshape(-1, self.values.shape[-1])
+        total = sum(values[rows, samples] for rows in index.T)
+        left = left[:, None] if total.ndim == 2 else left
+        return np.sqrt(total.clip(min=0)) / (2 * left)  # a length of 0 may come out as -1e-17
+
+    def above(self, index: np.ndarray, left: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The codes of a block, and samples, whose influence may be above `least` (B,): two int64 (M,)."""
+        coarse = embedding_bag(torch.from_numpy(index), self.coarse, mode="sum").numpy()
+        left = left[:1] if (left == left[0]).all() else left
+        bar = (2 * left[:, None] * least) ** 2 - self.slack
+        return np.divmod(np.flatnonzero(coarse > bar.astype(np.float32)), len(least))
+
+
+def influence(gram: np.ndarray, codes: Codes, block: int = BLOCK) -> np.ndarray:
     """||J (u_-x - u_0)|| of every image x on every sample: float64 (B, N), in units of [-1, 1] pixels.
 
-    gram (B, n, n) as from `jacobians.gram` at u_0; codes bool (N, n). Images whose u_-x - u_0 are each other's
-    negatives (complementary codes of weight n/2) come out equal to the last bit.
-    Raises ValueError when the two are of different ensembles, or the Gram matrix is not finite.
+    gram (B, n, n) as from `jacobians.gram` at u_0; codes bool (N, n), or `Packed`. Images whose u_-x - u_0 are each
+    other's negatives (complementary codes of weight n/2) come out equal to the last bit.
+    Raises ValueError when the two are of different ensembles, a code has no 0, or the Gram matrix is not finite.
     """
-    return np.concatenate([scores for _, scores in _streamed(gram, codes, block)], axis=1)
+    tables = _Tables(_checked(gram, codes), FIELD[len(codes) >= BLOCK])
+    return np.concatenate([tables.lengths(index, left) for _, index, left in _looked_up(tables, codes, block)]).T
 
 
-def _streamed(gram: np.ndarray, codes: np.ndarray, block: int = BLOCK) -> Iterator[tuple[int, np.ndarray]]:
-    """(first row, influence of `block` images), block by block."""
-    gram, codes = _checked(gram, codes)
-    for start in range(0, len(codes), block):
-        moves = coding.ablations(codes[start : start + block]) - coding.uniform(codes.shape[1])
-        yield start, _lengths(gram, moves)
+def _looked_up(tables: _Tables, codes: Codes, block: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """(first row, index into the tables, how many members do not hold each image), block by block."""
+    start, size = 0, min(FIRST, block)
+    while start < len(codes):
+        part = codes[start : start + size]
+        left = tables.n - weights(part)
+        if not left.all():
+            row = start + int(np.flatnonzero(left == 0)[0])
+            raise ValueError(f"expected a 0 in every code, but row {row} is held by all {tables.n} members")
+        yield start, tables.index(part.bits if isinstance(part, Packed) else np.packbits(part, 1, "little")), left
+        start, size = start + size, min(8 * size, block)  # a few first, whose best rule out most of the others
 
 
-def _lengths(gram: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """sqrt(d' G d) for every G (B, n, n) and d (N, n): (B, N).
-
-    Term by term, as a matrix product would not: its rounding depends on where in the matrix a row stands, and
-    then ties would be decided by it.
-    """
-    squares = np.zeros((len(gram), len(moves)))
-    for i in range(moves.shape[1]):
-        for j in range(i + 1):
-            twice = gram[:, i, j] + gram[:, j, i] if i != j else gram[:, i, i]
-            squares += twice[:, None] * (moves[:, i] * moves[:, j])
-    return np.sqrt(squares.clip(min=0))  # a length of 0 may come out as -1e-17
-
-
-def _checked(gram: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    gram, codes = np.asarray(gram, dtype=np.float64), np.asarray(codes)
+def _checked(gram: np.ndarray, codes: Codes) -> np.ndarray:
+    gram = np.asarray(gram, dtype=np.float64)
     if gram.ndim != 3 or gram.shape[1] != gram.shape[2]:
         raise ValueError(f"expected Gram matrices (B, n, n), got shape {gram.shape}")
-    if codes.ndim != 2 or codes.shape[1] != gram.shape[1]:
-        n, shape = gram.shape[1], codes.shape
+    n, shape = gram.shape[1], (len(codes), codes.n) if isinstance(codes, Packed) else np.shape(codes)
+    if len(shape) != 2 or shape[1] != n:
         raise ValueError(f"expected codes (N, {n}), of the ensemble that the Gram matrix is of; got shape {shape}")
     if not np.isfinite(gram).all():
         raise ValueError("expected finite Gram matrices, got NaN or infinity; check the weights and Jacobians")
-    return gram, codes
+    return gram
 
 
 # ---------------------------------------------------------------- the top k
@@ -78,24 +138,42 @@ class Top:
         return len(self.rows)
 
 
-def top_k(gram: np.ndarray, codes: np.ndarray, k: int, excluded: np.ndarray | None = None, block: int = BLOCK) -> Top:
+def top_k(gram: np.ndarray, codes: Codes, k: int, excluded: np.ndarray | None = None, block: int = BLOCK) -> Top:
     """The k most influential images of every sample, streamed; a tie goes to the earlier row.
 
-    excluded: rows that are passed over. Raises ValueError for k outside 1..N (less the excluded), and as `influence`.
+    Arguments as for `influence`; codes that do not fit into memory are `Packed` with a memory map. excluded: rows that
+    are passed over. Exact: what single precision cannot tell from the k-th is worked out in double. Raises ValueError
+    for k outside 1..N (less the excluded), and as `influence`.
     """
     N, excluded = len(codes), np.unique(np.asarray([] if excluded is None else excluded, dtype=np.int64))
     if not 1 <= k <= N - len(excluded):
-        left = f", less {len(excluded)} excluded" if len(excluded) else ""
-        raise ValueError(f"expected k in 1..{N - len(excluded)} (a database of {N} images{left}), got {k}")
-    rows, best = np.zeros((len(gram), 0), np.int64), np.zeros((len(gram), 0))
-    for start, scores in _streamed(gram, codes, block):
-        here = np.arange(start, start + scores.shape[1])
-        kept = ~np.isin(here, excluded)
-        rows = np.concatenate([rows, np.broadcast_to(here[kept], (len(gram), kept.sum()))], axis=1)
-        best = np.concatenate([best, scores[:, kept]], axis=1)
-        order = np.argsort(-best, axis=1, kind="stable")[:, :k]
-        rows, best = np.take_along_axis(rows, order, 1), np.take_along_axis(best, order, 1)
-    return Top(rows, best)
+        less = f", less {len(excluded)} excluded" if len(excluded) else ""
+        raise ValueError(f"expected k in 1..{N - len(excluded)} (a database of {N} images{less}), got {k}")
+    tables, B = _Tables(_checked(gram, codes), FIELD[len(codes) >= BLOCK]), len(gram)
+    sample, row, score = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)  # the best so far, sample by sample
+    for start, index, left in _looked_up(tables, codes, block):
+        if len(score) == B * k:
+            which, whose = tables.above(index, left, score[k - 1 :: k])
+        else:
+            which, whose = np.divmod(np.arange(len(index) * B), B)
+        if len(excluded):
+            allowed = ~np.isin(start + which, excluded)
+            which, whose = which[allowed], whose[allowed]
+        found = tables.lengths(index[which], left[which], whose)
+        every = [np.concatenate(side) for side in ((sample, whose), (row, start + which), (score, found))]
+        sample, row, score = _first(*every, B, k)
+    return Top(row.reshape(B, k), score.reshape(B, k))
+
+
+def _first(
+    sample: np.ndarray, row: np.ndarray, score: np.ndarray, B: int, k: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of scores (M,), each of a row for a sample, at most the k largest of every sample, in order."""
+    order = np.lexsort((row, -score, sample))
+    sample = sample[order]
+    place = np.arange(len(sample)) - np.searchsorted(sample, np.arange(B))[sample]
+    order = order[place < k]
+    return sample[place < k], row[order], score[order]
 
 
 def repeated(top: Top, times: int = 2) -> np.ndarray:

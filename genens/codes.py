@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import comb
 
 import numpy as np
@@ -54,6 +55,75 @@ def unrank(ranks: np.ndarray | Sequence[int], n: int, h: int) -> np.ndarray:
         rest -= np.where(codes[:, c], skipped, 0)
         ones_left -= codes[:, c]
     return codes
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Codes of weight h and length n, eight bits to a byte, the first bit the lowest: uint8 (N, ceil(n / 8)).
+
+    For databases that do not fit into memory: bits may be a memory map of a file that `scattered` filled.
+    """
+
+    bits: np.ndarray
+    n: int
+    h: int
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def __getitem__(self, rows: slice) -> Packed:
+        return Packed(self.bits[rows], self.n, self.h)
+
+    def unpacked(self) -> np.ndarray:
+        """bool (N, n)."""
+        return np.unpackbits(np.asarray(self.bits), axis=1, count=self.n, bitorder="little").astype(bool)
+
+
+def pack(codes: np.ndarray) -> Packed:
+    """Codes bool (N, n) eight bits to a byte. Raises ValueError unless all have one weight."""
+    codes = _as_codes(codes)
+    h = weights(codes)
+    if (h != h[0]).any():
+        raise ValueError(f"expected codes of one weight, got weights from {h.min()} to {h.max()}")
+    return Packed(np.packbits(codes, axis=1, bitorder="little"), codes.shape[1], int(h[0]))
+
+
+def weights(codes: np.ndarray | Packed) -> np.ndarray:
+    """How many members hold each image: int64 (N,)."""
+    return np.full(len(codes), codes.h) if isinstance(codes, Packed) else _as_codes(codes).sum(axis=1)
+
+
+def scattered(rows: range, n: int, h: int, seed: int) -> Packed:
+    """The codes of some rows of a database of up to C(n, h), each worked out by itself: billions need not be drawn, or
+    held, to know one.
+
+    Row x has the rank p(x), p a permutation of 0..C(n, h)-1 that depends on the seed: a Feistel network of four rounds,
+    walked along until it comes back into the range (Black and Rogaway 2002). `constant_weight` draws from all
+    assignments alike; this one only looks as if it did. Raises ValueError as `constant_weight`.
+    """
+    _check_weight(n, h)
+    M = comb(n, h)
+    if not 0 <= rows.start <= rows.stop <= M or rows.step != 1:
+        raise ValueError(f"expected rows in 0..C({n}, {h}) = {M}, one after the other, got {rows}")
+    half = np.uint64(((M - 1).bit_length() + 1) // 2)
+    low, keys = np.uint64((1 << int(half)) - 1), np.random.default_rng(seed).integers(0, 1 << 63, 4, dtype=np.uint64)
+
+    def step(x: np.ndarray) -> np.ndarray:
+        left, right = x >> half, x & low
+        for key in keys:
+            mixed = (right + key) * np.uint64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+            left, right = right, left ^ (mixed >> np.uint64(32) & low)
+        return left << half | right
+
+    bits = np.empty((len(rows), -(-n // 8)), np.uint8)
+    for start in range(0, len(rows), block := 1 << 14):  # what a core's cache holds
+        ranks = step(np.arange(rows.start, rows.stop, dtype=np.uint64)[start : start + block])
+        while len(outside := np.flatnonzero(ranks >= M)):
+            ranks[outside] = step(ranks[outside])
+        found = unrank(ranks.astype(np.int64), n, h)
+        bits[start : start + block] = np.packbits(found, axis=1, bitorder="little")
+    return Packed(bits, n, h)
 
 
 def walsh(order: int) -> np.ndarray:

@@ -38,11 +38,43 @@ def test_the_stream_finds_the_top_k_of_the_sorted_whole(block):
     assert set(attribution.top_k(G, CODES, 50, block=block).rows[1]) == set(range(50))
 
 
-def test_top_k_never_holds_a_score_for_every_image(monkeypatch):
-    sizes, lengths = [], attribution._lengths
-    monkeypatch.setattr(attribution, "_lengths", lambda G, moves: sizes.append(len(moves)) or lengths(G, moves))
-    attribution.top_k(gram(jacobians()), CODES, 3, block=8)
-    assert max(sizes) == 8 and sum(sizes) == 50
+@pytest.mark.parametrize(("n", "h", "N"), [(5, 2, 9), (12, 6, 300), (13, 4, 300), (36, 18, 400), (64, 32, 400)])
+def test_packed_codes_of_any_length_are_searched_as_plain_ones(n, h, N):
+    rng = np.random.default_rng(n)
+    columns = rng.normal(size=(3, n, 40)) + 5  # what the columns share drops out
+    G, codes = columns @ columns.transpose(0, 2, 1), coding.constant_weight(N, n, h, 0)
+    moves = coding.ablations(codes) - coding.uniform(n)
+    plain = np.linalg.norm(moves @ columns, axis=2)
+    packed = coding.pack(codes)
+    np.testing.assert_allclose(attribution.influence(G, packed), plain, rtol=1e-9)
+    np.testing.assert_array_equal(attribution.influence(G, packed, 7), attribution.influence(G, codes))
+    top, other = (attribution.top_k(G, given, 5, block=64) for given in (packed, codes))
+    np.testing.assert_array_equal(top.rows, np.argsort(-plain, axis=1, kind="stable")[:, :5])
+    np.testing.assert_array_equal(top.rows, other.rows)
+
+
+def test_scores_that_single_precision_cannot_tell_apart_are_in_the_right_order():
+    codes = coding.constant_weight(3000, 20, 10, 0)
+    tiny = np.random.default_rng(0).normal(size=(2, 20, 20)) * 1e-9
+    G = np.eye(20) + tiny + tiny.transpose(0, 2, 1)
+    scores = attribution.influence(G, codes)
+    assert np.ptp(scores) < 1e-7 * scores.max() and len(np.unique(scores[0])) > 1000
+    top = attribution.top_k(G, codes, 20, block=100)
+    np.testing.assert_array_equal(top.rows, np.argsort(-scores, axis=1, kind="stable")[:, :20])
+
+
+def test_a_database_on_disk_is_read_block_by_block(tmp_path, monkeypatch):
+    codes = coding.scattered(range(1000), 24, 12, seed=3)
+    codes.bits.tofile(tmp_path / "codes.bin")
+    on_disk = coding.Packed(np.memmap(tmp_path / "codes.bin", np.uint8, "r", shape=(1000, 3)), 24, 12)
+    columns = np.random.default_rng(1).normal(size=(2, 24, 30))
+    G = columns @ columns.transpose(0, 2, 1)
+    sizes, index = [], attribution._Tables.index
+    monkeypatch.setattr(attribution._Tables, "index", lambda self, bits: sizes.append(len(bits)) or index(self, bits))
+    top = attribution.top_k(G, on_disk, 4, block=128)
+    assert max(sizes) == 128 and sum(sizes) == 1000
+    expected = np.argsort(-attribution.influence(G, codes.unpacked()), axis=1, kind="stable")[:, :4]
+    np.testing.assert_array_equal(top.rows, expected)
 
 
 def test_complementary_codes_tie_to_the_last_bit_and_the_earlier_row_comes_first():
@@ -69,6 +101,11 @@ def test_repeated_images_are_those_in_several_lists():
         (lambda G: attribution.top_k(G, CODES, 0), "got 0"),
         (lambda G: attribution.influence(G, CODES[:, :7]), r"codes \(N, 8\), of the ensemble"),
         (lambda G: attribution.influence(G[0], CODES), r"\(B, n, n\)"),
+        (
+            lambda G: attribution.influence(G, coding.scattered(range(4), 9, 4, 0)),
+            r"codes \(N, 8\).*got shape \(4, 9\)",
+        ),
+        (lambda G: attribution.top_k(G, CODES | (np.arange(50) == 7)[:, None], 3), "row 7 is held by all 8 members"),
         (lambda G: attribution.influence(G * np.nan, CODES), "got NaN"),
     ],
 )

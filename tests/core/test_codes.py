@@ -189,3 +189,37 @@ def test_errors_say_what_was_expected_and_what_came(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("n", "h"), [(6, 3), (9, 2), (12, 6), (16, 8)])
+def test_scattered_codes_are_all_codes_once_in_an_order_of_the_seed(n, h):
+    M = comb(n, h)
+    every = codes.scattered(range(M), n, h, seed=0)
+    assert len(every) == M and len(np.unique(every.bits, axis=0)) == M
+    assert (every.unpacked().sum(axis=1) == h).all()
+    part = codes.scattered(range(M // 3, M // 2), n, h, seed=0)
+    np.testing.assert_array_equal(part.bits, every[M // 3 : M // 2].bits)
+    if M > 20:
+        assert (codes.scattered(range(M), n, h, seed=1).bits != every.bits).any()
+
+
+def test_scattered_codes_look_drawn_at_random():
+    """Split sizes and overlaps of the first rows, against what draws without replacement have."""
+    found = codes.scattered(range(20_000), 36, 18, seed=5).unpacked().astype(float)
+    sizes = found.sum(axis=0)
+    assert np.abs(sizes - 10_000).max() < 5 * np.sqrt(20_000) / 2
+    signs = 2 * found - 1
+    overlaps = (signs[:-1] * signs[1:]).sum(axis=1) / 36  # of neighbours
+    assert abs(overlaps.mean()) < 5 / np.sqrt(35 * 20_000) and overlaps.var() == pytest.approx(1 / 35, rel=0.05)
+
+
+def test_packed_codes_unpack_to_what_they_were():
+    drawn = codes.constant_weight(50, 13, 5, 0)
+    packed = codes.pack(drawn)
+    assert packed.bits.shape == (50, 2) and packed.h == 5
+    np.testing.assert_array_equal(packed.unpacked(), drawn)
+    np.testing.assert_array_equal(packed[10:20].unpacked(), drawn[10:20])
+    with pytest.raises(ValueError, match="codes of one weight, got weights from 1 to 2"):
+        codes.pack(np.array([[1, 0, 0], [1, 1, 0]]))
+    with pytest.raises(ValueError, match=r"expected rows in 0\.\.C\(6, 3\) = 20"):
+        codes.scattered(range(21), 6, 3, 0)

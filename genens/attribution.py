@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from torch.nn.functional import embedding_bag
 from genens.codes import Packed, weights
 
 BLOCK = 1 << 15  # images whose influence is worked out at once
-FIRST = 128  # the size of the first block
+FIRST = 32  # the size of the first block
 FIELD = 4, 6  # bits that are looked up together in a small and in a large database: tables are to be smaller than it
 
 Codes = np.ndarray | Packed
@@ -41,22 +40,20 @@ class _Tables:
         self.n, self.bits, self.fields = n, bits, max(2, -(-n // bits))
         padded = np.zeros((B, *[self.fields * bits] * 2))  # bits that are not there count for nothing
         padded[:, :n, :n] = (centred + centred.transpose(0, 2, 1)) / 2
-        blocks = padded.reshape(B, self.fields, bits, self.fields, bits)
+        blocks = padded.reshape(B, self.fields, bits, self.fields, bits).transpose(1, 3, 2, 4, 0)
         signs = 2.0 * ((np.arange(1 << bits)[:, None] >> np.arange(bits)) & 1) - 1
-        own = [((signs @ blocks[:, f, :, f]) * signs).sum(axis=2) / (self.fields - 1) for f in range(self.fields)]
-        pairs = list(combinations(range(self.fields), 2))
-        self.values = np.empty((len(pairs), 1 << 2 * bits, B))
-        for p, (f, g) in enumerate(pairs):
-            both = signs @ (2 * blocks[:, f, :, g]) @ signs.T + own[f][:, :, None] + own[g][:, None]
-            self.values[p] = both.reshape(B, -1).T
+        f, g = np.triu_indices(self.fields, 1)  # the pairs
+        once, half = (_half(signs, X) for X in (blocks[range(self.fields), range(self.fields)], 2 * blocks[f, g]))
+        own = sum(once[:, :, j] * signs[:, j, None] for j in range(bits)) / (self.fields - 1)
+        both = sum(half[:, :, None, j] * signs[:, j, None] for j in range(bits)) + own[f][:, :, None] + own[g][:, None]
+        self.values = both.reshape(len(f), -1, B)
         # The same in single precision, one below the other, and how far sums of them can be off.
         self.coarse = torch.from_numpy(self.values).float().flatten(0, 1)
-        self.slack = 2 * len(pairs) * np.finfo(np.float32).eps * np.abs(self.values).max(axis=1).sum(axis=0)
+        self.slack = 2 * len(f) * np.finfo(np.float32).eps * np.abs(self.values).max(axis=1).sum(axis=0)
         # A row of `coarse` is a linear function of the fields; in float32, which holds these small numbers exactly.
-        self.first = torch.arange(len(pairs), dtype=torch.float32) * (1 << 2 * bits)
-        self.to_row = torch.zeros(self.fields, len(pairs))
-        for p, (f, g) in enumerate(pairs):
-            self.to_row[f, p], self.to_row[g, p] = 1 << bits, 1
+        self.first = torch.arange(len(f), dtype=torch.float32) * (1 << 2 * bits)
+        self.to_row = torch.zeros(self.fields, len(f))
+        self.to_row[f, range(len(f))], self.to_row[g, range(len(f))] = 1 << bits, 1
 
     def index(self, packed: np.ndarray) -> np.ndarray:
         """Which row of `coarse` each pair of fields of each code is, from packed bits (K, bytes): int32 (K, P)."""
@@ -88,6 +85,15 @@ class _Tables:
         return np.divmod(np.flatnonzero(coarse > bar.astype(np.float32)), len(least))
 
 
+def _half(signs: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """s' X for all signs s (S, bits) and blocks X (P, bits, bits, B): (P, S, bits, B).
+
+    Term by term, as a matrix product would not: its rounding depends on where in the matrix a row stands, and then ties
+    would be decided by it.
+    """
+    return sum(signs[:, i, None, None] * blocks[:, None, i] for i in range(signs.shape[1]))
+
+
 def influence(gram: np.ndarray, codes: Codes, block: int = BLOCK) -> np.ndarray:
     """||J (u_-x - u_0)|| of every image x on every sample: float64 (B, N), in units of [-1, 1] pixels.
 
@@ -109,7 +115,7 @@ def _looked_up(tables: _Tables, codes: Codes, block: int) -> Iterator[tuple[int,
             row = start + int(np.flatnonzero(left == 0)[0])
             raise ValueError(f"expected a 0 in every code, but row {row} is held by all {tables.n} members")
         yield start, tables.index(part.bits if isinstance(part, Packed) else np.packbits(part, 1, "little")), left
-        start, size = start + size, min(8 * size, block)  # a few first, whose best rule out most of the others
+        start, size = start + size, min(4 * size, block)  # a few first, whose best rule out most of the others
 
 
 def _checked(gram: np.ndarray, codes: Codes) -> np.ndarray:
@@ -169,7 +175,8 @@ def _first(
     sample: np.ndarray, row: np.ndarray, score: np.ndarray, B: int, k: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of scores (M,), each of a row for a sample, at most the k largest of every sample, in order."""
-    order = np.lexsort((row, -score, sample))
+    order = np.argsort(-score, kind="stable")  # rows ascend in every sample: of a tie the earlier stays first
+    order = order[np.argsort(sample[order], kind="stable")]
     sample = sample[order]
     place = np.arange(len(sample)) - np.searchsorted(sample, np.arange(B))[sample]
     order = order[place < k]

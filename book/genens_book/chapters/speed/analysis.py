@@ -1,0 +1,181 @@
+"""What bench/ measured of speed: ratios to the plain reference, shares of the best matrix product, how cost grows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from genens import store
+from genens_book.measures.stats import Interval
+from genens_book.pages import markup
+from genens_book.pages.markup import Page
+from genens_book.pages.words import number, power, share, words
+
+Line = Mapping[str, object]
+PASSES = {"forward": "forward pass", "training": "training step"}  # of which operations are counted
+
+
+def _read(name: str, command: str, *keys: str) -> dict:
+    file = store.home() / "bench" / name
+    return read(file, command, *keys)
+
+
+def read(file: Path, command: str, *keys: str) -> dict:
+    """A file of measurements that has these keys. ValueError, naming the command that makes it, for any other."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        _ = [found[key] for key in keys]
+        return found
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise ValueError(
+            f"expected what {command} measured in {file}, got something else ({type(problem).__name__}: {problem}); "
+            "restore it or run the command"
+        ) from problem
+
+
+def results() -> dict:
+    """bench/results.json."""
+    return _read("results.json", "python -m bench", "parts", "scan")
+
+
+def engines() -> dict:
+    """bench/engines.json."""
+    return _read("engines.json", "python -m bench.engines", "forward", "tangents", "training", "machine")
+
+
+def scaling() -> dict:
+    """bench/scaling.json."""
+    return _read("scaling.json", "python -m bench.scaling", "curves", "machine")
+
+
+def machines(results: Mapping, engines: Mapping, scaling: Mapping) -> dict[str, str]:
+    """On what each file was measured, as prose has it."""
+    first = next(iter(results["parts"].values()))
+    given = {"results": first, "scan": results["scan"], "engines": engines, "scaling": scaling}
+    return {f"{name}_machine": _machine(found) for name, found in given.items()}
+
+
+def _machine(found: Mapping) -> str:
+    made, machine = found["made"], found["machine"]
+    model = str(made["machine"]).rpartition(", ")[2]
+    return f"{machine['cores']} cores of {model} with {machine['instructions']}, {str(made['date'])[:10]}"
+
+
+# ---------------------------------------------------------------- ratios
+
+
+def lines(found: Mapping) -> list[Line]:
+    """Every line of every part, in order."""
+    return [line for part in found["parts"].values() for line in part["lines"]]
+
+
+def met(found: Sequence[Line]) -> tuple[int, int]:
+    """How many of the lines that have a target meet it with their median, and how many have one."""
+    asked = [line for line in found if line["target"]]
+    return sum(line["ratio"]["median"] >= line["target"] for line in asked), len(asked)
+
+
+def ratios_table(found: Sequence[Line]) -> Page:
+    """A line for each: the ratio with its range, its target, how far the results are apart, and the seconds."""
+    head = ["what: against what", "times as fast", "target", "results differ by", "plain", "here"]
+    rows = [
+        [
+            str(line["name"]),
+            f"{_times(line['ratio']['median'])} ({_times(line['ratio']['low'])} to {_times(line['ratio']['high'])})",
+            f"{line['target']:g}" if line["target"] else "–",
+            "0" if not line["apart"] else power(line["apart"], 0),
+            _seconds(line["seconds"]["plain"]),
+            _seconds(line["seconds"]["fast"]),
+        ]
+        for line in found
+    ]
+    return markup.lines_table(head, rows, numeric=False)
+
+
+def _times(ratio: float) -> str:
+    return number(ratio, 0) if ratio >= 100 else number(ratio, 2, "g")
+
+
+def _seconds(value: float) -> str:
+    if value >= 1:
+        return f"{number(value, 1)} s"
+    return f"{number(1e3 * value, 0 if value > 0.01 else 1)} ms"
+
+
+# ---------------------------------------------------------------- the limit
+
+
+def limit_table(found: Mapping) -> Page:
+    """The engines, the losers too: milliseconds, GFLOP/s, and the share of the best matrix product of the same run."""
+    head = ["what", "by", "time", "GFLOP/s", "of the best product"]
+    rows = []
+    for part, what in PASSES.items():
+        for name, row in found[part].items():
+            if "not run" in row:
+                rows.append([what, name, "not run", "–", "–"])
+            else:
+                time = f"{number(row['ms'], 1)} ms ({number(row['ms_low'], 1)} to {number(row['ms_high'], 1)})"
+                rows.append([what, name, time, number(row["gflops"], 0), share(row["share"])])
+    for name, row in found["tangents"].items():
+        time = f"{number(row['ms'], 0)} ms ({number(row['ms_low'], 0)} to {number(row['ms_high'], 0)})"
+        rows.append(["16 tangents", name, time, "–", "–"])
+    return markup.lines_table(head, rows, numeric=False)
+
+
+def best(found: Mapping, part: str) -> tuple[str, Mapping]:
+    """The fastest way of a part that was run, by name."""
+    run = {name: row for name, row in found[part].items() if "not run" not in row}
+    return min(run.items(), key=lambda item: item[1]["ms"])
+
+
+# ---------------------------------------------------------------- how cost grows
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One curve: its points, the exponent of a line through their logarithms, with a 95 % interval, and theory's."""
+
+    name: str
+    x: np.ndarray
+    seconds: np.ndarray
+    megabytes: np.ndarray
+    exponent: Interval
+    intercept: float
+    theory: float
+
+
+def growth(found: Mapping) -> list[Growth]:
+    """Every curve of bench/scaling.json, with its exponent in time."""
+    curves = []
+    for name, curve in found["curves"].items():
+        x, seconds, megabytes = (
+            np.array([p[key] for p in curve["points"]], float) for key in ("x", "seconds", "megabytes")
+        )
+        fit = scipy_stats.linregress(np.log(x), np.log(seconds))
+        half = float(fit.stderr * scipy_stats.t.ppf(0.975, len(x) - 2))
+        slope = float(fit.slope)
+        exponent = Interval(slope, slope - half, slope + half, len(x))
+        curves.append(Growth(name, x, seconds, megabytes, exponent, float(fit.intercept), float(curve["theory"])))
+    return curves
+
+
+def growth_table(curves: Sequence[Growth]) -> Page:
+    """Exponents beside theory's, and the memory at both ends."""
+    head = ["what grows", "from", "to", "exponent of the time", "theory", "memory"]
+    rows = [
+        [
+            one.name,
+            words(int(one.x[0])),
+            words(int(one.x[-1])),
+            number(one.exponent),
+            f"{one.theory:g}",
+            f"{number(one.megabytes[0] / 1e3, 2)} to {number(one.megabytes[-1] / 1e3, 2)} GB",
+        ]
+        for one in curves
+    ]
+    return markup.lines_table(head, rows, numeric=False)

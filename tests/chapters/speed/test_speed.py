@@ -1,0 +1,111 @@
+"""The page of speeds: what a reader would see wrong in its tables and pictures."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from genens_book.chapters.speed import analysis, figures
+
+MADE = {
+    "made": {"machine": "Linux x86_64, Some CPU", "date": "2026-11-25T00:00:00Z"},
+    "machine": {"cores": 2, "instructions": "AVX2"},
+}
+
+
+def line(name, median, target=None, low=None, high=None, apart=0.0):
+    ratio = {"median": median, "low": low or median, "high": high or median}
+    seconds = {"plain": 0.004 * median, "fast": 0.004}
+    return {"name": name, "ratio": ratio, "target": target, "apart": apart, "seconds": seconds}
+
+
+LINES = [
+    line("a pass: a loop", 1.8, 3, 1.6, 1.9, 2.4e-6),
+    line("a search: J times", 3164.2, 500),
+    line("codes: drawn", 179.0),
+]
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_lines_without_a_target_count_for_nothing():
+    assert analysis.met(LINES) == (1, 2)
+    assert analysis.lines({"parts": {"one": {"lines": LINES[:1]}, "two": {"lines": LINES[1:]}}}) == LINES
+
+
+def test_the_table_says_ratio_range_target_and_difference():
+    first, second, third = analysis.ratios_table(LINES).text.splitlines()[1:]
+    assert first.split("\t")[1:5] == ["1.8 (1.6 to 1.9)", "3", "2\u00a0×\u00a010⁻⁶", "7.2 ms"]
+    assert second.split("\t")[1:4] == ["3,164 (3,164 to 3,164)", "500", "0"] and second.endswith("4.0 ms")
+    assert third.split("\t")[2] == "–"
+
+
+def test_a_bar_that_misses_its_target_has_another_colour():
+    (ax,) = figures.ratios(LINES).axes
+    colours = [bar.get_facecolor() for bar in ax.patches]
+    assert colours[1] == colours[2] != colours[0]
+    assert [bar.get_x() + bar.get_width() for bar in ax.patches] == [1.8, 3164.2, 179.0]
+    assert ax.get_xscale() == "log" and "a pass:\na loop" in [label.get_text() for label in ax.get_yticklabels()]
+
+
+def test_engines_that_lost_and_engines_that_were_not_run_are_in_the_table():
+    row = {"ms": 30.0, "ms_low": 29.0, "ms_high": 31.0, "gflops": 113.4, "share": 0.577}
+    found = {
+        "forward": {"eager": row, "openvino": row | {"ms": 20.0}, "torch.compile": {"not run": "no compiler"}},
+        "training": {"as it is, 1 thread": row},
+        "tangents": {"forward mode": {"ms": 210.0, "ms_low": 200.0, "ms_high": 220.0}},
+    }
+    text = analysis.limit_table(found).text
+    assert text.count("\n") == 5 and "not run" in text and "58\u00a0%" in text
+    assert analysis.best(found, "forward") == ("openvino", row | {"ms": 20.0})
+
+
+def curve(exponent, x=(4, 8, 16, 32)):
+    return {"theory": 1, "points": [{"x": n, "seconds": 0.1 * n**exponent, "megabytes": 100 + n} for n in x]}
+
+
+def test_exponents_are_those_of_powers():
+    found = {"curves": {"sampling, members": curve(1.0), "search, images": curve(2.0, (10, 100, 1000))}}
+    curves = analysis.growth(found)
+    assert [one.exponent.value for one in curves] == pytest.approx([1, 2])
+    assert all(one.exponent.high - one.exponent.low < 1e-6 for one in curves)
+    noisy = curve(1.0)
+    for point, factor in zip(noisy["points"], (1.3, 0.8, 1.2, 0.9), strict=True):
+        point["seconds"] *= factor
+    (rough,) = analysis.growth({"curves": {"a, b": noisy}})
+    assert rough.exponent.low < 1 < rough.exponent.high
+    assert "1,000" in analysis.growth_table(curves).text and "0.10 to 0.13 GB" in analysis.growth_table(curves).text
+
+
+def test_every_curve_has_a_panel_with_its_points_and_two_slopes():
+    curves = analysis.growth({"curves": {f"sampling, {k}": curve(1.0) for k in "abcde"}})
+    panels = [ax for ax in figures.growth(curves).axes if ax.lines]
+    assert len(panels) == 5 and all(len(ax.lines) == 3 for ax in panels)
+    fitted, theory, points = panels[0].lines
+    np.testing.assert_allclose(fitted.get_ydata(), theory.get_ydata())
+    assert len(points.get_xdata()) == 4
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", None])
+def test_a_damaged_file_is_one_line(tmp_path, text):
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    with pytest.raises(ValueError, match="what python -m bench measured in .* run the command") as caught:
+        analysis.read(tmp_path / "results.json", "python -m bench", "parts")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_shipped_measurements_are_whole():
+    results, engines, scaling = analysis.results(), analysis.engines(), analysis.scaling()
+    assert len(analysis.lines(results)) >= 10 and results["scan"]["codes"] == 10**9
+    assert len(analysis.growth(scaling)) >= 8
+    told = analysis.machines(results, engines, scaling)
+    assert all("cores of" in text for text in told.values()) and json.dumps(told)
+    assert analysis.machines({"parts": {"a": MADE}, "scan": MADE}, MADE, MADE)["scan_machine"] == (
+        "2 cores of Some CPU with AVX2, 2026-11-25"
+    )

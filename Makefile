@@ -14,7 +14,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 export MALLOC_TOP_PAD_ := 67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf train test trained bench bench-engines bench-book bench-explorer headline clean distclean profile
+.PHONY: help install book pdf train test trained bench bench-scaling bench-engines bench-book bench-explorer headline clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
@@ -22,6 +22,7 @@ help:
 	@echo 'make train [PROFILE=laptop|smoke|paper]  retrain the ensembles; interrupt it and it goes on'
 	@echo 'make test                                run the test suite (wants apt-get install chromium)'
 	@echo 'make bench                               measure speed against a plain reference'
+	@echo 'make bench-scaling                       measure how time and memory grow with members, samples, images'
 	@echo 'make bench-engines                       time every engine that was tried for passes, tangents, training'
 	@echo 'make bench-book                          time the laptop book: first, again, after a plot was edited'
 	@echo 'make bench-explorer                      time the explorer of the book last built, in Chromium'
@@ -64,6 +65,9 @@ trained: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+bench-scaling: $(READY)
+	$(BIN)/python -m bench.scaling
 
 bench-engines: $(READY)
 	$(BIN)/python -m bench.engines

@@ -85,7 +85,7 @@ def relative(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def sampling(samples: int = 32, S: int = 4, of_one: int = 20) -> list[dict]:
+def sampling(samples: int = 32, S: int = 4, of_one: int = 10) -> list[dict]:
     """The 16 members of MNIST: one mixture; and 48 counterfactuals of one sample, in `of_one` steps."""
     slow, fast = ensemble.load(MNIST16), ensemble.load(MNIST16, engine="openvino")
     noise, weights = Noise(0, range(samples), slow.shape, S).tensor(), torch.full((16,), 1 / 16)
@@ -120,7 +120,7 @@ def sampling(samples: int = 32, S: int = 4, of_one: int = 20) -> list[dict]:
 
 
 @torch.no_grad()
-def jacobian(samples: int = 4, S: int = 4) -> list[dict]:
+def jacobian(samples: int = 2, S: int = 3) -> list[dict]:
     """The Jacobian of the 16 members, exact and by the rotating rule of chapter 5 (two members a step)."""
     slow, fast, steps = ensemble.load(MNIST16), ensemble.load(MNIST16, engine="openvino"), schedule(S)
     noise = Noise(0, range(samples), slow.shape, S).tensor()

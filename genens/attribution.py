@@ -11,7 +11,9 @@ out once for a sample and then looked up for every image.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +21,10 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from genens.codes import Packed, weights
+from genens.sampling import side_by_side
 
 BLOCK = 1 << 15  # images whose influence is worked out at once
-FIRST = 32  # the size of the first block
+FIRST, TOGETHER = 32, 8  # the size of the first block, and how many large ones are set against the same bar
 FIELD = 4, 6  # bits that are looked up together in a small and in a large database: tables are to be smaller than it
 
 Codes = np.ndarray | Packed
@@ -102,20 +105,18 @@ def influence(gram: np.ndarray, codes: Codes, block: int = BLOCK) -> np.ndarray:
     Raises ValueError when the two are of different ensembles, a code has no 0, or the Gram matrix is not finite.
     """
     tables = _Tables(_checked(gram, codes), FIELD[len(codes) >= BLOCK])
-    return np.concatenate([tables.lengths(index, left) for _, index, left in _looked_up(tables, codes, block)]).T
+    found = [tables.lengths(*_looked_up(tables, codes, a, a + block)) for a in range(0, len(codes), block)]
+    return np.concatenate(found).T
 
 
-def _looked_up(tables: _Tables, codes: Codes, block: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """(first row, index into the tables, how many members do not hold each image), block by block."""
-    start, size = 0, min(FIRST, block)
-    while start < len(codes):
-        part = codes[start : start + size]
-        left = tables.n - weights(part)
-        if not left.all():
-            row = start + int(np.flatnonzero(left == 0)[0])
-            raise ValueError(f"expected a 0 in every code, but row {row} is held by all {tables.n} members")
-        yield start, tables.index(part.bits if isinstance(part, Packed) else np.packbits(part, 1, "little")), left
-        start, size = start + size, min(4 * size, block)  # a few first, whose best rule out most of the others
+def _looked_up(tables: _Tables, codes: Codes, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of some rows, the index into the tables and how many members do not hold each image."""
+    part = codes[start:stop]
+    left = tables.n - weights(part)
+    if not left.all():
+        row = start + int(np.flatnonzero(left == 0)[0])
+        raise ValueError(f"expected a 0 in every code, but row {row} is held by all {tables.n} members")
+    return tables.index(part.bits if isinstance(part, Packed) else np.packbits(part, 1, "little")), left
 
 
 def _checked(gram: np.ndarray, codes: Codes) -> np.ndarray:
@@ -157,18 +158,38 @@ def top_k(gram: np.ndarray, codes: Codes, k: int, excluded: np.ndarray | None = 
         raise ValueError(f"expected k in 1..{N - len(excluded)} (a database of {N} images{less}), got {k}")
     tables, B = _Tables(_checked(gram, codes), FIELD[len(codes) >= BLOCK]), len(gram)
     sample, row, score = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)  # the best so far, sample by sample
-    for start, index, left in _looked_up(tables, codes, block):
-        if len(score) == B * k:
-            which, whose = tables.above(index, left, score[k - 1 :: k])
-        else:
-            which, whose = np.divmod(np.arange(len(index) * B), B)
-        if len(excluded):
-            allowed = ~np.isin(start + which, excluded)
-            which, whose = which[allowed], whose[allowed]
-        found = tables.lengths(index[which], left[which], whose)
-        every = [np.concatenate(side) for side in ((sample, whose), (row, start + which), (score, found))]
-        sample, row, score = _first(*every, B, k)
+    with side_by_side(torch.device("cpu")) if N > block else nullcontext(map) as run:
+        for spans in _spans(N, block):
+            least = score[k - 1 :: k] if len(score) == B * k else None
+            for found in run(functools.partial(_candidates, tables, codes, excluded, least), spans):
+                every = zip((sample, row, score), found, strict=True)
+                sample, row, score = _first(*map(np.concatenate, every), B, k)
     return Top(row.reshape(B, k), score.reshape(B, k))
+
+
+def _spans(N: int, block: int) -> Iterator[list[tuple[int, int]]]:
+    """(first row, last row + 1) of blocks, in groups that are looked at side by side: a few rows first, whose best rule
+    out most of the others."""
+    start, size = 0, min(FIRST, block)
+    while start < N:
+        group = [
+            (a, min(a + size, N)) for a in range(start, min(start + (TOGETHER if size == block else 1) * size, N), size)
+        ]
+        yield group
+        start, size = group[-1][1], min(4 * size, block)
+
+
+def _candidates(
+    tables: _Tables, codes: Codes, excluded: np.ndarray, least: np.ndarray | None, span: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Samples, rows of a span that may have an influence above `least` (B,) on them (None: all), and the influences."""
+    index, left = _looked_up(tables, codes, *span)
+    B = tables.values.shape[-1]
+    which, whose = np.divmod(np.arange(len(index) * B), B) if least is None else tables.above(index, left, least)
+    if len(excluded):
+        allowed = ~np.isin(span[0] + which, excluded)
+        which, whose = which[allowed], whose[allowed]
+    return whose, span[0] + which, tables.lengths(index[which], left[which], whose)
 
 
 def _first(

@@ -1,0 +1,70 @@
+"""The plain reference of the benchmark is the method, and a benchmark whose two sides differ is none."""
+
+import numpy as np
+import pytest
+import torch
+
+import bench.__main__ as program
+from bench import reference
+from genens import attribution, codes, jacobians
+from genens.ensemble import Ensemble
+from genens.sampling import Noise, counterfactuals, sample
+from genens.schedules import schedule
+from genens.unet import UNetConfig, build
+
+STEPS = schedule(3)
+
+
+@pytest.fixture
+def members():
+    """Four small untrained networks, and the noise of two samples."""
+    config = UNetConfig(width=8, multipliers=(1, 2), attention=(), blocks=1, skip=True)
+    found = Ensemble([build(config, i) for i in range(4)], codes.constant_weight(6, 4, 2, 0), (1, 8, 8))
+    return found, Noise(0, range(2), found.shape, len(STEPS)).tensor()
+
+
+@torch.no_grad()
+def test_the_reference_samples_ablates_and_differentiates_as_the_core_does(members):
+    found, noise = members
+    plain = reference.sample(found.models, noise, torch.full((4,), 0.25), STEPS)
+    torch.testing.assert_close(plain.clamp(-1, 1), sample(found, noise, STEPS)[0], atol=1e-5, rtol=0)
+    without = reference.counterfactuals(found.models, noise, found.codes, [0, 3], STEPS)
+    torch.testing.assert_close(without, counterfactuals(found, noise, STEPS, found.codes, [0, 3]), atol=1e-5, rtol=0)
+    jacobians.prepare()
+    J = reference.jacobian(found.models, noise, STEPS)
+    torch.testing.assert_close(J, jacobians.jacobian(found, noise, STEPS)[1], atol=1e-4, rtol=1e-3)
+
+
+def test_the_reference_finds_what_the_search_finds():
+    drawn, J = codes.constant_weight(500, 12, 6, 0), torch.randn(3, 12, 40, generator=torch.Generator().manual_seed(0))
+    rows, lengths = reference.search(J, torch.from_numpy(drawn), 5, part=100)
+    top = attribution.top_k(jacobians.gram(J[:, :, :, None, None]), drawn, 5)
+    np.testing.assert_allclose(lengths, top.influence, rtol=1e-5)
+    influence = attribution.influence(jacobians.gram(J[:, :, :, None, None]), drawn)
+    np.testing.assert_allclose(np.take_along_axis(influence, rows.numpy(), 1), top.influence, rtol=1e-5)  # or its tie
+
+
+def test_a_line_has_the_ratio_of_two_ways_that_agree(capsys, monkeypatch):
+    monkeypatch.setattr(program, "LEAST", 0.0)
+    calls = []
+    found = program.line("one: other", lambda: calls.append("plain"), lambda: calls.append("fast"), 1e-7, 1e-6, 2, 3)
+    assert calls == ["plain", "fast"] * 3
+    assert found["ratio"]["low"] <= found["ratio"]["median"] <= found["ratio"]["high"] and found["target"] == 2
+    assert "one: other" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="expected one to agree to 1e-06, got 1.0e-03"):
+        program.line("one", None, None, 1e-3, 1e-6)
+    with pytest.raises(ValueError, match="got nan"):
+        program.line("one", None, None, float("nan"), 1e-6)
+
+
+def test_the_scan_writes_its_codes_once_and_checks_itself(tmp_path):
+    found = program.scan(tmp_path, N=3000, n=16, B=2, k=7, check=1000)
+    assert found["codes"] == 3000 and found["seconds"] > 0
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_size == 6000
+    np.testing.assert_array_equal(
+        np.fromfile(file, np.uint8).reshape(-1, 2), codes.scattered(range(3000), 16, 8, 0).bits
+    )
+    before = file.stat().st_mtime_ns
+    program.scan(tmp_path, N=3000, n=16, B=2, k=7)
+    assert file.stat().st_mtime_ns == before

@@ -9,12 +9,15 @@ copied; a kernel has the environment and the folder that it would have been star
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
@@ -44,13 +47,14 @@ def processes(count: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, _context)
 
 
-def _kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: str | None) -> None:
+def _kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: str | None, builder: Connection) -> None:
     """What a kernel's process does: `python -m ipykernel_launcher`, but for the start of Python."""
+    threading.Thread(target=_follow, args=(builder,), daemon=True).start()
     os.setsid()  # Ctrl-C is for the builder, which asks its kernels to stop
     multiprocessing.current_process().daemon = False  # it may start processes, as training does
     multiprocessing.set_start_method(None, force=True)  # by the platform's own way, not by the fork server's
     os.environ.clear()
-    os.environ.update(environment, JPY_PARENT_PID=str(os.getppid()))  # it goes when the fork server is gone
+    os.environ.update(environment)
     if folder:
         os.chdir(folder)
     if (threads := environment.get("OMP_NUM_THREADS")) and "torch" in sys.modules:
@@ -60,14 +64,25 @@ def _kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: st
     IPKernelApp.launch_instance(list(arguments))
 
 
+def _follow(builder: Connection) -> None:
+    """Ends this process once the builder is gone, however it went: the other end of the pipe is then closed. Its parent
+    would not tell: the fork server stays as long as a kernel does."""
+    with contextlib.suppress(EOFError, OSError):
+        builder.recv_bytes()
+    os._exit(1)
+
+
 class _Process:
     """A forked process with the methods of subprocess.Popen that a provisioner calls."""
 
     stdin = stdout = stderr = None
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], folder: str | None):
-        self._process = _context.Process(target=_kernel, args=(arguments, environment, folder), daemon=True)
+        followed, self._held = _context.Pipe(duplex=False)  # nothing is ever sent
+        given = arguments, environment, folder, followed
+        self._process = _context.Process(target=_kernel, args=given, daemon=True)
         self._process.start()
+        followed.close()
         self.pid = self._process.pid
 
     def poll(self) -> int | None:

@@ -1,4 +1,4 @@
-"""The identification law: what n members can say of one image among N (chapter 7).
+"""The identification law: what n members can say of one image among N.
 
 Let what member i makes of a noise be a sum over the images it trained on, and noise of its own training,
 
@@ -52,7 +52,7 @@ def mean_square_error(effects: np.ndarray, n: int, h: int, noise: float = 0.0) -
     """The mean over codebooks and members' noise of the squared length of the estimate of a_x less a_x: float64 (N,).
 
     effects (N, m): a_x; noise: the mean squared length of e_i. Exact for any effects. Raises ValueError as `overlap`,
-    and for more images than codes. Source: chapter 7, Theorem 7.1.
+    and for more images than codes.
     """
     effects = np.asarray(effects, dtype=np.float64)
     if len(effects) > comb(n, h):

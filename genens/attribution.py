@@ -15,16 +15,20 @@ import functools
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-from genens.codes import Packed, weights
+from genens.codes import Packed, constant_weight, unrank, weights
 from genens.sampling import side_by_side
 
 BLOCK = 1 << 15  # images whose influence is worked out at once
 FIRST, TOGETHER = 32, 8  # the size of the first block, and how many large ones are set against the same bar
+ENUMERATED = 1 << 22  # codes; of more, some are drawn
+EQUAL = 1e-9  # how far rounding may take an influence from another way to it
+PENALTIES = np.geomspace(1e-3, 1e4, 29)
 FIELD = 4, 6  # bits that are looked up together in a small and in a large database: tables are to be smaller than it
 
 Codes = np.ndarray | Packed
@@ -208,3 +212,71 @@ def repeated(top: Top, times: int = 2) -> np.ndarray:
     """The images in at least `times` lists, ascending: "generally influential" (paper, Section 3.3)."""
     rows, counts = np.unique(top.rows, return_counts=True)
     return rows[counts >= times]
+
+
+# ---------------------------------------------------------------- what a score means
+
+
+@dataclass(frozen=True)
+class Chance:
+    """p (B, k): the share of codes with at least the influence of each image of a list; of so many `codes`, all there
+    are (`exact`) or drawn at random."""
+
+    p: np.ndarray
+    codes: int
+    exact: bool
+
+
+def by_chance(gram: np.ndarray, top: Top, h: int, draws: int = 100_000, seed: int = 0) -> Chance:
+    """How often chance gives an image the influence it has in its list.
+
+    Were the codes dealt to the images anew, each of the C(n, h) as likely for an image as any other, the image would
+    have so large an influence with probability p: a p-value under the hypothesis that which image a code belongs to
+    makes no difference to the members. Exact while there are at most ENUMERATED codes, else by Monte Carlo, (1 + those
+    of `draws` that reach it) / (1 + draws). gram as for `influence`, at u_0; top as from `top_k`.
+    """
+    n = gram.shape[1]
+    M = comb(n, h)
+    exact, K = M <= ENUMERATED, min(M, ENUMERATED if M <= ENUMERATED else draws)
+    drawn = None if exact else constant_weight(K, n, h, seed)
+    reached = np.zeros(top.rows.shape, np.int64)
+    for start in range(0, K, BLOCK):
+        rows = np.arange(start, min(start + BLOCK, K))
+        found = np.sort(influence(gram, unrank(rows, n, h) if drawn is None else drawn[rows]), axis=1)
+        bars = top.influence * (1 - EQUAL)  # an influence is itself among all, to rounding
+        reached += len(rows) - np.stack([np.searchsorted(*pair) for pair in zip(found, bars, strict=True)])
+    return Chance(reached / K if exact else (1 + reached) / (1 + K), K, exact)
+
+
+# ---------------------------------------------------------------- codes that overlap
+
+
+def ridge(gram: np.ndarray, codes: np.ndarray, penalty: float | None = None) -> np.ndarray:
+    """The Gram matrix whose `influence` is that of a ridge regression of J's columns on the codes: (B, n, n).
+
+    J (u_-x - u_0) is -h/n times the mean of the columns that saw x less the mean of the others, a matched filter, which
+    counts for x what its code shares with others. Here that difference is the coefficient of x in the regression of
+    the columns on all centred codes C (N, n) together, of one weight h; its dual has n unknowns:
+    C (C'C + penalty)^-1 J'. Where N is far above n, C'C is nearly a multiple of the identity on what a change of
+    mixture sees (of all C(n, h) codes, exactly), and both order images alike. penalty, in units of C'C's mean
+    eigenvalue there: None takes the one that predicts left-out columns best, sample by sample.
+    """
+    codes = np.asarray(codes, dtype=bool)
+    gram, h = _checked(gram, codes), int(codes[0].sum())
+    n, centred = codes.shape[1], codes - h / codes.shape[1]
+    values, vectors = np.linalg.eigh(centred.T @ centred - 1 / n)  # of the constant, which no change has: -1, the first
+    values, vectors = values[1:].clip(min=0), vectors[:, 1:]
+    inside = vectors.T @ gram @ vectors
+    penalties = np.full(len(gram), penalty) if penalty is not None else _left_out(inside, values, vectors)
+    scale = h * (n - h) / n / (values + penalties[:, None] * values.mean())  # (B, n - 1)
+    return vectors @ (scale[:, :, None] * inside * scale[:, None, :]) @ vectors.T
+
+
+def _left_out(inside: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The penalties (B,) of PENALTIES with the least squared error in predicting every column from the others."""
+    errors = []
+    for penalty in PENALTIES:
+        kept = penalty * values.mean() / (values + penalty * values.mean())  # of each direction, by the residuals
+        residuals = np.einsum("ia,bac,ic->bi", vectors * kept, inside, vectors * kept)  # squared lengths
+        errors.append((residuals / np.square(np.square(vectors) @ kept)).sum(axis=1))  # over (1 - leverage)^2
+    return PENALTIES[np.argmin(errors, axis=0)]

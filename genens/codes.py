@@ -16,14 +16,16 @@ from scipy.linalg import hadamard
 
 # (N, n, h) of the paper's experiments with a code for every image, Section B.1
 PAPER = {"mnist": (10_000, 16, 8), "cifar10": (60_000, 20, 10), "celeba": (202_599, 24, 12)}
-MAX_MEMBERS = 64  # C(64, 32) still fits an int64, C(68, 34) does not
+MAX_RANKED = 64  # members: C(64, 32) still fits an int64, C(68, 34) does not
+MAX_MEMBERS = 4096
 
 
 def constant_weight(N: int, n: int, h: int, seed: int) -> np.ndarray:
     """Draw N different codes of n bits and weight h: bool (N, n), row x is the code of image x.
 
     Every ordered assignment of C(n, h) codes to N images is equally likely: N ranks are drawn uniformly
-    without replacement from 0..C(n, h)-1, in random order, and unranking is a bijection.
+    without replacement from 0..C(n, h)-1, in random order, and unranking is a bijection. Ranks of more than 64 bits
+    are not drawn: each code is a random set of h bits, drawn again where an earlier image has it.
 
     Raises ValueError when n, h or N is out of range; N may be as large as C(n, h). Source: paper, Sections 2.3 and B.1.
     """
@@ -31,8 +33,14 @@ def constant_weight(N: int, n: int, h: int, seed: int) -> np.ndarray:
     M = comb(n, h)
     if not 1 <= N <= M:
         raise ValueError(f"expected 1 <= N <= C({n}, {h}) = {M} codes, got N = {N}: take fewer images or more members")
-    ranks = np.random.default_rng(seed).choice(M, N, replace=False)
-    return unrank(ranks, n, h)
+    rng = np.random.default_rng(seed)
+    if n <= MAX_RANKED:
+        return unrank(rng.choice(M, N, replace=False), n, h)
+    codes, new = np.zeros((N, n), bool), np.arange(N)
+    while len(new):
+        codes[new] = rng.permuted(np.tile(np.arange(n) < h, (len(new), 1)), axis=1)
+        new = np.setdiff1d(np.arange(N), np.unique(codes, axis=0, return_index=True)[1])  # not the first of its kind
+    return codes
 
 
 def unrank(ranks: np.ndarray | Sequence[int], n: int, h: int) -> np.ndarray:
@@ -43,7 +51,7 @@ def unrank(ranks: np.ndarray | Sequence[int], n: int, h: int) -> np.ndarray:
 
     Raises ValueError when n or h is out of range, or a rank is not in 0..C(n, h)-1.
     """
-    _check_weight(n, h)
+    _check_weight(n, h, MAX_RANKED)
     rest = np.array(ranks, dtype=np.int64)
     if rest.ndim != 1 or rest.size and not (0 <= rest.min() and rest.max() < comb(n, h)):
         raise ValueError(f"expected a list of ranks in 0..{comb(n, h) - 1}, got {np.asarray(ranks)}")
@@ -101,7 +109,7 @@ def scattered(rows: range, n: int, h: int, seed: int) -> Packed:
     walked along until it comes back into the range (Black and Rogaway 2002). `constant_weight` draws from all
     assignments alike; this one only looks as if it did. Raises ValueError as `constant_weight`.
     """
-    _check_weight(n, h)
+    _check_weight(n, h, MAX_RANKED)
     M = comb(n, h)
     if not 0 <= rows.start <= rows.stop <= M or rows.step != 1:
         raise ValueError(f"expected rows in 0..C({n}, {h}) = {M}, one after the other, got {rows}")
@@ -155,6 +163,22 @@ def by_class(class_codes: np.ndarray, labels: Sequence[int], classes: Sequence[i
         raise ValueError(f"expected labels among {classes.tolist()}, got {others}: select those classes first")
     order = np.argsort(classes)
     return class_codes[order[np.searchsorted(classes[order], labels)]]
+
+
+def super_samples(labels: Sequence[int], groups: Sequence[int]) -> np.ndarray:
+    """The number of every image's super sample, int64 (len(labels),): images of a label in `groups` are one together,
+    every other image is one by itself (paper, Section 2.3). Those by themselves are counted first, in their order.
+
+    Raises ValueError for a group without an image.
+    """
+    labels, found = np.asarray(labels), np.empty(len(labels), np.int64)
+    if absent := sorted(set(groups) - set(labels.tolist())):
+        raise ValueError(f"expected groups among the labels {sorted(set(labels.tolist()))}, got {absent}")
+    alone = ~np.isin(labels, groups)
+    found[alone] = np.arange(alone.sum())
+    for number, group in enumerate(groups):
+        found[labels == group] = alone.sum() + number
+    return found
 
 
 def splits(codes: np.ndarray) -> list[np.ndarray]:
@@ -223,9 +247,9 @@ def digest(codes: np.ndarray) -> str:
     return hashlib.sha256(header + np.packbits(codes).tobytes()).hexdigest()
 
 
-def _check_weight(n: int, h: int) -> None:
-    if not 2 <= n <= MAX_MEMBERS:
-        raise ValueError(f"expected between 2 and {MAX_MEMBERS} members, got n = {n}")
+def _check_weight(n: int, h: int, most: int = MAX_MEMBERS) -> None:
+    if not 2 <= n <= most:
+        raise ValueError(f"expected between 2 and {most} members, got n = {n}")
     if not 1 <= h <= n - 1:
         raise ValueError(f"expected a weight h in 1..{n - 1} (n = {n}), got h = {h}")
 

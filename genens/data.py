@@ -79,7 +79,8 @@ def load(spec: str, root: str | Path | None = None, size: int | None = None) -> 
     spec: "mnist" (10,000 test digits, inside the package; the paper's MNIST), "cifar10" (both splits,
     60,000, training split first, each by class), "celeba" (all splits, 202,599, centre crop, 128 pixels unless size
     says otherwise), or "folder:PATH" (png and jpg, grey or RGB; subfolders are classes in sorted order, a flat folder
-    is one; PATH may be a zip file of such folders).
+    is one; PATH may be a zip file of such folders), or several of these joined by " + ": the labels of each count on
+    from those before.
     root: where torchvision's cifar-10-batches-py or celeba lies, or for cifar10 a folder or zip of train|test/class
     folders (default: $GENENS_DATA, else ./data); nothing is downloaded.
     size: centre crop to a square and resize (PIL, bilinear with antialiasing) to size x size pixels.
@@ -89,12 +90,27 @@ def load(spec: str, root: str | Path | None = None, size: int | None = None) -> 
     """
     if size is not None and size < 1:
         raise ValueError(f"expected a size of at least 1 pixel, got {size}")
+    if " + " in spec:
+        return _joined([load(part, root, size) for part in spec.split(" + ")])
     kind, _, path = spec.partition(":")
     if spec in LOADERS:
         return LOADERS[spec](_place(root), size)
     if kind == "folder" and path:
         return _folder(_open(place := Path(path).expanduser()) or place, size)
     raise ValueError(f"expected a dataset among {', '.join(LOADERS)}, folder:PATH, got {spec!r}")
+
+
+def _joined(parts: Sequence[Dataset]) -> Dataset:
+    shapes = {tuple(part.images.shape[1:]) for part in parts}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"expected images of one size in {' and '.join(part.name for part in parts)}, got "
+            f"{' and '.join(map(str, sorted(shapes)))}: give size= to crop and resize them all"
+        )
+    before = np.cumsum([0, *(len(part.classes) for part in parts)]).tolist()
+    labels = torch.cat([part.labels + first for part, first in zip(parts, before, strict=False)])
+    classes = tuple(name for part in parts for name in part.classes)
+    return Dataset(torch.cat([part.images for part in parts]), labels, " + ".join(part.name for part in parts), classes)
 
 
 def _place(root: str | Path | None) -> Path:

@@ -18,8 +18,8 @@ class Recipe:
     """Everything that determines a trained ensemble (paper, Section B.2, lists its own).
 
     dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of Section
-    3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise. optimizer "adamw" or
-    "adam", or "muon" (Jordan et al. 2024), which takes the inner 3x3 convolutions and leaves the rest to AdamW;
+    3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise, or one for all images of
+    a label in `groups` (a super sample, Section 2.3). optimizer "adamw" or "adam", or "muon" (Jordan et al. 2024), which takes the inner 3x3 convolutions and leaves the rest to AdamW;
     schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged weights that are kept; `clip`
     the largest gradient norm; precision of the forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v"
     of the loss (see `training.loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the
@@ -34,6 +34,7 @@ class Recipe:
     n: int = 0
     h: int = 0
     code_seed: int = 0
+    groups: tuple[int, ...] = ()
     seed: int = 0
     limit: int = 0
     size: int = 0
@@ -53,6 +54,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "groups", tuple(self.groups))
         object.__setattr__(self, "times", tuple(self.times))
         known = {
             "optimizer": ("adamw", "adam", "muon"),
@@ -84,9 +86,11 @@ class Recipe:
 
     def codes(self, images: data.Dataset) -> np.ndarray:
         """The code of every image: bool (N, n)."""
-        if not self.classes:
-            return coding.constant_weight(len(images), self.n, self.h, self.code_seed)
-        return coding.by_class(coding.walsh(len(self.classes) + 1), images.labels.numpy(), self.classes)
+        labels = images.labels.numpy()
+        if self.classes:
+            return coding.by_class(coding.walsh(len(self.classes) + 1), labels, self.classes)
+        which = coding.super_samples(labels, self.groups)
+        return coding.constant_weight(int(which.max()) + 1, self.n, self.h, self.code_seed)[which]
 
 
 def recipes(file: str | Path) -> dict[str, Recipe]:

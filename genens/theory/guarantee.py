@@ -12,7 +12,7 @@ from math import comb
 
 import numpy as np
 
-from genens.codes import MAX_MEMBERS
+from genens.codes import MAX_RANKED
 
 LATTICE_MEMBERS = 26  # the lattice of subsets then has 2^26 points, 256 MiB of int32
 BLOCK = 1 << 22  # code pairs looked at together
@@ -64,9 +64,9 @@ def members_for_guarantee(N: int) -> int:
 def _keys(codes: np.ndarray) -> tuple[np.ndarray, int]:
     """Every code as one uint64, bit i for member i; and n."""
     codes = np.asarray(codes, dtype=bool)
-    if codes.ndim != 2 or not 1 <= codes.shape[1] <= MAX_MEMBERS or not len(codes):
-        raise ValueError(f"expected codes (N, n) with n in 1..{MAX_MEMBERS}, got shape {codes.shape}")
-    padded = np.zeros((len(codes), MAX_MEMBERS), dtype=bool)
+    if codes.ndim != 2 or not 1 <= codes.shape[1] <= MAX_RANKED or not len(codes):
+        raise ValueError(f"expected codes (N, n) with n in 1..{MAX_RANKED}, got shape {codes.shape}")
+    padded = np.zeros((len(codes), MAX_RANKED), dtype=bool)
     padded[:, : codes.shape[1]] = codes
     return np.packbits(padded, axis=1, bitorder="little").view("<u8")[:, 0], codes.shape[1]
 

@@ -113,3 +113,84 @@ def test_wrong_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call(gram(jacobians()))
     assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- what a score means
+
+
+def test_the_share_of_codes_that_reach_an_influence_is_counted_over_all_of_them():
+    G, every = gram(jacobians()), coding.unrank(range(comb(8, 4)), 8, 4)
+    top = attribution.top_k(G, CODES, 6)
+    scores = attribution.influence(G, every)
+    expected = [[(scores[b] >= one * (1 - 1e-9)).mean() for one in row] for b, row in enumerate(top.influence)]
+    found = attribution.by_chance(G, top, 4)
+    assert (found.exact, found.codes) == (True, comb(8, 4))
+    np.testing.assert_array_equal(found.p, expected)
+    assert found.p[:, 0].min() >= 2 / comb(8, 4)  # the code that comes first, and the complement it ties with
+
+
+def test_codes_that_are_too_many_to_count_are_drawn(monkeypatch):
+    G, codes = gram(jacobians()), CODES
+    top = attribution.top_k(G, codes, 20)
+    exact = attribution.by_chance(G, top, 4)
+    monkeypatch.setattr(attribution, "ENUMERATED", 10)
+    found = attribution.by_chance(G, top, 4, draws=60)
+    assert (found.exact, found.codes) == (False, 60)
+    assert np.abs(found.p - exact.p).max() < 0.1 and found.p.min() >= 1 / 61
+    many = np.random.default_rng(0).normal(size=(2, 40, 30))
+    H = many @ many.transpose(0, 2, 1)
+    drawn = attribution.by_chance(H, attribution.top_k(H, coding.constant_weight(500, 40, 20, 0), 3), 20, draws=2000)
+    assert not drawn.exact and (drawn.p[:, 0] < 0.02).all() and (np.diff(drawn.p, axis=1) >= 0).all()
+
+
+def test_if_codes_are_dealt_at_random_p_is_uniform():
+    """What makes it a p-value: over all codes, no more than a share alpha have p of at most alpha."""
+    G, every = gram(jacobians()), coding.unrank(range(comb(8, 4)), 8, 4)
+    p = attribution.by_chance(G, attribution.top_k(G, every, len(every)), 4).p
+    for alpha in (0.05, 0.1, 0.5):
+        assert (p <= alpha).mean() <= alpha
+
+
+# ---------------------------------------------------------------- codes that overlap
+
+
+@pytest.mark.parametrize(("N", "n", "h"), [(30, 12, 6), (30, 12, 4), (8, 20, 10)])
+def test_ridge_is_scikit_learns_regression_of_the_columns_on_the_codes(N, n, h):
+    from sklearn.linear_model import Ridge
+
+    codes, J = coding.constant_weight(N, n, h, 1), np.random.default_rng(0).normal(size=(2, n, 50))
+    values = np.linalg.eigvalsh((codes - h / n).T @ (codes - h / n))[1:]
+    found = attribution.influence(attribution.ridge(J @ J.transpose(0, 2, 1), codes, 0.7), codes)
+    for columns, lengths in zip(J, found, strict=True):
+        fit = Ridge(alpha=0.7 * values.mean()).fit(codes.T.astype(float), columns)
+        np.testing.assert_allclose(lengths, h / n * np.linalg.norm(fit.coef_, axis=0), rtol=1e-9)
+
+
+def test_the_penalty_is_the_one_that_predicts_left_out_columns_best():
+    from sklearn.linear_model import RidgeCV
+
+    rng = np.random.default_rng(2)
+    codes = coding.constant_weight(15, 24, 12, 0)
+    columns = codes.T @ rng.normal(size=(15, 30)) + 0.8 * rng.normal(size=(24, 30))
+    values = np.linalg.eigvalsh((codes - 0.5).T @ (codes - 0.5))[1:]
+    fit = RidgeCV(attribution.PENALTIES * values.mean()).fit(codes.T.astype(float), columns)
+    found = attribution.influence(attribution.ridge((columns @ columns.T)[None], codes), codes)[0]
+    np.testing.assert_allclose(found, np.linalg.norm(fit.coef_, axis=0) / 2, rtol=1e-8)
+
+
+def test_of_a_whole_codebook_ridge_is_the_matched_filter_in_other_units():
+    G, every = gram(jacobians()), coding.unrank(range(comb(8, 4)), 8, 4)
+    filtered, regressed = (attribution.influence(g, every) for g in (G, attribution.ridge(G, every)))
+    ratio = regressed / filtered
+    np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:, :1], ratio.shape), rtol=1e-7)
+
+
+def test_ridge_finds_the_images_whose_codes_overlap_when_there_are_more_members_than_images():
+    rng = np.random.default_rng(0)
+    codes = coding.constant_weight(20, 40, 20, 0)
+    effects = rng.normal(size=(20, 30)) * np.geomspace(1, 30, 20)[:, None]
+    J = codes.T @ effects + 0.1 * rng.normal(size=(40, 30))
+    G = (J @ J.T)[None]
+    true = np.linalg.norm(effects, axis=1) / 2
+    off = [np.abs(attribution.influence(g, codes)[0] / true - 1).max() for g in (G, attribution.ridge(G, codes))]
+    assert off[1] < 0.1 < 1 < off[0]

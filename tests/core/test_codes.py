@@ -34,6 +34,24 @@ def settings_of_codes(draw):
     return draw(st.integers(1, comb(n, h))), n, h, draw(st.integers(0, 2**32))
 
 
+@pytest.mark.parametrize(("N", "n", "h"), [(60, 65, 1), (500, 70, 2), (300, 512, 256)])
+def test_codes_of_more_members_than_ranks_can_count_are_different_and_of_weight_h(N, n, h):
+    drawn = codes.constant_weight(N, n, h, 3)
+    assert drawn.shape == (N, n) and (drawn.sum(axis=1) == h).all()
+    assert len(np.unique(drawn, axis=0)) == N
+    assert np.array_equal(drawn, codes.constant_weight(N, n, h, 3))
+    assert np.abs(drawn.mean(axis=0) - h / n).max() < 5 * (h / n * (1 - h / n) / N) ** 0.5
+
+
+def test_all_codes_of_a_long_length_are_drawn_when_as_many_images_want_one():
+    assert codes.constant_weight(65, 65, 1, 0).sum(axis=0).tolist() == [1] * 65
+
+
+def test_a_super_sample_is_a_label_and_every_other_image_is_by_itself():
+    assert codes.super_samples([4, 7, 4, 5, 7, 6], [7, 4]).tolist() == [3, 2, 3, 0, 2, 1]
+    assert codes.super_samples([4, 7, 4], []).tolist() == [0, 1, 2]
+
+
 @given(settings_of_codes())
 @settings(max_examples=60, deadline=None)
 def test_constant_weight_codes_are_different_and_of_weight_h(setting):
@@ -167,7 +185,9 @@ def test_digest_tells_shape_and_bits_apart():
         (lambda: codes.constant_weight(0, 16, 8, 0), "got N = 0"),
         (lambda: codes.constant_weight(1, 8, 0, 0), r"h in 1..7 \(n = 8\), got h = 0"),
         (lambda: codes.constant_weight(1, 8, 8, 0), "got h = 8"),
-        (lambda: codes.constant_weight(1, 65, 3, 0), "between 2 and 64 members, got n = 65"),
+        (lambda: codes.constant_weight(1, 4097, 3, 0), "between 2 and 4096 members, got n = 4097"),
+        (lambda: codes.unrank([0], 65, 3), "between 2 and 64 members, got n = 65"),
+        (lambda: codes.super_samples([1, 2], [3]), r"groups among the labels \[1, 2\], got \[3\]"),
         (lambda: codes.unrank([6], 4, 2), r"ranks in 0..5, got \[6\]"),
         (lambda: codes.unrank([-1], 4, 2), r"ranks in 0..5, got \[-1\]"),
         (lambda: codes.walsh(6), "power of two, at least 4, got 6"),

@@ -95,6 +95,19 @@ def test_folder_with_class_folders(tmp_path):
     assert torch.equal(animals.images, torch.from_numpy(np.stack([ant, *cats]).transpose(0, 3, 1, 2).copy()))
 
 
+def test_several_sets_are_joined_and_their_labels_count_on(tmp_path):
+    for name in "ab":
+        write(tmp_path / name / "0.png", pixels(28, 28))
+    digits, joined = data.load("mnist"), data.load(f"mnist + folder:{tmp_path}")
+    assert joined.labels[-3:].tolist() == [int(digits.labels[-1]), 10, 11] and joined.classes[9:] == ("9", "a", "b")
+    assert torch.equal(joined.images[:10_000], digits.images)
+    assert torch.equal(joined.images[-1, 0], joined.images[-2, 0])
+    assert joined.name == f"MNIST test + {tmp_path.name}"
+    with pytest.raises(ValueError, match=r"of one size in MNIST test and .* got \(1, 14, 14\) and \(3, 28, 28\)"):
+        write(tmp_path / "c" / "0.png", pixels(28, 28, 3))
+        data._joined([data.load("mnist", size=14), data.load(f"folder:{tmp_path}")])
+
+
 def test_flat_folder_is_one_class_and_grey_stays_grey(tmp_path):
     grey = [write(tmp_path / f"{i}.png", pixels(4, 4, seed=i)) for i in range(3)]
     found = data.load(f"folder:{tmp_path}")

@@ -61,7 +61,7 @@ def test_gradients_of_a_minibatch_in_parts_add_up_to_those_of_the_whole():
     for _ in range(3):
         assert parts.advance() == pytest.approx(whole.advance(), rel=1e-5)
     for name, weight in whole.state().items():
-        torch.testing.assert_close(parts.state()[name], weight, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(parts.state()[name], weight, rtol=1e-3, atol=1e-4)  # Adam makes much of rounding
 
 
 def test_training_lowers_the_loss():
@@ -233,6 +233,16 @@ def test_kill_minus_nine_and_start_again(tmp_path):
         undisturbed = ensemble.to_file(train_member(digits.images[split], made, i))
         assert (trained / "toy" / "pair" / f"member_{i:02d}.safetensors").read_bytes() == undisturbed
     torch.set_num_threads(threads)
+
+
+def test_images_of_a_group_share_a_code_and_all_others_have_their_own():
+    recipe = Recipe("mnist", steps=1, n=16, h=8, limit=200, groups=(3, 7))
+    images = recipe.images()
+    codes, labels = recipe.codes(images), images.labels.numpy()
+    for group in (3, 7):
+        assert len(np.unique(codes[labels == group], axis=0)) == 1
+    alone = ~np.isin(labels, (3, 7))
+    assert len(np.unique(codes, axis=0)) == alone.sum() + 2 < len(codes)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ STRIDE = 4  # the network halves an image twice
 
 def members_for(N: int) -> int:
     """The smallest even number of members n, at least FEWEST, with a code of weight n/2 for each of N images."""
-    return next(n for n in range(FEWEST, coding.MAX_MEMBERS + 1, 2) if comb(n, n // 2) >= N)
+    return next(n for n in range(FEWEST, coding.MAX_RANKED + 1, 2) if comb(n, n // 2) >= N)
 
 
 def recipe(spec: str, side: int, n: int | None, steps: int, seed: int = 0) -> tuple[Recipe, data.Dataset]:
@@ -58,9 +58,9 @@ def recipe(spec: str, side: int, n: int | None, steps: int, seed: int = 0) -> tu
     if len(images) < SMALLEST:
         raise ValueError(f"expected at least {SMALLEST} images to search, got {len(images)} in {spec}: add some")
     n = members_for(len(images)) if n is None else n
-    if not 4 <= n <= coding.MAX_MEMBERS or comb(n, n // 2) < len(images):
+    if not 4 <= n <= coding.MAX_RANKED or comb(n, n // 2) < len(images):
         raise ValueError(
-            f"expected between {members_for(len(images))} and {coding.MAX_MEMBERS} members, so that each of "
+            f"expected between {members_for(len(images))} and {coding.MAX_RANKED} members, so that each of "
             f"{len(images):,} images has a code of its own; got n = {n}"
         )
     unet = {**UNET, "channels": images.images.shape[1]}

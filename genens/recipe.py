@@ -19,13 +19,14 @@ class Recipe:
 
     dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of Section
     3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise, or one for all images of
-    a label in `groups` (a super sample, Section 2.3). optimizer "adamw" or "adam", or "muon" (Jordan et al. 2024), which takes the inner 3x3 convolutions and leaves the rest to AdamW;
-    schedule "one-cycle" (to `lr` and back) or "constant"; `ema` the decay of the averaged weights that are kept; `clip`
-    the largest gradient norm; precision of the forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v"
-    of the loss (see `training.loss`); `times` () to train at all times alike, or (m, s) for t / T logit-normal, the
-    logistic function of a normal variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is
-    most to learn, or (m, s, share) with a share of the times uniform, so that none is neglected; `flip` mirrors images
-    at random; `replace` draws minibatches with replacement.
+    a label in `groups` (a super sample, Section 2.3). optimizer "adamw" or "adam", or "muon" (Jordan et al. 2024),
+    which takes the inner 3x3 convolutions and leaves the rest to AdamW; schedule "one-cycle" (to `lr` and back) or
+    "constant"; `ema` the decay of the averaged weights that are kept; `clip` the largest gradient norm; precision of
+    the forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v" of the loss (see `training.loss`);
+    `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal variable
+    of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m, s, share) with a
+    share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace` draws minibatches
+    with replacement.
     """
 
     dataset: str

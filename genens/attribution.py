@@ -277,6 +277,6 @@ def _left_out(inside: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> np
     errors = []
     for penalty in PENALTIES:
         kept = penalty * values.mean() / (values + penalty * values.mean())  # of each direction, by the residuals
-        residuals = np.einsum("ia,bac,ic->bi", vectors * kept, inside, vectors * kept)  # squared lengths
+        residuals = ((vectors * kept @ inside) * (vectors * kept)).sum(axis=2)  # squared lengths, (B, n)
         errors.append((residuals / np.square(np.square(vectors) @ kept)).sum(axis=1))  # over (1 - leverage)^2
     return PENALTIES[np.argmin(errors, axis=0)]

@@ -1,0 +1,231 @@
+"""The pictures and tables of chapter 7: the law, placebos, nulls, decoders, and samples that moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from genens.theory import identification
+from genens_book.chapters.meaning import law, testbed
+from genens_book.chapters.meaning.distribution import Change
+from genens_book.chapters.meaning.nulls import Against
+from genens_book.chapters.meaning.placebos import Comparison, Dose, Standing
+from genens_book.pages import markup
+from genens_book.pages.markup import Page
+from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH
+from genens_book.pages.words import number, power, share, signed
+
+EDGES = np.geomspace(1e-3, 1e4, 29)  # of bins of n r
+
+
+def found(trials: Mapping[str, np.ndarray], sizes: Sequence[int]) -> Figure:
+    """Left: how often the image looked for comes first, right: how many of ten are found, both against n r, by size of
+    the set; lines: what the law expects of the same cells; dashed: of one image among others without effect."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.0), sharey=True)
+    sides = (("hit", "nr", "n r of the image looked for"), ("recall", "nr_k", "n r, the mean of the ten"))
+    for ax, (name, axis, label) in zip(axes, sides, strict=True):
+        for s, N in enumerate(sizes):
+            values = [trials[key][:, s].ravel() for key in (axis, name, f"{name}_law")]
+            x, seen, expected, error, _ = law.binned(values[0], values[1:], EDGES)
+            ax.plot(x, expected, color=f"C{s}", alpha=0.7, linewidth=1.2)
+            ax.errorbar(x, seen, error, fmt="o", markersize=3.2, linewidth=0.8, color=f"C{s}", label=f"N = {N:,}")
+        ax.set(xscale="log", xlabel=label, ylim=(-0.04, 1.04))
+        ax.yaxis.set_major_formatter("{x:.0%}")
+    x = np.geomspace(*axes[0].get_xlim(), 80)
+    middle = sizes[len(sizes) // 2]
+    alone = [identification.hit(1, nr, middle, 8) for nr in x]
+    ink = plt.rcParams["text.color"]
+    axes[0].plot(x, alone, color=ink, linewidth=0.8, linestyle="--", label="no rivals")
+    axes[0].set_ylabel("the right image comes first")
+    axes[1].set_ylabel("of ten, listed")
+    axes[0].legend(loc="upper left")
+    return figure
+
+
+def decoders(recall: np.ndarray, members: Sequence[int], N: int) -> Figure:
+    """How many of ten are found by each decoder (panels), by codebook, against n / N; recall (probes, times, members,
+    CODEBOOKS, DECODERS), lines the mean, bars the standard error over probes."""
+    figure, axes = plt.subplots(1, len(testbed.DECODERS), figsize=(WIDTH, 2.6), sharey=True)
+    x = np.array(members) / N
+    for d, (ax, name) in enumerate(zip(axes, testbed.DECODERS, strict=True)):
+        for b, book in enumerate(testbed.CODEBOOKS):
+            each = recall[..., b, d].mean(1)  # (probes, members)
+            mean, error = each.mean(0), each.std(0, ddof=1) / np.sqrt(len(each)) if len(each) > 1 else 0 * each[0]
+            shift = 1 + 0.04 * (b - 1)
+            ax.errorbar(x * shift, mean, error, color=f"C{b}", marker="o", markersize=3, linewidth=1, label=book)
+        ax.axvline(1, color=plt.rcParams["text.color"], linewidth=0.8, linestyle="--")
+        ax.set(xscale="log", xlabel="members / images", title=name, ylim=(0, 1.04))
+        ax.yaxis.set_major_formatter("{x:.0%}")
+    axes[0].set_ylabel(f"of ten of {N}, listed")
+    axes[0].legend(title="codes", loc="upper left", alignment="left")
+    return figure
+
+
+def published(noise: float) -> Figure:
+    """The LDS of a published method against the number of models, and the law's: without training noise, and with."""
+    figure, ax = plt.subplots(figsize=(0.62 * WIDTH, 2.7))
+    x = np.geomspace(32, 1024, 40)
+    for value, style, label in (
+        (0.0, ":", "law, no training noise"),
+        (noise, "-", f"law, training noise {number(noise, 1)} times all images' effects"),
+    ):
+        lds = [identification.lds(n, law.PUBLISHED_N, value) for n in x]
+        ax.plot(x, lds, style, color=STAYS, linewidth=1.3, label=label)
+    ax.plot([*law.PUBLISHED], [*law.PUBLISHED.values()], "o", color=GOES, label="published")
+    ax.set(xscale="log", yscale="log", xlabel="models", ylabel="LDS")
+    ticks = [32, 64, 128, 256, 512, 1024]
+    ax.set_xticks(ticks, list(map(str, ticks)))
+    ax.set_xticks([], minor=True)
+    shares = [0.03, 0.05, 0.1, 0.2, 0.4]
+    ax.set_yticks(shares, [f"{s:.0%}" for s in shares])
+    ax.set_yticks([], minor=True)
+    ax.legend(loc="upper left")
+    return figure
+
+
+def plan_table(plans: Sequence[law.Plan]) -> Page:
+    """What the law says of databases of images that are all alike."""
+    head = ["database", "images", "members", "n r of one", "members to find one", "smallest group found"]
+    lines = []
+    for plan in plans:
+        members = "none is enough" if not np.isfinite(plan.members) else power(plan.members, 0)
+        group = "none" if plan.group >= plan.N else f"{plan.group:,.0f} ({share(plan.group / plan.N)})"
+        lines.append([plan.database, f"{plan.N:,}", str(plan.n), power(plan.signal, 1), members, group])
+    return markup.lines_table(head, lines, numeric=True)
+
+
+# ---------------------------------------------------------------- placebos
+
+
+def doses(found: Sequence[Dose], whole: float) -> Figure:
+    """Left: how often the class of a sample changes, right: how far it moves, by the weight that the ablation leaves on
+    the members that saw its class; real ablations and placebos. Dashed: the weight in the whole ensemble."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.8))
+    for real, colour, label, marker in ((True, GOES, "codes of classes", "o"), (False, STAYS, "placebos", "s")):
+        these = [dose for dose in found if dose.real == real]
+        for ax, name in zip(axes, ("changed", "distance"), strict=True):
+            values = [getattr(dose, name) for dose in these]
+            middle = np.array([value.value for value in values])
+            error = np.abs([[v.value - v.low, v.high - v.value] for v in values]).T
+            x = np.array([dose.left for dose in these]) + (0.012 if real else -0.012)
+            ax.errorbar(x, middle, error, fmt=marker, markersize=4.5, linewidth=1, color=colour, label=label)
+    for ax in axes:
+        ax.axvline(whole, color=plt.rcParams["text.color"], linewidth=0.8, linestyle="--")
+        ax.set(xlabel="weight left on the sample's class", xlim=(-0.08, 0.83))
+        ax.set_ylim(bottom=0)
+    axes[0].yaxis.set_major_formatter("{x:.0%}")
+    axes[0].set_ylabel("the class changes")
+    axes[1].set_ylabel("distance from the original")
+    axes[0].legend(loc="upper right")
+    return figure
+
+
+def dose_table(found: Sequence[Dose]) -> Page:
+    """The same as a table."""
+    head = ["weight left", "ablation", "triples a sample", "class changes", "distance"]
+    lines = [
+        [
+            share(dose.left), "a class's code" if dose.real else "placebo", str(dose.n), share(dose.changed),
+            number(dose.distance, 1),
+        ]
+        for dose in found
+    ]  # fmt: skip
+    return markup.lines_table(head, lines, numeric=True)
+
+
+def standing_table(found: Standing, classes: Sequence[int], triples: int) -> Page:
+    """Where the ablation of each class stands among all triples, for samples of the class."""
+    head = ["class", "samples", f"place among {triples}", "p", "q"]
+    lines = [
+        [str(c), str(n), str(place), number(p, 3), number(q, 3)]
+        for c, n, place, p, q in zip(classes, found.n, found.place, found.p, found.q, strict=True)
+    ]
+    return markup.lines_table(head, lines, numeric=True)
+
+
+def images(values: np.ndarray, taken: np.ndarray) -> Figure:
+    """Influences (M,), one a code, each the mean over samples in units of a sample's mean: of codes that images have,
+    and of codes that none has."""
+    figure, ax = plt.subplots(figsize=(0.62 * WIDTH, 2.5))
+    edges = np.linspace(values.min(), values.max(), 40)
+    for chosen, colour, label in ((taken, GOES, "codes of images"), (~taken, STAYS, "codes of none")):
+        ax.hist(values[chosen], edges, density=True, histtype="stepfilled", alpha=0.3, color=colour)
+        ax.hist(values[chosen], edges, density=True, histtype="step", color=colour, label=f"{label} ({chosen.sum():,})")
+    ax.set(xlabel="influence of ablating the code", ylabel="density", yticks=[])
+    ax.legend(loc="upper right")
+    return figure
+
+
+def comparison_words(one: Comparison) -> str:
+    """A difference with its interval, p of none, p of at least the margin, and what would have been seen."""
+    difference = one.difference
+    interval = f"{signed(100 * difference.low, 1)} to {signed(100 * difference.high, 1)}"
+    return (
+        f"{signed(100 * difference.value, 1)} % ({interval}; p of no difference {number(one.p, 2)}, p of one of "
+        f"{share(one.margin)} or more {number(one.equivalent, 3) if one.equivalent >= 0.001 else 'below 0.001'}; "
+        f"one of {share(one.seen, 1)} would have been seen with power 80 %)"
+    )
+
+
+NAMES = {
+    "class": "share of the list that has the sample's class",
+    "pixels": "distance between pixels (mean over the database: 1)",
+    "features": "distance between features (mean over the database: 1)",
+    "distinct": "different images in all lists",
+    "several": "images in several lists",
+}
+
+
+def null_table(found: Mapping[str, Against]) -> Page:
+    """Each statistic of the lists beside its nulls."""
+    head = ["of the lists", "found", "codes dealt anew", "middle 95 %", "p", "would be seen", "lists at random"]
+    lines = []
+    for name, one in found.items():
+        form = (lambda x: share(x, 1)) if name == "class" else (lambda x: number(x, 4, "g"))
+        lines.append(
+            [
+                NAMES[name],
+                form(one.found),
+                form(one.mean),
+                f"{form(one.low)} to {form(one.high)}",
+                number(one.p, 3),
+                f"±{form(one.seen)}",
+                form(one.random),
+            ]
+        )
+    return markup.lines_table(head, lines, numeric=True)
+
+
+# ---------------------------------------------------------------- distributions
+
+
+def moved(changes: Sequence[Change]) -> Figure:
+    """Left: how far an ablation moves samples of the same noise against how far what it draws lies from what the whole
+    ensemble draws, as FID less its null; right: how well a classifier tells the two apart."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
+    kinds = list(dict.fromkeys(change.kind for change in changes))
+    for k, kind in enumerate(kinds):
+        these = [change for change in changes if change.kind == kind]
+        x = [change.moved for change in these]
+        style = dict(fmt="o" if k % 2 == 0 else "s", markersize=4, linewidth=0.7, color=f"C{(1, 0, 4, 2)[k % 4]}")
+        low, high = (np.array([getattr(change.fid, end) for change in these]) for end in ("low", "high"))
+        values = np.array([change.fid.value for change in these])
+        axes[0].errorbar(x, values, [high, -low], label=f"{kind} ({len(these)})", **style)
+        told = [change.told.accuracy for change in these]
+        middle = np.array([t.value for t in told])
+        axes[1].errorbar(
+            x, middle, [middle - [t.low for t in told], np.array([t.high for t in told]) - middle], **style
+        )
+    ink = plt.rcParams["text.color"]
+    axes[0].axhline(0, color=ink, linewidth=0.8, linestyle="--")
+    axes[1].axhline(0.5, color=ink, linewidth=0.8, linestyle="--")
+    axes[1].axhspan(0, 0.5, color=ink, alpha=FAINT / 4, linewidth=0)
+    axes[0].set(xlabel="distance moved / unrelated samples", ylabel="FID less its null")
+    axes[1].set(xlabel="distance moved / unrelated samples", ylabel="told from the whole ensemble's")
+    axes[1].set_ylim(min(0.4, axes[1].get_ylim()[0]), 1.02)
+    axes[1].yaxis.set_major_formatter("{x:.0%}")
+    axes[0].legend(loc="upper left")
+    return figure

@@ -1,0 +1,137 @@
+"""What the lists of the search would be if the codes were dealt to the images anew.
+
+Training is over and the Jacobians stay what they are; the codes, and which image has which, are drawn again, each of
+the C(n, h) as likely for an image as any other. Whatever a statistic of the lists says about the *images*, it must then
+be larger for the codes as they were dealt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import stats as scipy_stats
+
+from genens_book.measures import classifier
+from genens_book.measures.classifier import CrossFitted
+from genens_book.measures.gallery import Gallery
+from genens_book.measures.judges import Judge
+from genens_book.pages.words import number
+
+REACH = 8  # how many times k codes are looked through for k that have an image
+
+
+@dataclass(frozen=True)
+class Against:
+    """A statistic of the lists: as found, its mean and middle 95 % over deals, the share of deals at least as far from
+    their mean (two-sided, the one found counted among them), and its mean over lists drawn at random."""
+
+    found: float
+    mean: float
+    low: float
+    high: float
+    p: float
+    random: float
+    deals: int
+
+    @property
+    def seen(self) -> float:
+        """The smallest difference from the deals' mean that this would see with power 80 %, at 5 % two-sided."""
+        return 2.8 * (self.high - self.low) / (2 * 1.96)
+
+
+def dealt(order: np.ndarray, image_of: np.ndarray, k: int) -> np.ndarray:
+    """The k first images of every list: int64 (B, k). order (B, R): codes by influence, the largest first; image_of
+    (M,): the image that has each code, -1 for none. Raises ValueError where R codes do not have k images."""
+    images = image_of[order]
+    there = images >= 0
+    if (there.sum(1) < k).any():
+        raise ValueError(f"expected {k} images among the first {order.shape[1]} codes of every sample: look further")
+    first = np.argsort(~there, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(images, first, 1)
+
+
+def against(
+    influence: np.ndarray,
+    codes: np.ndarray,
+    every: np.ndarray,
+    k: int,
+    statistics: Mapping[str, Callable[[np.ndarray], float]],
+    deals: int,
+    seed: int,
+) -> dict[str, Against]:
+    """Each statistic of the lists, rows (B, k), beside the same of lists under codes dealt anew.
+
+    influence (B, M): of all codes `every` (M, n) on each sample; codes (N, n): as they were dealt.
+    """
+    M, N = len(every), len(codes)
+    order = np.argsort(-influence, axis=1, kind="stable")[:, : min(M, REACH * k)]
+    number = {code.tobytes(): m for m, code in enumerate(every)}
+    as_dealt = np.full(M, -1)
+    as_dealt[[number[code.tobytes()] for code in codes]] = np.arange(N)
+    rng = np.random.default_rng(seed)
+    lists = [dealt(order, as_dealt, k)]
+    lists += [dealt(order, _deal(rng, M, N), k) for _ in range(deals)]
+    chance = [np.stack([rng.choice(N, k, replace=False) for _ in order]) for _ in range(min(deals, 200))]
+    found = {}
+    for name, statistic in statistics.items():
+        values = np.array([statistic(rows) for rows in lists])
+        away = np.abs(values - values[1:].mean())
+        found[name] = Against(
+            float(values[0]),
+            float(values[1:].mean()),
+            *map(float, np.quantile(values[1:], [0.025, 0.975])),
+            float((away >= away[0] - 1e-12).mean()),
+            float(np.mean([statistic(rows) for rows in chance])),
+            deals,
+        )
+    return found
+
+
+def _deal(rng: np.random.Generator, M: int, N: int) -> np.ndarray:
+    images = rng.permutation(M)
+    return np.where(images < N, images, -1)
+
+
+def statistics(y: np.ndarray, judge: Judge | CrossFitted, images: Gallery) -> dict[str, Callable[[np.ndarray], float]]:
+    """What is asked of lists (B, k) of rows of the database, for samples y (B, C, H, W) that the judge reads; what
+    takes the images themselves is left out where they are not all at hand."""
+    read, labels, sample = classifier.read(judge, y), images.labels.numpy(), np.arange(len(y))[:, None]
+    said = read["labels"].numpy()[:, None]
+    asked = {
+        "class": lambda rows: float((labels[rows] == said).mean()),
+        "distinct": lambda rows: float(len(np.unique(rows))),
+        "several": lambda rows: float((np.unique(rows, return_counts=True)[1] > 1).sum()),
+    }
+    if images.whole:
+        everything = images[:]
+        pixels = _apart(y, everything)
+        features = _apart(read["features"].numpy(), classifier.read(judge, everything)["features"].numpy())
+        asked["pixels"] = lambda rows: float(pixels[sample, rows].mean())
+        asked["features"] = lambda rows: float(features[sample, rows].mean())
+    return asked
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Euclidean distances, (B, N), each row over its mean: below 1 is nearer than images are on average."""
+    distances = torch.cdist(*(torch.as_tensor(side).double().flatten(1) for side in (one, other))).numpy()
+    return distances / distances.mean(1, keepdims=True)
+
+
+def adjusted(p: np.ndarray, N: int) -> np.ndarray:
+    """Benjamini and Hochberg's q of the first k of N p-values, from the smallest up, the others being larger: (k,).
+
+    The smallest that it can be, for k < N, over what the others may be.
+    """
+    q = p * N / np.arange(1, len(p) + 1)
+    return np.minimum.accumulate(q[::-1])[::-1].clip(max=1)
+
+
+def words(found: Mapping[str, Against]) -> str:
+    """How many of the statistics differ from their null."""
+    q = scipy_stats.false_discovery_control([one.p for one in found.values()])
+    few = int((q <= 0.05).sum())
+    none = "None of them differs" if not few else f"{few} of them {'differs' if few == 1 else 'differ'}"
+    return f"{none} from the null at a false discovery rate of 5 % (the smallest q is {number(q.min())})."

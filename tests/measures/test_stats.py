@@ -157,3 +157,10 @@ def test_correlations_are_scipys_row_by_row_and_undefined_for_constants():
     assert np.isnan(stats.pearson(np.zeros(5), np.arange(5.0)))
     with pytest.raises(ValueError, match="not finite"):
         stats.spearman([1.0, np.nan], [1.0, 2.0])
+
+
+def test_adjusted_p_values_are_scipys_where_all_others_are_one():
+    p = np.array([[0.0001, 0.002, 0.0021, 0.2], [0.5, 0.6, 0.7, 1]])
+    for row, found in zip(p, stats.adjusted(p, 100), strict=True):
+        whole = scipy.stats.false_discovery_control(np.concatenate([row, np.ones(96)]))
+        np.testing.assert_allclose(found, whole[:4])

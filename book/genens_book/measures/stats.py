@@ -83,6 +83,17 @@ def proportion(k: int, n: int, level: float = 0.95) -> Interval:
     return Interval(k / n, float(around.low), float(around.high), int(n), level)
 
 
+def adjusted(p: object, N: int) -> np.ndarray:
+    """Benjamini and Hochberg's q of the first k of N p-values, along the last axis from the smallest up, the others
+    being as large as the last of them or larger: float64 (..., k).
+
+    Where k < N it is the largest that it can be over what the others may be. Source: Benjamini and Hochberg (1995).
+    """
+    p = finite(p, "p-values")
+    q = p * N / np.arange(1, p.shape[-1] + 1)
+    return np.minimum.accumulate(q[..., ::-1], axis=-1)[..., ::-1].clip(max=1)
+
+
 def pearson(a: object, b: object) -> np.ndarray:
     """Pearson's correlation along the last axis, the other axes broadcast: float64 (...), NaN where a side is
     constant.

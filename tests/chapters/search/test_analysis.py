@@ -199,3 +199,11 @@ def test_the_saving_for_the_papers_shapes():
         analysis.saving("imagenet")
     *paper, here = analysis.savings((1, 4, 4), 6, 20)
     assert [one.dataset for one in paper] == list(analysis.SHAPES) and here == analysis.Saving("this run", 16, 6, 20)
+
+
+def test_decoders_are_named_and_an_unknown_one_is_refused_before_work():
+    G = gram(jacobians())
+    assert analysis.decoder("matched filter")(G, CODES) is G
+    np.testing.assert_array_equal(analysis.decoder("ridge regression")(G, CODES), attribution.ridge(G, CODES))
+    with pytest.raises(ValueError, match="decoder as one of matched filter, ridge regression; got 'lasso'"):
+        analysis.decoder("lasso")

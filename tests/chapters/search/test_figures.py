@@ -37,6 +37,16 @@ def test_lists_frame_what_is_shared_and_join_what_ties(channels):
     np.testing.assert_allclose(pixel, (images[5, :, 0, 0] + 1) / 2 * np.ones(3))
 
 
+def test_the_chance_of_a_lists_first_image_stands_beside_it():
+    images = np.linspace(-1, 1, 10)[:, None, None, None] * np.ones((1, 1, 6, 6))
+    p, q = np.array([[0.0002, 0.1, 1], [1e-5, 0.1, 1]]), np.array([[0.93, 1, 1], [0.02, 1, 1]])
+    (ax,) = figures.lists(images[:2], images, TOP, p=p, q=q).axes
+    assert [text.get_text() for text in ax.texts] == ["p 0.0002\nq 0.93", "p 1 × 10⁻⁵\nq 0.02"]
+    said = figures.chance_words(attribution.Chance(p, 252, True), q)
+    assert said["discovered"] == "1" and said["chance_codes"] == "252" and said["least_q"] == "0.02"
+    assert "drawn at random" in figures.chance_words(attribution.Chance(p, 252, False), q)["chance_kind"]
+
+
 def test_concentration_counts_images_by_their_number_of_lists():
     influence = np.random.default_rng(0).random((2, 10)) + 1
     left, right = figures.concentration(TOP, influence).axes

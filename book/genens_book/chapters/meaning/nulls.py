@@ -120,15 +120,6 @@ def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return distances / distances.mean(1, keepdims=True)
 
 
-def adjusted(p: np.ndarray, N: int) -> np.ndarray:
-    """Benjamini and Hochberg's q of the first k of N p-values, from the smallest up, the others being larger: (k,).
-
-    The smallest that it can be, for k < N, over what the others may be.
-    """
-    q = p * N / np.arange(1, len(p) + 1)
-    return np.minimum.accumulate(q[::-1])[::-1].clip(max=1)
-
-
 def words(found: Mapping[str, Against]) -> str:
     """How many of the statistics differ from their null."""
     q = scipy_stats.false_discovery_control([one.p for one in found.values()])

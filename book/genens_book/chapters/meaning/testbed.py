@@ -168,18 +168,14 @@ def without_complements(N: int, n: int, h: int, seed: int) -> np.ndarray:
 def left_out(logits: Tensor, data: Tensor) -> np.ndarray:
     """How far each image's absence moves what the denoiser of all images (N, D) predicts: float64 (N,).
 
-    f_-x - f = w_x / (1 - w_x) (f - x), with the posterior weights w of logits (N,)."""
-    weights = torch.softmax(logits, 0)
-    apart = (weights @ data - data).norm(dim=1)
-    return (torch.exp(logits - _others(logits)) * apart).numpy()
-
-
-def _others(logits: Tensor) -> Tensor:
-    """ln of the sum of exp over all others, for each: 1 - w would lose what is left beside a large weight."""
-    whole, first = torch.logsumexp(logits, 0), int(logits.argmax())
-    rest = logits + torch.log(torch.expm1((whole - logits).clamp(min=1e-300)))
-    rest[first] = torch.logsumexp(torch.cat([logits[:first], logits[first + 1 :]]), 0)
-    return rest
+    f_-x - f = w_x / (1 - w_x) (f - x), with the posterior weights w of logits (N,); of the image with the largest, near
+    which 1 - w loses what is left, f_-x is worked out by itself."""
+    weights, first = torch.softmax(logits, 0), int(logits.argmax())
+    whole = weights @ data
+    found = weights / (1 - weights).clamp(min=0.5) * (data - whole).norm(dim=1)
+    others = torch.arange(len(data)) != first
+    found[first] = (torch.softmax(logits[others], 0) @ data[others] - whole).norm()
+    return found.numpy()
 
 
 def predictions(logits: Tensor, data: Tensor, codes: np.ndarray) -> Tensor:

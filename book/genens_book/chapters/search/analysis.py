@@ -7,6 +7,7 @@ many drawn at random.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from genens import codes as coding
-from genens.attribution import Top, repeated, top_k
+from genens.attribution import Top, repeated, ridge, top_k
 from genens.jacobians import linear_counterfactual
 from genens_book.measures import stats
 from genens_book.measures.distances import euclidean
@@ -48,6 +49,21 @@ def routes_apart(influence: np.ndarray, J: Tensor | np.ndarray, codes: np.ndarra
     if not error < EQUAL:
         raise ValueError(f"expected the two routes to agree to {EQUAL:g} in float64; they differ by {error:.1e}")
     return error
+
+
+def _as_it_is(gram: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    return gram
+
+
+DECODERS = {"matched filter": _as_it_is, "ridge regression": ridge}
+
+
+def decoder(name: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """What is done to the Gram matrices before they are searched, given them and the codes. ValueError for a name that
+    is not in DECODERS."""
+    if name not in DECODERS:
+        raise ValueError(f"expected decoder as one of {', '.join(DECODERS)}; got {name!r}")
+    return DECODERS[name]
 
 
 def stands_out(influence: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.stats import binom
 
-from genens.attribution import Top
+from genens.attribution import Chance, Top
 from genens.ensemble import Ensemble
 from genens_book.chapters.search.analysis import Discounted, Likeness, Reranked, Saving
 from genens_book.measures import stats
@@ -20,7 +20,7 @@ from genens_book.measures.stats import Interval
 from genens_book.pages import markup, plotting
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import GOES, STAYS, WIDTH, Picture, show, tile
-from genens_book.pages.words import number, share
+from genens_book.pages.words import number, power, share
 
 TOUCHING = 0.12  # inches for the column heads
 UNDEFINED = "not defined for lists so short"
@@ -28,12 +28,19 @@ LARGEST = 0.9  # inches: the side of an image, at most
 
 
 def lists(
-    y: np.ndarray, images: Gallery, top: Top, shared: Sequence[int] = (), twins: np.ndarray | None = None
+    y: np.ndarray,
+    images: Gallery,
+    top: Top,
+    shared: Sequence[int] = (),
+    twins: np.ndarray | None = None,
+    p: np.ndarray | None = None,
+    q: np.ndarray | None = None,
 ) -> Figure:
     """Figure 6a: a row a sample, the sample on the left, then its most influential images.
 
     y (B, C, H, W) in [-1, 1]. `shared`: images to frame, those in several lists; `twins` (N,):
-    the image that ties with each, -1 for none (`codes.complements`): a bar joins two that stand side by side.
+    the image that ties with each, -1 for none (`codes.complements`): a bar joins two that stand side by side. p and q
+    (B, k), of the images of each list: those of the first are written beside it.
     """
     rows, k = top.rows, top.rows.shape[1]
     grid = np.concatenate([np.asarray(y)[:, None], images[rows]], axis=1)
@@ -57,8 +64,16 @@ def lists(
                     solid_capstyle="butt",
                 )
     ax.axvline(W + gap / 2 - 0.5, color=plt.rcParams["text.color"], linewidth=0.8)
+    if p is not None and q is not None:
+        for b in range(len(rows)):
+            said = f"p {_short(p[b, 0])}\nq {_short(q[b, 0])}"
+            ax.text(whole.shape[1] + gap, b * (H + gap) + H / 2, said, va="center", fontsize=6, linespacing=1.4)
     ax.set(xlim=(-gap, whole.shape[1] + gap / 2), ylim=(whole.shape[0] + gap, -gap / 2))
     return figure
+
+
+def _short(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-4 else power(p, 0)
 
 
 def discounted(
@@ -229,6 +244,17 @@ def likeness_words(alike: Likeness | NotRun, copied: Interval | NotRun) -> dict[
         "place": number(np.median(alike.place), 0),
         "nearest_listed": str(alike.in_list.sum()),
         "copied": share(copied, 1),
+    }
+
+
+def chance_words(chance: Chance, q: np.ndarray) -> dict[str, str]:
+    """How unlikely the scores of the lists are, and of how many codes that was counted."""
+    return {
+        "chance_codes": f"{chance.codes:,}",
+        "chance_kind": "codes that there are" if chance.exact else "codes that were drawn at random for this",
+        "least_p": power(chance.p.min(), 1),
+        "least_q": number(q.min()),
+        "discovered": str(int((q <= 0.05).sum())),
     }
 
 

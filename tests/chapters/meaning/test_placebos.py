@@ -1,0 +1,127 @@
+"""Placebos on made-up samples whose every number is known."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from genens import codes as coding
+from genens_book.chapters.meaning import placebos
+
+CODES = coding.walsh(8)
+TRIPLES = placebos.removals(7, 3)
+MIXTURES = coding.ablations(TRIPLES)
+
+
+def measured(B=140, effect=1.0, seed=0):
+    """Samples whose class changes, and that move, the more of their class's weight is taken; row[b] = b mod 7."""
+    rng, row = np.random.default_rng(seed), np.arange(B) % 7
+    left = placebos.own_weight(MIXTURES, CODES)[row]
+    labels = np.zeros((B, 36), int)
+    labels[:, 1:] = rng.random((B, 35)) < 0.2 + effect * 0.6 * (left == 0)
+    return {"labels": labels, "distance": 5 + effect * (1 - left) + rng.normal(size=(B, 35)) / 10}, row
+
+
+def test_seven_triples_are_codes_and_placebos_leave_a_quarter_a_half_or_three_quarters():
+    own = placebos.of_classes(CODES, TRIPLES)
+    assert len(TRIPLES) == 35 and len(set(own)) == 7
+    assert np.array_equal(TRIPLES[own], CODES)
+    left = placebos.own_weight(MIXTURES, CODES)
+    assert left[:, own].round(6).tolist() == (0.5 * (1 - np.eye(7))).tolist()
+    others = np.delete(left, own, axis=1).round(6)
+    assert {*others.ravel()} == {0.25, 0.5, 0.75}
+
+
+def test_rows_are_the_places_of_labels():
+    assert placebos.rows(np.array([4, 9, 1]), [1, 4]).tolist() == [1, -1, 0]
+
+
+def test_doses_are_means_by_weight_left_and_kind():
+    data, row = measured()
+    row = np.where(np.arange(len(row)) < 14, -1, row)
+    found = placebos.doses(data, row, MIXTURES, CODES, seed=0)
+    kinds = [(dose.left, dose.real, dose.n) for dose in found]
+    assert kinds == [(0, True, 1), (0.25, False, 12), (0.5, True, 6), (0.5, False, 12), (0.75, False, 4)]
+    own = placebos.of_classes(CODES, TRIPLES)
+    slow = [data["labels"][b, 1 + own[row[b]]] for b in range(14, 140)]
+    assert found[0].changed.value == pytest.approx(np.mean(slow)) and found[0].changed.n == 126
+    assert found[0].distance.value > found[1].distance.value > found[4].distance.value
+
+
+def test_another_class_is_compared_with_placebos_that_leave_as_much():
+    data, row = measured()
+    by_placebo, excess = placebos.by_placebo(data, row, MIXTURES, CODES, seed=0)
+    assert by_placebo.value == pytest.approx(0.2, abs=0.02)
+    assert excess.low < 0 < excess.high and excess.n == 140
+
+
+def test_a_class_that_matters_comes_first_among_all_triples_and_one_that_does_not_does_not():
+    data, row = measured()
+    found = placebos.standing(data["distance"], row, CODES, TRIPLES)
+    assert found.place.tolist() == [1] * 7 and found.p == pytest.approx(1 / 35) and (found.q <= 0.05).all()
+    assert found.together <= 1 / 5040 * 1.01 and found.orders == 5040
+    data, row = measured(effect=0.0)
+    found = placebos.standing(data["distance"], row, CODES, TRIPLES)
+    assert (found.q > 0.05).all() and found.together > 0.01
+
+
+def test_the_exact_p_is_that_of_a_loop_over_orders():
+    data, row = measured(B=21, effect=0.03)
+    row[:3] = -1
+    found = placebos.standing(data["distance"], row, CODES, TRIPLES)
+    number, totals = {code.tobytes(): v for v, code in enumerate(TRIPLES)}, []
+    for order in permutations(range(7)):
+        own = [number[code[list(order)].tobytes()] for code in CODES]
+        totals.append(sum(data["distance"][b, own[c]] for b, c in enumerate(row) if c >= 0))
+    assert found.together == pytest.approx(np.mean(np.array(totals) >= totals[0] - 1e-9))
+
+
+def test_a_class_without_samples_has_no_place():
+    data, row = measured(B=6)
+    found = placebos.standing(data["distance"], row, CODES, TRIPLES)
+    assert found.place[6] == 0 and found.p[6] == found.q[6] == 1 and found.n[6] == 0
+
+
+def test_the_error_of_assigned_against_unassigned_is_that_of_dealing_again():
+    rng = np.random.default_rng(0)
+    values, taken = rng.gamma(4, size=60), np.zeros(60, bool)
+    taken[:45] = True
+    found = placebos.assigned(values, taken, 0.05)
+    again = []
+    for _ in range(4000):
+        mixed = rng.permutation(values)
+        again.append((mixed[:45].mean() - mixed[45:].mean()) / values.mean())
+    assert (found.difference.high - found.difference.low) / (2 * 1.96) == pytest.approx(np.std(again), rel=0.05)
+    assert found.p == pytest.approx(np.mean(np.abs(again) >= abs(found.difference.value)), abs=0.05)
+
+
+def test_equivalence_needs_an_interval_inside_the_margin_and_not_only_a_large_p():
+    rng, taken = np.random.default_rng(1), np.arange(10_000) < 7_000
+    sure = placebos.assigned(5 + rng.normal(size=10_000), taken, 0.05)
+    assert sure.equivalent < 0.05 < sure.p
+    vague = placebos.assigned(5 + rng.normal(size=20), np.arange(20) < 14, 0.05)
+    assert vague.equivalent > 0.05 and vague.seen > 0.05
+    apart = placebos.assigned(5 + rng.normal(size=10_000) + taken, taken, 0.05)
+    assert apart.p < 1e-6 and apart.equivalent > 0.5
+
+
+def test_regenerated_takes_samples_as_units():
+    rng = np.random.default_rng(0)
+    distance = np.array([1.0, 10, 100])[:, None] * (1 + 0.01 * rng.normal(size=(3, 40)))
+    found = placebos.regenerated(distance, 20, 0.05)
+    each = (distance[:, :20].mean(1) - distance[:, 20:].mean(1)) / distance.mean(1)
+    assert found.difference.value == pytest.approx(each.mean()) and found.difference.n == 3
+    assert found.difference.low < each.mean() < found.difference.high
+
+
+def test_codes_that_no_image_has_are_all_the_others():
+    codes = coding.constant_weight(50, 8, 4, 0)
+    free = placebos.unassigned(codes)
+    assert len(free) == 20 and len(np.unique(np.concatenate([codes, free]), axis=0)) == 70
+    assert len(placebos.unassigned(coding.unrank(range(70), 8, 4))) == 0
+
+
+def test_drawn_rows_differ_within_a_sample_and_are_a_function_of_the_seed():
+    rows = placebos.drawn(30, 5, 4, 1)
+    assert rows.shape == (4, 5) and all(len(set(row)) == 5 for row in rows) and rows.max() < 30
+    assert np.array_equal(placebos.drawn(30, 5, 6, 1)[:4], rows)

@@ -255,6 +255,22 @@ def test_a_new_run_forgets_what_the_last_one_recorded() -> None:
     assert {row["verdict"] for row in ledger.scorecard("laptop")} == {"not run yet", "setting"}
 
 
+def test_questions_beyond_the_paper_are_kept_with_the_chapter_and_shown_apart() -> None:
+    made = run()
+    made.asked("Does it <matter>?", "not seen", "1 % (0 % to 2 %)", "two-sided; 3 % would be seen")
+    assert made.asked("Is it so?", "yes", "35 of 35", "exact").text.splitlines()[1].startswith("Is it so?\tyes")
+    kept = ledger.questions("laptop")
+    assert [one["answer"] for one in kept] == ["not seen", "yes"]
+    page = markup.questions(kept).html
+    assert "&lt;matter&gt;" in page and "% would be seen" in page
+    assert "questions" not in ledger.runs("laptop")[0] and ledger.questions("smoke") == []
+    run()
+    assert ledger.questions("laptop") == []  # a new run forgets them too
+    for wrong, words in (({"answer": "maybe"}, "yes, no, not seen; got 'maybe'"), ({"test": " "}, "words for test")):
+        with pytest.raises(ValueError, match=words):
+            run().asked(**{"question": "q", "answer": "yes", "measured": "m", "test": "t", **wrong})
+
+
 def test_profiles_are_kept_apart() -> None:
     run().claim("s3.1-accuracy", 0.9)
     run(n_samples=10).claim("s3.1-accuracy", 0.1)

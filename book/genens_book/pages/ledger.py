@@ -31,6 +31,8 @@ from genens_book.pages.plotting import Picture
 
 claims = paper.load  # ledger.claims() is what tests call
 
+ANSWERS = ("yes", "no", "not seen")  # "no" is shown, by a test of equivalence or a count; "not seen" is not
+
 _PLAIN = (int, float, str, bool, list, tuple, dict, type(None))
 
 
@@ -121,6 +123,7 @@ class Run:
         self.profile = "custom" if self.changed else self.base
         self.made = provenance.describe()
         self.records: dict[str, dict] = {}
+        self.questions: list[dict[str, str]] = []
         self.again: dict[str, list[float]] = {}  # by claim: the same number by other training runs
         self.dataset = ""  # what its ensemble was trained on, once `on` has said it
         self._save()  # forgets what an earlier execution recorded: no number outlives its run
@@ -198,6 +201,19 @@ class Run:
         self._save()
         return markup.claim_line(_row(claim, record))
 
+    def asked(self, question: str, answer: str, measured: str, test: str) -> Page:
+        """Record what this book asks and the paper does not: the question, one of ANSWERS, what was measured in words,
+        and by which test (its n, its sides, the smallest effect that it would have seen). Raises ValueError for another
+        answer, or for nothing said."""
+        if answer not in ANSWERS:
+            raise ValueError(f"expected the answer as one of {', '.join(ANSWERS)}; got {answer!r}")
+        record = {"question": question, "answer": answer, "measured": measured, "test": test}
+        if empty := [name for name, said in record.items() if not said.strip()]:
+            raise ValueError(f"expected words for {', '.join(empty)} of a question, got none")
+        self.questions.append(record)
+        self._save()
+        return markup.questions([record])
+
     def provenance(self) -> Page:
         """What the chapter ran with: profile, parameters, commit, machine, versions, run time so far."""
         self._save()
@@ -235,6 +251,7 @@ class Run:
             "made": self.made,
             "seconds": round(time.perf_counter() - self._began, 1),
             "claims": self.records,
+            "questions": self.questions,
         }
         files.atomic_write(self.path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
@@ -323,7 +340,13 @@ def scorecard(profile: str) -> list[dict[str, object]]:
 def runs(profile: str) -> list[dict[str, object]]:
     """What each chapter last ran with under a profile, in the book's order: its record, less the claims."""
     found = [_record(path) for path in sorted(ledger_folder(profile).glob("[0-9]*.json"))]
-    return [{name: value for name, value in record.items() if name != "claims"} for record in found]
+    return [{name: value for name, value in record.items() if name not in ("claims", "questions")} for record in found]
+
+
+def questions(profile: str) -> list[dict[str, str]]:
+    """What the chapters asked beyond the paper under a profile (`Run.asked`), in the book's order."""
+    found = [_record(path) for path in sorted(ledger_folder(profile).glob("[0-9]*.json"))]
+    return [question for record in found for question in record.get("questions", [])]
 
 
 def _records(path: Path) -> dict[str, dict]:

@@ -217,6 +217,12 @@ def runs(records: Iterable[Mapping[str, object]]) -> Page:
     return Page(render("runs.html", names=RUNS, lines=lines), "\n".join(", ".join(line.values()) for line in lines))
 
 
+def questions(records: Sequence[Mapping[str, str]]) -> Page:
+    """What the book asks and the paper does not; takes `ledger.questions`."""
+    head = ["question", "answer", "measured", "test"]
+    return lines_table(head, [[record[name] for name in head] for record in records], numeric=False)
+
+
 # ---------------------------------------------------------------- anywhere
 
 

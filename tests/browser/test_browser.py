@@ -111,7 +111,7 @@ FADES = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", ["01_codes", "05_jacobian", "06_search", "scorecard"])
+@pytest.mark.parametrize("name", ["01_codes", "05_jacobian", "06_search", "07_meaning", "scorecard"])
 def test_a_figure_that_is_wider_than_a_phone_shows_that_there_is_more(name, book, browser):
     with visit(browser, (book.html / "book" / f"{name}.html").as_uri(), 390, "light") as seen:
         first, ended, behind = seen.page.evaluate(FADES)

@@ -333,6 +333,7 @@ PASSES = {
     "04_convergence": 5300,
     "05_jacobian": 7100,
     "06_search": 700,
+    "07_meaning": 12500,
     "explorer": 900,
 }
 START = 12

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genens import closed_form, data
+from genens import closed_form
 from genens import codes as coding
 from genens.data import to_unit
 from genens.schedules import alpha_bars
@@ -15,7 +15,7 @@ T = 500
 
 def setting(N=12, t=T):
     """Images, a noised one (1, C, H, W) and the log weights of the images in front of it."""
-    images = data.load("mnist", size=testbed.SIDE).images[:N]
+    images = testbed.digits()[:N]
     bar = alpha_bars()[t]
     noise = torch.randn(1, 1, testbed.SIDE, testbed.SIDE, generator=torch.Generator().manual_seed(0)).double()
     x = bar**0.5 * to_unit(images[3:4]).double() + (1 - bar) ** 0.5 * noise

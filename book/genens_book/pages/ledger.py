@@ -201,10 +201,10 @@ class Run:
         self._save()
         return markup.claim_line(_row(claim, record))
 
-    def asked(self, question: str, answer: str, measured: str, test: str) -> Page:
+    def asked(self, question: str, answer: str, measured: str, test: str) -> None:
         """Record what this book asks and the paper does not: the question, one of ANSWERS, what was measured in words,
-        and by which test (its n, its sides, the smallest effect that it would have seen). Raises ValueError for another
-        answer, or for nothing said."""
+        and by which test (its n, its sides, the smallest effect that it would have seen); `markup.questions` shows
+        them. Raises ValueError for another answer, or for nothing said."""
         if answer not in ANSWERS:
             raise ValueError(f"expected the answer as one of {', '.join(ANSWERS)}; got {answer!r}")
         record = {"question": question, "answer": answer, "measured": measured, "test": test}
@@ -212,7 +212,6 @@ class Run:
             raise ValueError(f"expected words for {', '.join(empty)} of a question, got none")
         self.questions.append(record)
         self._save()
-        return markup.questions([record])
 
     def provenance(self) -> Page:
         """What the chapter ran with: profile, parameters, commit, machine, versions, run time so far."""

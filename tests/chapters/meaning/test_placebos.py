@@ -105,13 +105,34 @@ def test_equivalence_needs_an_interval_inside_the_margin_and_not_only_a_large_p(
     assert apart.p < 1e-6 and apart.equivalent > 0.5
 
 
-def test_regenerated_takes_samples_as_units():
-    rng = np.random.default_rng(0)
-    distance = np.array([1.0, 10, 100])[:, None] * (1 + 0.01 * rng.normal(size=(3, 40)))
-    found = placebos.regenerated(distance, 20, 0.05)
-    each = (distance[:, :20].mean(1) - distance[:, 20:].mean(1)) / distance.mean(1)
-    assert found.difference.value == pytest.approx(each.mean()) and found.difference.n == 3
-    assert found.difference.low < each.mean() < found.difference.high
+def regenerating(effect=0.0, B=12, K=20, seed=0):
+    """Samples of different scales whose true distances follow the influence of 70 codes, 50 of which images have."""
+    rng, every = np.random.default_rng(seed), coding.unrank(range(70), 8, 4)
+    asked = every[rng.permutation(70)]
+    influence = rng.gamma(9, size=(B, 70)) * np.geomspace(1, 100, B)[:, None]
+    place = [int(np.flatnonzero((every == code).all(1))[0]) for code in asked]
+    rows = np.hstack([placebos.drawn(50, K // 2, B, seed), 50 + placebos.drawn(20, K // 2, B, seed + 1)])
+    true = np.take_along_axis(influence[:, place], rows, 1) * (1 + 0.02 * rng.normal(size=(B, K)))
+    true[:, : K // 2] *= 1 + effect
+    of_images = np.isin(np.arange(70), place[:50])
+    truth = (influence[:, of_images].mean(1) - influence[:, ~of_images].mean(1)) / influence.mean(1)
+    return true, influence, every, asked, rows, 50, 0.05, truth.mean()
+
+
+def test_the_control_variate_takes_the_luck_of_the_draw_out():
+    *given, truth = regenerating()
+    found = placebos.regenerated(*given)
+    true = given[0]
+    plain = (true[:, :10].mean(1) - true[:, 10:].mean(1)) / true.mean(1)
+    assert found.difference.n == 12 and found.difference.low < truth < found.difference.high
+    error = (found.difference.high - found.difference.low) / (2 * 2.201)
+    assert error < 0.5 * plain.std(ddof=1) / 12**0.5
+
+
+def test_an_effect_of_having_an_image_is_found_under_it():
+    *given, truth = regenerating(effect=0.3)
+    found = placebos.regenerated(*given)
+    assert found.difference.low > truth + 0.1 and found.p < 0.001 and found.equivalent > 0.5
 
 
 def test_codes_that_no_image_has_are_all_the_others():

@@ -43,6 +43,7 @@ def test_what_is_not_seen_is_not_said_to_be_absent():
         (0, {"trials": {"recall": np.full((4, 1), 0.7), "recall_law": np.full((4, 1), 0.4)}}, "no"),
         (1, {"classes": Standing(ONE, ONE / 35, ONE / 35, ONE, 1 / 5040, 5040)}, "yes"),
         (2, {"other": Interval(0.01, -0.02, 0.03, 100)}, "no"),
+        (2, {"other": Interval(-0.1, -0.2, -0.05, 100)}, "no"),
         (2, {"other": Interval(0.2, 0.1, 0.3, 100)}, "yes"),
         (3, {"by_jacobian": Comparison(Interval(0, -0.01, 0.01, 9), 0.9, 1e-6, 0.05, 0.01)}, "no"),
         (4, {"by_drawing": Comparison(Interval(0.3, 0.2, 0.4, 9), 1e-6, 1.0, 0.05, 0.1)}, "yes"),

@@ -16,7 +16,6 @@ from genens_book.measures import classifier, fid, stats
 from genens_book.measures.distances import euclidean
 from genens_book.measures.judges import Judge
 from genens_book.measures.stats import Interval
-from genens_book.pages.words import number, share
 
 POWER = scipy_stats.norm.isf(0.05) + scipy_stats.norm.isf(0.2)  # standard errors: seen with power 80 %, one-sided
 
@@ -123,23 +122,3 @@ def unrelated(y: np.ndarray) -> float:
 def discoveries(p: Sequence[float], level: float = 0.05) -> int:
     """How many of several tests are significant at a false discovery rate (Benjamini and Hochberg 1995)."""
     return int((scipy_stats.false_discovery_control(p) <= level).sum()) if len(p) else 0
-
-
-def words(every: Sequence[Change]) -> str:
-    """What was found, kind by kind, in sentences."""
-    found = []
-    for kind in dict.fromkeys(change.kind for change in every):
-        these = [change for change in every if change.kind == kind]
-        moved, above, right = (
-            np.mean([get(change) for change in these])
-            for get in (lambda c: c.moved, lambda c: c.fid.value, lambda c: c.told.accuracy.value)
-        )
-        by_fid, by_told = (discoveries([getattr(c, test).p for c in these]) for test in ("fid", "told"))
-        fid_seen, told_seen = (max(getattr(c, test).seen for c in these) for test in ("fid", "told"))
-        found.append(
-            f"*{kind[0].upper()}{kind[1:]}* ({len(these)}): samples move by {share(moved)} of the distance between "
-            f"unrelated ones; the FID lies {number(above, 1)} above its null on average (one of {number(fid_seen, 1)} "
-            f"would be seen with power 80 %), significantly for {by_fid}; the classifier is right in {share(right)} "
-            f"({share(told_seen)} would be seen), significantly for {by_told}."
-        )
-    return " ".join(found)

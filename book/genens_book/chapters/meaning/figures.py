@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from genens.theory import identification
 from genens_book.chapters.meaning import law, testbed
-from genens_book.chapters.meaning.distribution import Change
+from genens_book.chapters.meaning.distribution import Change, discoveries
 from genens_book.chapters.meaning.nulls import Against
 from genens_book.chapters.meaning.placebos import Comparison, Dose, Standing
+from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH
@@ -146,6 +147,13 @@ def standing_table(found: Standing, classes: Sequence[int], triples: int) -> Pag
     return markup.lines_table(head, lines, numeric=True)
 
 
+def other_words(excess: Interval) -> str:
+    """Whether the code of another class changes more samples than placebos that leave a sample's class as much."""
+    said = "fewer" if excess.high < 0 else "more" if excess.low > 0 else "neither more nor fewer, as far as is seen"
+    low, value, high = (signed(100 * x, 0) for x in (excess.low, excess.value, excess.high))
+    return f"the code changes {said} (difference {value} points, {low} to {high})."
+
+
 def images(values: np.ndarray, taken: np.ndarray) -> Figure:
     """Influences (M,), one a code, each the mean over samples in units of a sample's mean: of codes that images have,
     and of codes that none has."""
@@ -192,7 +200,7 @@ def null_table(found: Mapping[str, Against]) -> Page:
                 form(one.mean),
                 f"{form(one.low)} to {form(one.high)}",
                 number(one.p, 3),
-                f"±{form(one.seen)}",
+                f"±{share(one.seen, 1) if name == 'class' else number(one.seen, 2, 'g')}",
                 form(one.random),
             ]
         )
@@ -229,3 +237,20 @@ def moved(changes: Sequence[Change]) -> Figure:
     axes[1].yaxis.set_major_formatter("{x:.0%}")
     axes[0].legend(loc="upper left")
     return figure
+
+
+def change_table(changes: Sequence[Change]) -> Page:
+    """The same by kind of ablation."""
+    head = ["ablated", "of them", "moved", "FID less its null", "significant", "told apart", "significant"]
+    lines = []
+    for kind in dict.fromkeys(change.kind for change in changes):
+        these = [change for change in changes if change.kind == kind]
+        moved, above, right = (
+            np.mean([get(change) for change in these])
+            for get in (lambda c: c.moved, lambda c: c.fid.value, lambda c: c.told.accuracy.value)
+        )
+        by_fid, by_told = (discoveries([getattr(c, test).p for c in these]) for test in ("fid", "told"))
+        fid_seen, told_seen = (max(getattr(c, test).seen for c in these) for test in ("fid", "told"))
+        fid_words, told_words = f"{number(above, 1)} ({number(fid_seen, 1)})", f"{share(right)} ({share(told_seen)})"
+        lines.append([kind, str(len(these)), share(moved), fid_words, str(by_fid), told_words, str(by_told)])
+    return markup.lines_table(head, lines, numeric=True)

@@ -198,10 +198,36 @@ def assigned(values: np.ndarray, taken: np.ndarray, margin: float) -> Comparison
     return _compared(float(value), float(error), M, margin, scipy_stats.norm())
 
 
-def regenerated(distance: np.ndarray, taken: int, margin: float) -> Comparison:
-    """The same of true distances (B, K) of counterfactuals of B samples, the first `taken` of them without images,
-    the others without codes that no image has: the mean of the samples' differences, by Student's t over samples."""
-    each = (distance[:, :taken].mean(1) - distance[:, taken:].mean(1)) / distance.mean(1)
+def regenerated(
+    distance: np.ndarray,
+    influence: np.ndarray,
+    every: np.ndarray,
+    asked: np.ndarray,
+    rows: np.ndarray,
+    N: int,
+    margin: float,
+) -> Comparison:
+    """The same of true distances (B, K) of counterfactuals of B samples, ablating rows (B, K) of the codes `asked` (Q,
+    n), of which the first N are codes of images: the first half of each sample's are of those, the others of none. The
+    mean of the samples' differences, by Student's t over samples.
+
+    influence (B, M), of all codes `every` (M, n), serves as a control variate: a difference of the mean influences of
+    the codes that were drawn, less that of all codes of the two kinds, is luck, and is taken off times the slope of
+    distance on influence (within samples, all together).
+    """
+    taken = rows.shape[1] // 2
+    number = {code.tobytes(): m for m, code in enumerate(every)}
+    place = np.array([number[code.tobytes()] for code in asked])
+    of_images = np.zeros(len(every), bool)
+    of_images[place[:N]] = True
+    scale = influence.mean(1, keepdims=True)
+    x, middle = np.take_along_axis(influence, place[rows], 1) / scale, distance.mean(1, keepdims=True)
+    y = distance / middle
+    inside = [side - side.mean(1, keepdims=True) for side in (x, y)]
+    slope = float((inside[0] * inside[1]).sum() / np.square(inside[0]).sum())
+    all_codes = (influence[:, of_images].mean(1) - influence[:, ~of_images].mean(1)) / scale[:, 0]
+    luck = x[:, :taken].mean(1) - x[:, taken:].mean(1) - all_codes
+    each = y[:, :taken].mean(1) - y[:, taken:].mean(1) - slope * luck
     error = each.std(ddof=1) / np.sqrt(len(each))
     return _compared(float(each.mean()), float(error), len(each), margin, scipy_stats.t(len(each) - 1))
 

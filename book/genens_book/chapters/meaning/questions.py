@@ -69,13 +69,12 @@ def _classes(found: Standing) -> dict[str, str]:
 
 
 def _other(found: Interval) -> dict[str, str]:
-    inside = max(abs(found.low), abs(found.high)) < POINTS
-    answer = "no" if inside else "yes" if found.low > 0 or found.high < 0 else "not seen"
+    answer = "yes" if found.low > 0 else "no" if found.high < POINTS else "not seen"
     return {
         "question": "Does ablating another class change more samples than a placebo that leaves their class as much?",
         "answer": answer,
         "measured": f"difference {_points(found)} points",
-        "test": f"bootstrap over {found.n} samples, 95 %; no if within ±{100 * POINTS:.0f} points",
+        "test": f"bootstrap over {found.n} samples, 95 %; no if all of it is below {100 * POINTS:.0f} points",
     }
 
 

@@ -16,7 +16,7 @@ from genens_book.chapters.meaning.placebos import Comparison, Dose, Standing
 from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
-from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH
+from genens_book.pages.plotting import GOES, STAYS, WIDTH
 from genens_book.pages.words import number, power, share, signed
 
 EDGES = np.geomspace(1e-3, 1e4, 29)  # of bins of n r
@@ -230,10 +230,9 @@ def moved(changes: Sequence[Change]) -> Figure:
     ink = plt.rcParams["text.color"]
     axes[0].axhline(0, color=ink, linewidth=0.8, linestyle="--")
     axes[1].axhline(0.5, color=ink, linewidth=0.8, linestyle="--")
-    axes[1].axhspan(0, 0.5, color=ink, alpha=FAINT / 4, linewidth=0)
     axes[0].set(xlabel="distance moved / unrelated samples", ylabel="FID less its null")
     axes[1].set(xlabel="distance moved / unrelated samples", ylabel="told from the whole ensemble's")
-    axes[1].set_ylim(min(0.4, axes[1].get_ylim()[0]), 1.02)
+    axes[1].set_ylim(top=max(0.8, axes[1].get_ylim()[1]))
     axes[1].yaxis.set_major_formatter("{x:.0%}")
     axes[0].legend(loc="upper left")
     return figure

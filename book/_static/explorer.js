@@ -3,7 +3,7 @@
    jacobians.linear_counterfactual, ties and their order are attribution.top_k's. window.genensExplorer lets tests ask. */
 (function () {
   "use strict";
-  const VERSION = 1, PAGE = 48, STAYED = 1e-9;
+  const VERSION = 1, PAGE = 48, STAYED = 1e-9, MOST_CODES = 200000;
   const root = document.getElementById("genens-explorer");
   if (!root) return;
 
@@ -34,6 +34,25 @@
     return twins;
   }
 
+  function everyCode(codes, N, n) {  // all codes of their length and weight; null where weights differ, or for too many
+    let h = 0, count = 1;
+    for (let i = 0; i < n; i++) h += codes[i];
+    for (let x = 0; x < N; x++) {
+      let weight = 0;
+      for (let i = 0; i < n; i++) weight += codes[x * n + i];
+      if (weight !== h) return null;
+    }
+    for (let i = 1; i <= h; i++) count = count * (n - h + i) / i;
+    if (count > MOST_CODES) return null;
+    const every = new Uint8Array(count * n);
+    for (let x = 0, bits = (1 << h) - 1; x < count; x++) {
+      for (let i = 0; i < n; i++) every[x * n + i] = (bits >> i) & 1;
+      const low = bits & -bits, next = bits + low;  // the next larger number with as many bits (Gosper)
+      bits = (((next ^ bits) >>> 2) / low) | next;
+    }
+    return every;
+  }
+
   function opened(name, part, pixels) {
     const codes = unpack(decode(part.codes), part.items, part.n);
     return {
@@ -43,6 +62,7 @@
       J: new Int16Array(decode(part.J.int16).buffer), JScale: part.J.scale,
       gram: new Float64Array(decode(part.gram).buffer), placebo: part.placebo, truth: part.truth,
       digit: part.digit, sure: part.sure, thumbs: part.thumbs, cache: new Map(),
+      every: everyCode(codes, part.items, part.n), chances: new Map(),
     };
   }
 
@@ -69,20 +89,25 @@
     return Math.sqrt(Math.max(square, 0));
   }
 
+  function lengths(E, s, codes) {  // ||J (u_-x - u_0)|| of every row of codes
+    const n = E.n, N = codes.length / n, scores = new Float64Array(N), d = new Float64Array(n), flat = [];
+    for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++)
+      flat.push((i === j ? 1 : 2) * E.gram[s * n * n + i * n + j]);
+    for (let x = 0; x < N; x++) {
+      let left = 0, square = 0, k = 0;
+      for (let i = 0; i < n; i++) left += 1 - codes[x * n + i];
+      for (let i = 0; i < n; i++) d[i] = (codes[x * n + i] ? 0 : 1 / left) - 1 / n;
+      for (let i = 0; i < n; i++) {
+        for (let j = 0; j <= i; j++) square += flat[k++] * (d[i] * d[j]);
+      }
+      scores[x] = Math.sqrt(Math.max(square, 0));
+    }
+    return scores;
+  }
+
   function influence(E, s) {  // of every item on sample s; kept
     if (!E.cache.has(s)) {
-      const n = E.n, scores = new Float64Array(E.N), d = new Float64Array(n), flat = [];
-      for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++)
-        flat.push((i === j ? 1 : 2) * E.gram[s * n * n + i * n + j]);
-      for (let x = 0; x < E.N; x++) {
-        let left = 0, square = 0, k = 0;
-        for (let i = 0; i < n; i++) left += 1 - E.codes[x * n + i];
-        for (let i = 0; i < n; i++) d[i] = (E.codes[x * n + i] ? 0 : 1 / left) - 1 / n;
-        for (let i = 0; i < n; i++) {
-          for (let j = 0; j <= i; j++) square += flat[k++] * (d[i] * d[j]);
-        }
-        scores[x] = Math.sqrt(Math.max(square, 0));
-      }
+      const scores = lengths(E, s, E.codes);
       const sorted = Float64Array.from(scores).sort(), order = new Int32Array(E.N), rank = new Int32Array(E.N);
       const placed = new Int32Array(E.N);  // of equal scores, how many have their place: the earlier row first
       for (let x = 0; x < E.N; x++) {
@@ -98,6 +123,25 @@
       E.cache.set(s, { scores, order, rank });
     }
     return E.cache.get(s);
+  }
+
+  function chance(E, s) {  // p: the share of all codes with at least each item's influence; how many items stand out; kept
+    if (!E.every) return null;
+    if (!E.chances.has(s)) {
+      const all = lengths(E, s, E.every).sort(), { scores, order } = influence(E, s), p = new Float64Array(E.N);
+      let out = 0;
+      order.forEach((x, r) => {
+        let low = 0, high = all.length;  // all[low] is the first that reaches the score, to rounding
+        while (low < high) {
+          const middle = (low + high) >> 1;
+          if (all[middle] >= scores[x] * (1 - 1e-9)) high = middle; else low = middle + 1;
+        }
+        p[x] = (all.length - low) / all.length;
+        if (p[x] * E.N <= 0.05 * (r + 1)) out = r + 1;  // Benjamini and Hochberg
+      });
+      E.chances.set(s, { p, out, codes: all.length });
+    }
+    return E.chances.get(s);
   }
 
   function counterfactual(E, s, v) {  // y + J (v - u_0), clamped to [-1, 1]
@@ -196,6 +240,7 @@
     make("canvas", { width: W(), height: H(), class: "gx-image", ...(label ? { role: "img", "aria-label": label }
       : { "aria-hidden": "true" }), ...extra });
   const number = value => value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+  const small = value => value >= 0.001 ? value.toFixed(3) : value.toPrecision(1);
   const percent = value => (100 * value).toFixed(value && value < 0.0995 ? 1 : 0) + "\u00a0%";
   const many = value => value.toLocaleString("en");
   const set = (element, text) => { if (element.textContent !== text) element.textContent = text; };
@@ -440,10 +485,16 @@
         (twin >= 0 ? `, ties with its twin, image ${many(twin)}` : "") + (stored.has(x) ? ", drawn again in truth" : ""));
     });
     if (rows.length) focusOne(ui.thumbs, ui.thumbs.querySelector("[tabindex='0']:not([hidden])") ?? ui.thumbs.firstChild);
-    set(ui.found, `${many(found)} of ${many(E().N)} images, most influential first; the number is the predicted change. A click unlearns the image. “=”: its twin, of the complementary code, has the same score. Blue dot: drawn again in truth.`);
+    set(ui.found, `${many(found)} of ${many(E().N)} images, most influential first; the number is the predicted change. A click unlearns the image. “=”: its twin, of the complementary code, has the same score. Blue dot: drawn again in truth.${chanceWords()}`);
     ui.more.hidden = rows.length >= found;
     set(ui.more, `Show ${Math.min(PAGE, found - rows.length)} more`);
     markItems();
+  }
+
+  function chanceWords() {
+    const found = chance(E(), state.s);
+    return found ? ` Were the codes dealt anew, chance would give such scores: ${found.out ? many(found.out) : "none"} of them ` +
+      `${found.out === 1 ? "stands" : "stand"} out (of ${many(found.codes)} codes, false discovery rate 5\u00a0%).` : "";
   }
 
   function markItems() {
@@ -506,10 +557,10 @@
     note = "";
     if (whole) text += "The whole ensemble: every member counts the same.";
     else if (state.x >= 0) {
-      const { rank } = influence(E(), state.s), twin = E().twins[state.x];
+      const { rank } = influence(E(), state.s), twin = E().twins[state.x], by = chance(E(), state.s);
       const name = itemName(state.x);
       text += `${name[0].toUpperCase()}${name.slice(1)}, unlearned. Influence ${number(moved)}, rank ${many(rank[state.x])} of ${many(E().N)}` +
-        (twin >= 0 ? `, tied with its twin, image ${many(twin)}` : "") + ". ";
+        (by ? `, p\u00a0=\u00a0${small(by.p[state.x])} among all codes` : "") + (twin >= 0 ? `, tied with its twin, image ${many(twin)}` : "") + ". ";
     } else text += `A mixture of your own: predicted change ${number(moved)}. `;
     if (off.length) text += `Off: ${off.length > E().n / 2 + 1 ? `all but ${[...v.keys()].filter(i => v[i] > 0).map(i => i + 1).join(", ")}` : off.join(", ")}.`;
     set(ui.status, text);
@@ -739,7 +790,7 @@
     below();
     addEventListener("resize", () => { below(); if (root.clientWidth !== width) { width = root.clientWidth; draw(); } });
     addEventListener("hashchange", () => { if (location.hash !== written) { readAddress(); drawEnsemble(); } });
-    window.genensExplorer = { state, ensembles, influence, counterfactual, change, ablated, regenerated, trueImage };
+    window.genensExplorer = { state, ensembles, influence, chance, counterfactual, change, ablated, regenerated, trueImage };
     root.dataset.ready = "yes";
     performance.mark("genens-explorer-ready");
   }

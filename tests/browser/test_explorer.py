@@ -13,7 +13,7 @@ from support.explorer import B
 from genens import attribution, jacobians
 from genens import codes as coding
 from genens_book.chapters.explorer import feed
-from genens_book.measures import distances
+from genens_book.measures import distances, stats
 
 # ---------------------------------------------------------------- the page's numbers
 
@@ -46,8 +46,9 @@ def ready(page):
 
 NUMBERS = """([name, s, mixtures]) => {
   const G = genensExplorer, E = G.ensembles[name], { scores, order } = G.influence(E, s);
+  const { p, out, codes } = G.chance(E, s);
   return {
-    scores: [...scores], order: [...order], twins: [...E.twins],
+    p: [...p], out, codes, scores: [...scores], order: [...order], twins: [...E.twins],
     changes: mixtures.map(v => G.change(E, s, v)), images: mixtures.map(v => [...G.counterfactual(E, s, v)]),
     known: mixtures.map(v => G.regenerated(E, s, v)), truth: [...G.trueImage(E, s, E.truth.alone + 1)],
   };
@@ -66,6 +67,12 @@ def test_numbers_of_the_page_are_those_of_genens(arrays, whole, browser, tmp_pat
                 told = seen.page.evaluate(NUMBERS, [name, s, mixtures.tolist()])
                 np.testing.assert_allclose(told["scores"], attribution.influence(gram, items.codes)[s], rtol=1e-9)
                 assert told["order"] == attribution.top_k(gram, items.codes, len(items.codes)).rows[s].tolist()
+                every = attribution.top_k(gram, items.codes, len(items.codes))
+                chance = attribution.by_chance(gram, every, int(items.codes[0].sum()))
+                assert told["codes"] == chance.codes
+                np.testing.assert_allclose(np.array(told["p"])[every.rows[s]], chance.p[s])
+                q = stats.adjusted(chance.p[s], len(items.codes))
+                assert told["out"] == (q <= 0.05).sum()
                 assert told["twins"] == coding.complements(items.codes).tolist()
                 moves = mixtures - 1 / n
                 lengths = np.sqrt(np.einsum("vi,ij,vj->v", moves, jacobians.gram(J)[s], moves))

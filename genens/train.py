@@ -40,8 +40,10 @@ def train_ensemble(
     save_every: float = SAVE_EVERY,
     checkpoints: Path | None = None,
     part: int | None = None,
+    alone: bool = False,
 ) -> bool:
     """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
+    With `alone`, the ensemble is of the given `members` only.
 
     Checkpoints lie in `checkpoints`, by default beside trained ensembles (`store.trained`), in a folder named by the
     recipe, and go once the ensemble is written. Several machines that share it can each train some `members`. part: see
@@ -56,11 +58,13 @@ def train_ensemble(
     runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
     paths = [runs / f"member_{i:02d}" for i in everyone]
     asked = everyone if members is None else members
+    kept = asked if alone else everyone
     if todo := {i: paths[i] for i in asked if not _is_done(paths[i])}:
         _train_members(folder.name, recipe, todo, device, workers, save_every, part)
+    paths = [paths[i] for i in kept]
     if not all(map(_is_done, paths)):
         return False
-    notes = [_note(path) for path in paths]
+    codes, notes = codes[:, list(kept)], [_note(path) for path in paths]
     manifest = {
         "recipe": asdict(recipe),
         "unet": UNetConfig(**recipe.unet).to_dict(),
@@ -184,6 +188,7 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
             given.workers,
             checkpoints=given.checkpoints,
             part=given.part,
+            alone=given.alone,
         ):
             print(f"genens.train: {name} waits for its other members", file=sys.stderr)
 
@@ -195,6 +200,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str, Recipe, str
     parser.add_argument("--out", type=Path, help="where the ensembles' folders go (default: trained/<the file's name>)")
     parser.add_argument("--only", help="one ensemble of the file")
     parser.add_argument("--members", type=_range, help="a member, or a range: 0-3")
+    parser.add_argument("--alone", action="store_true", help="write an ensemble of those members only")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, help="members trained side by side (default: one a core)")
     parser.add_argument("--checkpoints", type=Path, help="where members in training and members that are done lie")

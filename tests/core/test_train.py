@@ -235,6 +235,16 @@ def test_kill_minus_nine_and_start_again(tmp_path):
     torch.set_num_threads(threads)
 
 
+def test_some_members_make_an_ensemble_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    recipe = dataclasses.replace(RECIPE, steps=2)
+    assert train.train_ensemble(recipe, tmp_path / "two", members=[1, 4], workers=2, alone=True)
+    found = ensemble.load(tmp_path / "two")
+    assert found.n == 2 and np.array_equal(found.codes, recipe.codes(recipe.images())[:, [1, 4]])
+    assert found.manifest["split_sizes"] == found.codes.sum(axis=0).tolist()
+    assert len(found.manifest["member_loss"]) == 2
+
+
 def test_images_of_a_group_share_a_code_and_all_others_have_their_own():
     recipe = Recipe("mnist", steps=1, n=16, h=8, limit=200, groups=(3, 7))
     images = recipe.images()

@@ -7,8 +7,8 @@ Let what member i makes of a noise be a sum over the images it trained on, and n
 with codes b_x of length n and weight h, drawn without replacement from all M = C(n, h), independently of a and e. The
 ablation of x moves the sample by J (u_-x - u_0), and -n/h of it is the mean of the members that saw x less the mean of
 those that did not: an estimate of a_x. Its errors are the other images, because codes overlap, and the members' noise.
-With r_x = A_x / (sum of the others' A + noise), A the squared lengths of the effects, x stands out of them n r_x times
-(`signal_to_noise`).
+With r_x = A_x / (sum of the others' A + noise), A the squared lengths of the effects, x stands out of them about n r_x
+times (`signal_to_noise`), unless the effects share a direction and nearly all codes are in use, which helps.
 """
 
 from __future__ import annotations
@@ -73,13 +73,15 @@ def shares(effects: np.ndarray, noise: float = 0.0, density: float = 0.5) -> np.
 
 
 def signal_to_noise(effects: np.ndarray, n: int, h: int, noise: float = 0.0) -> np.ndarray:
-    """A_x over `mean_square_error`, (N,), of effects (N, m): about n times `shares`."""
+    """A_x over `mean_square_error`, (N,), of effects (N, m): about n times `shares`; more where the effects share a
+    direction and N is not far below C(n, h)."""
     return np.square(np.asarray(effects, dtype=np.float64)).sum(axis=1) / mean_square_error(effects, n, h, noise)
 
 
 def dimension(gram: np.ndarray) -> float:
     """The effective dimension (tr S)^2 / tr S^2 of noise with covariance S, from a Gram matrix (n, n) of its draws less
-    their mean, or from S itself: how many equal directions have the same spread of their squared length."""
+    their mean, or from S itself: how many equal directions have the same spread of their squared length. From n draws
+    it is at most n - 1, and too low."""
     values = np.linalg.eigvalsh(np.asarray(gram, dtype=np.float64)).clip(min=0)
     return float(values.sum() ** 2 / np.square(values).sum())
 
@@ -127,7 +129,8 @@ def group_needed(
     reached among N / g groups, N where all of them would have to.
 
     The effects of the images of a group are taken as orthogonal and of one length, so that the group's share is
-    g / (N - g + noise N), noise in units of all images' squared effects. Raises ValueError as `power`.
+    g / (N - g + noise N), noise being the part of the members' variance that is due to training, over the part due to
+    images. Raises ValueError as `power`.
     """
     _check(n=n, N=N, d=d, alpha=alpha, power_wanted=power_wanted)
 

@@ -31,7 +31,8 @@ from genens_book.pages.plotting import Picture
 
 claims = paper.load  # ledger.claims() is what tests call
 
-ANSWERS = ("yes", "no", "not seen")  # "no" is shown, by a test of equivalence or a count; "not seen" is not
+# "no" is shown, by a test of equivalence; "not seen" is not, and what "cannot be seen" no outcome could have shown.
+ANSWERS = ("yes", "no", "the opposite", "not seen", "cannot be seen")
 
 _PLAIN = (int, float, str, bool, list, tuple, dict, type(None))
 

@@ -35,6 +35,8 @@ def test_a_statistic_of_the_images_is_seen_and_one_of_the_codes_is_not():
     found = nulls.against(influence, codes, EVERY, 5, asked, 300, 0)
     one = found["class"]
     assert one.found > 0.9 and one.mean == pytest.approx(0.5, abs=0.1) and one.p == pytest.approx(1 / 301)
+    fewer = nulls.against(-influence, codes, EVERY, 5, asked, 300, 0)  # lists with less of it: not on the side asked
+    assert fewer["class"].found < fewer["class"].low and fewer["class"].p > 0.9
     assert one.random == pytest.approx(labels.mean(), abs=0.05) and one.low < one.mean < one.high
     assert found["several"].p > 0.05 and found["several"].deals == 300
     assert one.found - one.mean > one.seen > 0

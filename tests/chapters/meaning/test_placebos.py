@@ -82,6 +82,34 @@ def test_a_class_without_samples_has_no_place():
     assert found.place[6] == 0 and found.p[6] == found.q[6] == 1 and found.n[6] == 0
 
 
+def test_the_contrast_of_classes_and_placebos_is_exact_over_the_orders():
+    rng, own = np.random.default_rng(0), placebos.of_classes(CODES, TRIPLES)
+    values = rng.normal(size=35)
+    values[own] += 2
+    found = placebos.contrast(values, CODES, TRIPLES)
+    assert found.classes == pytest.approx(values[own].mean())
+    assert found.placebos == pytest.approx(np.delete(values, own).mean())
+    planes = {tuple(sorted(row)) for row in placebos._orders(CODES, TRIPLES)}
+    means = [values[list(plane)].mean() for plane in planes]
+    assert len(planes) == 30  # every Fano plane on seven points
+    assert found.p_more == pytest.approx(np.mean(np.array(means) >= found.classes - 1e-9)) and found.p_more < 0.05
+    assert placebos.contrast(-values, CODES, TRIPLES).p_less == pytest.approx(found.p_more)
+
+
+def test_what_the_law_predicts_of_a_placebo_is_what_like_images_do():
+    rng, n, N, m = np.random.default_rng(0), 8, 40, 4000
+    codes = coding.constant_weight(N, n, 4, 0)
+    own, free, every = [], [], coding.unrank(range(70), n, 4)
+    for _ in range(60):
+        J = codes.T @ (rng.normal(size=(N, m)) / m**0.5)
+        lengths = np.linalg.norm((every - 0.5) @ J, axis=1)
+        known = {code.tobytes() for code in codes}
+        taken = np.array([code.tobytes() in known for code in every])
+        own.append(lengths[taken].mean())
+        free.append(lengths[~taken].mean())
+    assert np.mean(own) / np.mean(free) - 1 == pytest.approx(placebos.predicted(N, n), rel=0.35)
+
+
 def test_the_error_of_assigned_against_unassigned_is_that_of_dealing_again():
     rng = np.random.default_rng(0)
     values, taken = rng.gamma(4, size=60), np.zeros(60, bool)

@@ -93,6 +93,12 @@ def test_thousands_of_members_find_what_the_law_says_they_find():
     assert many > 0.8 > 0.6 > few and abs(found["recall_law"].mean((0, 1, 2))[1] - many) < 0.15
 
 
+def test_gaps_are_means_over_digits_and_their_size_from_cell_to_cell():
+    law, apart = np.full((2, 1, 1, 2), 0.5), np.array([[0.7, 0.3], [0.5, 0.5]]).reshape(2, 1, 1, 2)
+    found, cells = testbed.gaps({"hit": apart, "hit_law": law}, "hit")
+    assert found.value == pytest.approx(0) and found.n == 2 and cells == pytest.approx(0.1)
+
+
 def test_decoding_is_the_recall_of_every_decoder_and_codebook():
     recall = testbed.decoding(range(2), 20, [700], [6, 16], seed=0)["recall"]
     assert recall.shape == (2, 1, 2, 3, 3)

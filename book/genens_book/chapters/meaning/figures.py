@@ -11,20 +11,22 @@ from matplotlib.figure import Figure
 from genens.theory import identification
 from genens_book.chapters.meaning import law, testbed
 from genens_book.chapters.meaning.distribution import Change, discoveries
-from genens_book.chapters.meaning.nulls import Against
+from genens_book.chapters.meaning.nulls import SIDES, Against
 from genens_book.chapters.meaning.placebos import Comparison, Dose, Standing
 from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
-from genens_book.pages.plotting import GOES, STAYS, WIDTH
+from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH
 from genens_book.pages.words import number, power, share, signed
 
+ALONE = 8.0  # the effective dimension of the noise around a single image
 EDGES = np.geomspace(1e-3, 1e4, 29)  # of bins of n r
 
 
 def found(trials: Mapping[str, np.ndarray], sizes: Sequence[int]) -> Figure:
     """Left: how often the image looked for comes first, right: how many of ten are found, both against n r, by size of
-    the set; lines: what the law expects of the same cells; dashed: of one image among others without effect."""
+    the set; lines: what the law expects of the same cells; dashed: of one image among others without effect, as many
+    as in the middle one of the sets, with an effective dimension of ALONE."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.0), sharey=True)
     sides = (("hit", "nr", "n r of the image looked for"), ("recall", "nr_k", "n r, the mean of the ten"))
     for ax, (name, axis, label) in zip(axes, sides, strict=True):
@@ -37,7 +39,7 @@ def found(trials: Mapping[str, np.ndarray], sizes: Sequence[int]) -> Figure:
         ax.yaxis.set_major_formatter("{x:.0%}")
     x = np.geomspace(*axes[0].get_xlim(), 80)
     middle = sizes[len(sizes) // 2]
-    alone = [identification.hit(1, nr, middle, 8) for nr in x]
+    alone = [identification.hit(1, nr, middle, ALONE) for nr in x]
     ink = plt.rcParams["text.color"]
     axes[0].plot(x, alone, color=ink, linewidth=0.8, linestyle="--", label="no rivals")
     axes[0].set_ylabel("the right image comes first")
@@ -71,7 +73,7 @@ def published(noise: float) -> Figure:
     x = np.geomspace(32, 1024, 40)
     for value, style, label in (
         (0.0, ":", "law, no training noise"),
-        (noise, "-", f"law, training noise {number(noise, 1)} times all images' effects"),
+        (noise, "-", f"law, {number(noise, 1)} parts of training noise to one of images"),
     ):
         lds = [identification.lds(n, law.PUBLISHED_N, value) for n in x]
         ax.plot(x, lds, style, color=STAYS, linewidth=1.3, label=label)
@@ -147,11 +149,15 @@ def standing_table(found: Standing, classes: Sequence[int], triples: int) -> Pag
     return markup.lines_table(head, lines, numeric=True)
 
 
+def points(found: Interval) -> str:
+    """A difference of shares with its interval, in points."""
+    return f"{signed(100 * found.value, 0)} ({signed(100 * found.low, 0)} to {signed(100 * found.high, 0)})"
+
+
 def other_words(excess: Interval) -> str:
     """Whether the code of another class changes more samples than placebos that leave a sample's class as much."""
     said = "fewer" if excess.high < 0 else "more" if excess.low > 0 else "neither more nor fewer, as far as is seen"
-    low, value, high = (signed(100 * x, 0) for x in (excess.low, excess.value, excess.high))
-    return f"the code changes {said} (difference {value} points, {low} to {high})."
+    return f"the code changes {said}: the difference is {points(excess)} points."
 
 
 def images(values: np.ndarray, taken: np.ndarray) -> Figure:
@@ -168,20 +174,19 @@ def images(values: np.ndarray, taken: np.ndarray) -> Figure:
 
 
 def comparison_words(one: Comparison) -> str:
-    """A difference with its interval, p of none, p of at least the margin, and what would have been seen."""
+    """A difference with its interval, p of none, p of at least what is predicted, and what would have been seen."""
     difference = one.difference
     interval = f"{signed(100 * difference.low, 1)} to {signed(100 * difference.high, 1)}"
     return (
-        f"{signed(100 * difference.value, 1)} % ({interval}; p of no difference {number(one.p, 2)}, p of one of "
-        f"{share(one.margin)} or more {number(one.equivalent, 3) if one.equivalent >= 0.001 else 'below 0.001'}; "
-        f"one of {share(one.seen, 1)} would have been seen with power 80 %)"
+        f"{signed(100 * difference.value, 1)} % ({interval}; p of no difference {number(one.p, 2)}; one of "
+        f"{share(one.seen, 1)} would have been seen with power 80 %)"
     )
 
 
 NAMES = {
     "class": "share of the list that has the sample's class",
-    "pixels": "distance between pixels (mean over the database: 1)",
-    "features": "distance between features (mean over the database: 1)",
+    "pixels": "distance between pixels",
+    "features": "distance between features",
     "distinct": "different images in all lists",
     "several": "images in several lists",
 }
@@ -189,7 +194,7 @@ NAMES = {
 
 def null_table(found: Mapping[str, Against]) -> Page:
     """Each statistic of the lists beside its nulls."""
-    head = ["of the lists", "found", "codes dealt anew", "middle 95 %", "p", "would be seen", "lists at random"]
+    head = ["of the lists", "found", "codes dealt anew", "middle 95 %", "side", "p", "would be seen", "lists at random"]
     lines = []
     for name, one in found.items():
         form = (lambda x: share(x, 1)) if name == "class" else (lambda x: number(x, 4, "g"))
@@ -199,8 +204,9 @@ def null_table(found: Mapping[str, Against]) -> Page:
                 form(one.found),
                 form(one.mean),
                 f"{form(one.low)} to {form(one.high)}",
+                {1: "more", -1: "less"}.get(SIDES.get(name, 0), "both"),
                 number(one.p, 3),
-                f"±{share(one.seen, 1) if name == 'class' else number(one.seen, 2, 'g')}",
+                f"{100 * one.seen:.1f} points" if name == "class" else number(one.seen, 2, "g"),
                 form(one.random),
             ]
         )
@@ -215,18 +221,18 @@ def moved(changes: Sequence[Change]) -> Figure:
     ensemble draws, as FID less its null; right: how well a classifier tells the two apart."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.0))
     kinds = list(dict.fromkeys(change.kind for change in changes))
+    low, high = min(c.fid.low for c in changes), max(c.fid.high for c in changes)
+    axes[0].axhspan(low, high, color="C6", alpha=FAINT, linewidth=0, label="null, middle 95 %")
     for k, kind in enumerate(kinds):
         these = [change for change in changes if change.kind == kind]
         x = [change.moved for change in these]
-        style = dict(fmt="o" if k % 2 == 0 else "s", markersize=4, linewidth=0.7, color=f"C{(1, 0, 4, 2)[k % 4]}")
-        low, high = (np.array([getattr(change.fid, end) for change in these]) for end in ("low", "high"))
-        values = np.array([change.fid.value for change in these])
-        axes[0].errorbar(x, values, [high, -low], label=f"{kind} ({len(these)})", **style)
+        style = dict(markersize=4, linewidth=0.7, color=f"C{(1, 0, 4, 2)[k % 4]}")
+        shape = "o" if k % 2 == 0 else "s"
+        axes[0].plot(x, [change.fid.value for change in these], shape, label=f"{kind} ({len(these)})", **style)
         told = [change.told.accuracy for change in these]
         middle = np.array([t.value for t in told])
-        axes[1].errorbar(
-            x, middle, [middle - [t.low for t in told], np.array([t.high for t in told]) - middle], **style
-        )
+        error = [middle - [t.low for t in told], np.array([t.high for t in told]) - middle]
+        axes[1].errorbar(x, middle, error, fmt=shape, **style)
     ink = plt.rcParams["text.color"]
     axes[0].axhline(0, color=ink, linewidth=0.8, linestyle="--")
     axes[1].axhline(0.5, color=ink, linewidth=0.8, linestyle="--")

@@ -10,7 +10,7 @@ from scipy import optimize
 
 from genens.theory import identification
 
-# The paper's three data sets with their members, and the images of LAION-5B (paper, Section 4.1).
+# The paper's three data sets with their members, and LAION-5B, which it cites, with as many as a machine of ours ranks.
 DATABASES = {"MNIST": (10_000, 16), "CIFAR-10": (60_000, 20), "CelebA": (202_599, 24), "LAION-5B": (5_850_000_000, 64)}
 
 # The linear datamodeling score of generation on CIFAR-2, by the mean in less the mean out over so many random halves,
@@ -35,7 +35,8 @@ class Plan:
 
 
 def plans(noise: float, d: float, alpha: float = 0.05, power: float = 0.8) -> list[Plan]:
-    """Of DATABASES; noise: the members' training noise, in units of all images' effects; d: effective dimension."""
+    """Of DATABASES; noise: the part of the members' variance that is due to training, over the part due to images; d:
+    effective dimension."""
     found = []
     for name, (N, n) in DATABASES.items():
         r = 1 / (N - 1 + noise * N)

@@ -125,7 +125,7 @@ def by_placebo(
 class Standing:
     """How the ablation of each class stands among all triples, for the samples of that class.
 
-    place (k,): 1 if no other triple moves them further on average; p (k,): place / triples, and q (k,), after Benjamini
+    place (k,): 1 if no other triple moves them as far on average; p (k,): place / triples, and q (k,), after Benjamini
     and Hochberg; n (k,): samples. together: the exact p of all classes at once, over the `orders` orders of the
     members, under the hypothesis that it makes no difference which members saw the class.
     """
@@ -146,14 +146,40 @@ def standing(distance: np.ndarray, row: np.ndarray, class_codes: np.ndarray, eve
     k, V = len(class_codes), len(every)
     own, n = of_classes(class_codes, every), np.array([(row == c).sum() for c in range(k)])
     mean = np.stack([distance[row == c].mean(0) if n[c] else np.zeros(V) for c in range(k)])
-    place = np.array([1 + (mean[c] > mean[c, own[c]]).sum() if n[c] else 0 for c in range(k)])
+    place = np.array([(mean[c] >= mean[c, own[c]]).sum() if n[c] else 0 for c in range(k)])
     p = np.where(n > 0, place / V, 1.0)
-    number = {code.tobytes(): v for v, code in enumerate(every)}
-    orders = np.array([*permutations(range(every.shape[1]))])
-    lines = [np.array([number[code[order].tobytes()] for order in orders]) for code in class_codes]
-    total = sum(n[c] * mean[c, lines[c]] for c in range(k))
+    lines = _orders(class_codes, every)
+    total = (n * mean[np.arange(k), lines]).sum(1)
     q = scipy_stats.false_discovery_control(p) if k > 1 else p
-    return Standing(place, p, q, n, float((total >= total[0] * (1 - 1e-12)).mean()), len(orders))
+    return Standing(place, p, q, n, float((total >= total[0] * (1 - 1e-12)).mean()), len(lines))
+
+
+def _orders(class_codes: np.ndarray, every: np.ndarray) -> np.ndarray:
+    """Which triples the codes of the classes are, for every order in which the members could stand: (orders, k), as
+    they do stand first."""
+    number = {code.tobytes(): v for v, code in enumerate(every)}
+    orders = [*permutations(range(every.shape[1]))]
+    return np.array([[number[code[list(order)].tobytes()] for code in class_codes] for order in orders])
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A number that every triple has: its mean over the classes' codes, and over placebos; p_more and p_less, the share
+    of the orders of the members in which the classes' mean is as large, as small."""
+
+    classes: float
+    placebos: float
+    p_more: float
+    p_less: float
+
+
+def contrast(values: np.ndarray, class_codes: np.ndarray, every: np.ndarray) -> Contrast:
+    """Of values (V,), one a triple, under the hypothesis that it makes no difference which triples are codes."""
+    means = values[_orders(class_codes, every)].mean(1)
+    others = np.delete(values, of_classes(class_codes, every)).mean()
+    near = 1e-12 * np.abs(means).max()
+    more, less = (means >= means[0] - near).mean(), (means <= means[0] + near).mean()
+    return Contrast(float(means[0]), float(others), float(more), float(less))
 
 
 # ---------------------------------------------------------------- images
@@ -230,6 +256,14 @@ def regenerated(
     each = y[:, :taken].mean(1) - y[:, taken:].mean(1) - slope * luck
     error = each.std(ddof=1) / np.sqrt(len(each))
     return _compared(float(each.mean()), float(error), len(each), margin, scipy_stats.t(len(each) - 1))
+
+
+def predicted(N: int, n: int) -> float:
+    """By how much, as a share, codes that images have should move samples further than codes that none has, were the
+    images alike and training free of noise: their own effect adds to what the others' overlaps bring.
+
+    The mean squared estimate is A + (N - 1) A / (n - 1) with an own effect, and about N A / (n - 1) without."""
+    return float(np.sqrt(1 + (n - 2) / N) - 1)
 
 
 def unassigned(codes: np.ndarray) -> np.ndarray:

@@ -165,7 +165,7 @@ def beside(
 
 def training_noise(gram: np.ndarray, n: int, seed: int) -> tuple[Interval, float]:
     """The share of the members' variance that another training of the same members has too, by bootstrap over samples,
-    and the same in units of all images' squared effects (`identification.lds`); gram (B, n + k, n + k) as from
+    and the same over the share that is not (what `identification.lds` calls noise); gram (B, n + k, n + k) as from
     `beside`, twin j of member j."""
     k = gram.shape[1] - n
     diagonal = np.diagonal(gram, axis1=1, axis2=2)

@@ -1,7 +1,8 @@
-"""The answers of chapter 7 by fixed rules: yes, no, or not seen.
+"""The answers of chapter 7 by fixed rules.
 
-"yes" takes a p-value of at most LEVEL (or an interval on one side); "no" a test of equivalence, or an interval inside
-the margin; all else is "not seen", with the smallest effect that would have been.
+"yes" takes a p-value of at most LEVEL in the direction asked, "the opposite" one in the other; "no" takes a test of
+equivalence, or an interval inside the margin. "cannot be seen" is what no outcome could have shown, and all else is
+"not seen", with the smallest effect that would have been.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from genens_book.chapters.meaning.distribution import Change, discoveries
+from genens_book.chapters.meaning import testbed
+from genens_book.chapters.meaning.distribution import Change, discoveries, together
 from genens_book.chapters.meaning.nulls import Against
-from genens_book.chapters.meaning.placebos import Comparison, Standing
-from genens_book.measures import stats
+from genens_book.chapters.meaning.placebos import Comparison, Contrast, Standing
 from genens_book.measures.stats import Interval
 from genens_book.pages.words import number, share, signed
 
@@ -25,36 +26,40 @@ def asked(
     trials: Mapping[str, np.ndarray],
     classes: Standing,
     other: Interval,
+    contrast: Contrast,
     by_jacobian: Comparison,
     by_drawing: Comparison,
     lists: Mapping[str, Against],
     q: np.ndarray,
+    floor: float,
     changes: Sequence[Change],
 ) -> list[dict[str, str]]:
-    """Every question with its answer, what was measured, and the test; see the chapter for what is given."""
+    """Every question with its answer, what was measured, and the test; see the chapter for what is given. floor: the
+    least that q can be; changes: of ablations of images."""
     return [
-        _law(trials),
+        _law("how often the image that matters most comes first", trials, "hit"),
+        _law("how many of the ten that matter most are found", trials, "recall"),
         _classes(classes),
         _other(other),
+        _contrast(contrast),
         _images("by the Jacobian, over all codes", by_jacobian),
         _images("by regenerating them", by_drawing),
         _own_class(lists["class"]),
-        _discoveries(q),
-        *(_distribution(kind, changes) for kind in dict.fromkeys(change.kind for change in changes)),
+        _discoveries(q, floor),
+        _distribution(changes),
     ]
 
 
-def _law(trials: Mapping[str, np.ndarray]) -> dict[str, str]:
-    gap = np.nanmean((trials["recall"] - trials["recall_law"]).reshape(len(trials["recall"]), -1), axis=1)
-    found = stats.bootstrap(gap)
-    answer = (
-        "yes" if max(abs(found.low), abs(found.high)) < POINTS else "no" if abs(found.value) > POINTS else "not seen"
-    )
+def _law(what: str, trials: Mapping[str, np.ndarray], name: str) -> dict[str, str]:
+    found, apart = testbed.gaps(trials, name)
+    inside = max(abs(found.low), abs(found.high)) < POINTS
     return {
-        "question": "Does the identification law say how many of ten images are found?",
-        "answer": answer,
-        "measured": f"recall less the law's, over noise levels, sets and ensembles: {_points(found)} points",
-        "test": f"closed-form members; bootstrap over {found.n} digits, 95 %; yes if within ±{100 * POINTS:.0f} points",
+        "question": f"Does the identification law say {what}?",
+        "answer": "yes" if inside else "no" if min(abs(found.low), abs(found.high)) > POINTS else "not seen",
+        "measured": f"on average {_points(found)} points above the law's; from cell to cell {100 * apart:.1f} off, "
+        f"partly by the luck of {found.n} digits",
+        "test": f"closed-form members; bootstrap over {found.n} digits, 95 %; yes if the mean is within "
+        f"±{100 * POINTS:.0f} points",
     }
 
 
@@ -64,31 +69,41 @@ def _classes(found: Standing) -> dict[str, str]:
         "answer": "yes" if found.together <= LEVEL else "not seen",
         "measured": f"{int((found.place == 1).sum())} of {len(found.place)} classes move their samples furthest",
         "test": f"exact over {found.orders:,} orders of the members, one-sided: p {_p(found.together)}; "
-        f"{int((found.q <= LEVEL).sum())} classes at a false discovery rate of 5 %",
+        f"{int((found.q <= LEVEL + 1e-9).sum())} classes at a false discovery rate of 5 %",
     }
 
 
 def _other(found: Interval) -> dict[str, str]:
-    answer = "yes" if found.low > 0 else "no" if found.high < POINTS else "not seen"
+    answer = "yes" if found.low > 0 else "the opposite" if found.high < 0 else "not seen"
     return {
         "question": "Does ablating another class change more samples than a placebo that leaves their class as much?",
-        "answer": answer,
+        "answer": "no" if answer == "not seen" and max(-found.low, found.high) < POINTS else answer,
         "measured": f"difference {_points(found)} points",
-        "test": f"bootstrap over {found.n} samples, 95 %; no if all of it is below {100 * POINTS:.0f} points",
+        "test": f"bootstrap over {found.n} samples of this ensemble, 95 %; no if within ±{100 * POINTS:.0f} points",
+    }
+
+
+def _contrast(found: Contrast) -> dict[str, str]:
+    answer = "yes" if found.p_more <= LEVEL else "the opposite" if found.p_less <= LEVEL else "not seen"
+    return {
+        "question": "Does ablating a class change the distribution of what is drawn more than a placebo does?",
+        "answer": answer,
+        "measured": f"FID above its null by {number(found.classes, 1)}; placebos by {number(found.placebos, 1)}",
+        "test": f"exact over the orders of the members: p of more {_p(found.p_more)}, of less {_p(found.p_less)}",
     }
 
 
 def _images(how: str, found: Comparison) -> dict[str, str]:
-    answer = "no" if found.equivalent <= LEVEL else "yes" if found.p <= LEVEL else "not seen"
-    low, value, high = (
-        signed(100 * x, 1) for x in (found.difference.low, found.difference.value, found.difference.high)
-    )
+    significant, value = found.p <= LEVEL, found.difference.value
+    answer = ("yes" if value > 0 else "the opposite") if significant else "not seen"
+    ends = found.difference.low, value, found.difference.high
+    low, middle, high = (signed(100 * end, 1) for end in ends)
     return {
         "question": f"Do codes that images have move samples further than codes that none has, {how}?",
-        "answer": answer,
-        "measured": f"difference {value} % of the mean ({low} to {high})",
-        "test": f"n = {found.difference.n:,}; two-sided p {_p(found.p)}; equivalence to ±{share(found.margin)}: p "
-        f"{_p(found.equivalent)}; {share(found.seen, 1)} would be seen with power 80 %",
+        "answer": "no" if answer == "not seen" and found.equivalent <= LEVEL else answer,
+        "measured": f"difference {middle} % of the mean ({low} to {high})",
+        "test": f"n = {found.difference.n:,}, two-sided p {_p(found.p)}; {share(found.seen, 1)} would be seen with "
+        f"power 80 %, and the law predicts {share(found.margin, 2)}",
     }
 
 
@@ -97,30 +112,31 @@ def _own_class(found: Against) -> dict[str, str]:
         "question": "Does a list hold more images of the sample's class than codes dealt anew would list?",
         "answer": "yes" if found.p <= LEVEL else "not seen",
         "measured": f"{share(found.found, 1)} against {share(found.mean, 1)}",
-        "test": f"{found.deals:,} deals, two-sided p {_p(found.p)}; {share(found.seen, 1)} more would be seen",
+        "test": f"{found.deals:,} deals, one-sided p {_p(found.p)}; {100 * found.seen:.1f} points more would be seen "
+        "with power 80 %",
     }
 
 
-def _discoveries(q: np.ndarray) -> dict[str, str]:
+def _discoveries(q: np.ndarray, floor: float) -> dict[str, str]:
     few = int((q <= LEVEL).sum())
     return {
         "question": "Does any listed image stand out of the codes that chance could have given it?",
-        "answer": "yes" if few else "not seen",
+        "answer": "yes" if few else "cannot be seen" if floor > LEVEL else "not seen",
         "measured": f"{few} of {q.size} entries; the smallest q is {number(q.min())}",
-        "test": "exact p over all codes, false discovery rate over the whole database, one-sided",
+        "test": f"exact, one-sided, false discovery rate over the database; no q can be below {number(floor)}",
     }
 
 
-def _distribution(kind: str, changes: Sequence[Change]) -> dict[str, str]:
-    these = [change for change in changes if change.kind == kind]
-    by_fid, by_told = (discoveries([getattr(c, test).p for c in these]) for test in ("fid", "told"))
+def _distribution(changes: Sequence[Change]) -> dict[str, str]:
+    few = discoveries([together(change) for change in changes])
+    fid, told = (max(getattr(change, test).seen for change in changes) for test in ("fid", "told"))
     return {
-        "question": f"Does ablating {kind} change the distribution of what is drawn?",
-        "answer": "yes" if by_fid or by_told else "not seen",
-        "measured": f"significant by FID for {by_fid}, by a classifier for {by_told} of {len(these)}; the same noise "
-        f"moves by {share(float(np.mean([c.moved for c in these])))} of the distance between unrelated samples",
-        "test": f"one-sided, false discovery rate 5 %; a FID of {number(max(c.fid.seen for c in these), 1)} above its "
-        f"null, and an accuracy of {share(max(c.told.seen for c in these))}, would be seen with power 80 %",
+        "question": "Does ablating an image change the distribution of what is drawn?",
+        "answer": "yes" if few else "not seen",
+        "measured": f"{few} of {len(changes)}; the same noise moves by "
+        f"{share(float(np.mean([c.moved for c in changes])))} of the distance between unrelated samples",
+        "test": f"one-sided, FID and classifier together, false discovery rate 5 %; in a single test a FID "
+        f"{number(fid, 1)} above its null, or an accuracy of {share(told)}, would be seen with power 80 %",
     }
 
 

@@ -8,7 +8,7 @@ of the set is looked for: the one whose absence changes the prediction of the de
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import comb
 
 import numpy as np
@@ -23,6 +23,8 @@ from genens import codes as coding
 from genens.schedules import alpha_bars
 from genens.seeds import generator
 from genens.theory import identification
+from genens_book.measures import stats
+from genens_book.measures.stats import Interval
 
 SIDE = 14  # pixels: half of MNIST's
 K = 10  # images in a list
@@ -114,6 +116,15 @@ class _Law(_Probe):
             "nr": float(n * self.shares[self.first[0]]),
             "nr_k": float(n * self.shares[self.first].mean()),
         }
+
+
+def gaps(trials: Mapping[str, np.ndarray], name: str) -> tuple[Interval, float]:
+    """How far "hit" or "recall" lies above what the law expects: its mean, by bootstrap over digits, and the mean of
+    its size from cell to cell (set, time, ensemble), each a mean over the digits."""
+    gap = trials[name] - trials[f"{name}_law"]
+    each = np.nanmean(gap.reshape(len(gap), -1), axis=1)
+    cells = gap.mean(0)
+    return stats.bootstrap(each), float(np.nanmean(np.abs(cells)))
 
 
 def found(scores: np.ndarray, first: np.ndarray) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -247,13 +248,15 @@ def likeness_words(alike: Likeness | NotRun, copied: Interval | NotRun) -> dict[
     }
 
 
-def chance_words(chance: Chance, q: np.ndarray) -> dict[str, str]:
-    """How unlikely the scores of the lists are, and of how many codes that was counted."""
+def chance_words(chance: Chance, q: np.ndarray, n: int, h: int, N: int) -> dict[str, str]:
+    """How unlikely the scores of the lists are, and of how many codes that was counted; of N images, and all codes of
+    length n and weight h."""
     return {
         "chance_codes": f"{chance.codes:,}",
         "chance_kind": "codes that there are" if chance.exact else "codes that were drawn at random for this",
         "least_p": power(chance.p.min(), 1),
         "least_q": number(q.min()),
+        "least_possible": number(N / comb(n, h)) if N / comb(n, h) >= 0.005 else power(N / comb(n, h), 0),
         "discovered": str(int((q <= 0.05).sum())),
     }
 

@@ -493,8 +493,11 @@
 
   function chanceWords() {
     const found = chance(E(), state.s);
-    return found ? ` Were the codes dealt anew, chance would give such scores: ${found.out ? many(found.out) : "none"} of them ` +
-      `${found.out === 1 ? "stands" : "stand"} out (of ${many(found.codes)} codes, false discovery rate 5\u00a0%).` : "";
+    if (!found) return "";
+    const full = E().N > 0.05 * found.codes && !found.out;
+    return ` Were the codes dealt anew, chance would give such scores: ${found.out ? many(found.out) : "none"} of them ` +
+      `${full ? "can stand" : found.out === 1 ? "stands" : "stand"} out` +
+      (full ? `, while ${many(E().N)} of ${many(found.codes)} codes are in use.` : " (false discovery rate 5\u00a0%).");
   }
 
   function markItems() {

@@ -173,7 +173,7 @@ def test_main_path_by_clicking(width, scheme, book, browser):
         page = seen.page
         assert ready(page) == "yes"
         status = page.locator(".gx-status")
-        assert "rank 1 of 20" in status.inner_text(), "it opens with the most influential image unlearned"
+        assert "rank 1 of 16" in status.inner_text(), "it opens with the most influential image unlearned"
         page.get_by_role("button", name="All members, equally").click()
         assert "whole ensemble" in status.inner_text()
         page.locator(".gx-choice").nth(2).click()
@@ -181,7 +181,7 @@ def test_main_path_by_clicking(width, scheme, book, browser):
         before = pixels(page, "approximate")
         thumb = page.locator(".gx-thumb").first
         thumb.click()
-        assert "unlearned" in status.inner_text() and "rank 1 of 20" in status.inner_text()
+        assert "unlearned" in status.inner_text() and "rank 1 of 16" in status.inner_text()
         assert page.locator(".gx-strip.gx-off").count() == page.locator(".gx-strip.gx-holds").count() == 3
         assert page.locator(".gx-strip input[role=switch]:checked").count() == 3
         assert pixels(page, "approximate") != before
@@ -207,7 +207,7 @@ def test_main_path_by_clicking(width, scheme, book, browser):
         assert not seen.complaints_about(book)
     with visit(browser, linked, width, scheme) as again:
         ready(again.page)
-        assert "rank 1 of 20" in again.page.locator(".gx-status").inner_text()
+        assert "rank 1 of 16" in again.page.locator(".gx-status").inner_text()
         assert again.page.locator(".gx-choice").nth(2).get_attribute("aria-selected") == "true"
 
 

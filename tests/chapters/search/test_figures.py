@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from genens import attribution
+from genens import attribution, codes
 from genens_book.chapters.search import analysis, figures
 from genens_book.measures import not_run, stats
 from genens_book.pages import plotting
@@ -42,10 +42,12 @@ def test_the_chance_of_a_lists_first_image_stands_beside_it():
     p, q = np.array([[0.0002, 0.1, 1], [1e-5, 0.1, 1]]), np.array([[0.93, 1, 1], [0.02, 1, 1]])
     (ax,) = figures.lists(images[:2], images, TOP, p=p, q=q).axes
     assert [text.get_text() for text in ax.texts] == ["p 0.0002\nq 0.93", "p 1 × 10⁻⁵\nq 0.02"]
-    said = figures.chance_words(attribution.Chance(p, 252, True), q, 10, 5, 126)
+    said = figures.chance_words(attribution.Chance(p, 252, True), q, codes.constant_weight(126, 10, 5, 0))
     assert said["least_possible"] == "0.50"
     assert said["discovered"] == "1" and said["chance_codes"] == "252" and said["least_q"] == "0.02"
-    assert "drawn at random" in figures.chance_words(attribution.Chance(p, 252, False), q, 10, 5, 9)["chance_kind"]
+    assert (
+        "drawn at random" in figures.chance_words(attribution.Chance(p, 252, False), q, codes.walsh(8))["chance_kind"]
+    )
 
 
 def test_concentration_counts_images_by_their_number_of_lists():

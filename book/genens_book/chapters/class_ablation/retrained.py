@@ -111,7 +111,8 @@ def words(here: Mapping[str, Interval], found: Sequence[Row], book: Mapping[str,
         "again_all": K + 1,
         "again_says": f"The ratio of the two lies between {number(min(ratios), 1)} and {number(max(ratios), 1)}; where "
         "it is above 1, the bootstrap intervals of this chapter understate how far a repetition would move. Of the "
-        f"paper's {len(falls)} numbers, {len(inside)} lie where one more training could fall{named}.",
+        f"paper's {len(falls)} numbers, {len(inside)} {'lies' if len(inside) == 1 else 'lie'} where one more training "
+        f"could fall{named}.",
     }
 
 

@@ -19,6 +19,10 @@ from genens_book.pages.markup import Page
 from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH
 from genens_book.pages.words import number, power, share, signed
 
+CITED_TESTS = {  # by the chapter, which shows them
+    "core/test_identification.py": ["test_the_mean_square_error_is_that_over_all_codebooks"],
+    "core/test_attribution.py": ["test_of_a_whole_codebook_ridge_is_the_matched_filter_in_other_units"],
+}
 ALONE = 8.0  # the effective dimension of the noise around a single image
 EDGES = np.geomspace(1e-3, 1e4, 29)  # of bins of n r
 

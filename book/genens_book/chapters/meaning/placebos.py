@@ -269,8 +269,13 @@ def predicted(N: int, n: int) -> float:
 def unassigned(codes: np.ndarray) -> np.ndarray:
     """The codes of the same length and weight that no image has: bool (M - N, n)."""
     every = removals(codes.shape[1], int(codes[0].sum()))
+    return every[~among(every, codes)]
+
+
+def among(every: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Which of the codes `every` (M, n) are among these (N, n): bool (M,)."""
     known = {code.tobytes() for code in codes}
-    return every[[code.tobytes() not in known for code in every]]
+    return np.array([code.tobytes() in known for code in every])
 
 
 def drawn(N: int, count: int, samples: int, seed: int) -> np.ndarray:

@@ -248,15 +248,15 @@ def likeness_words(alike: Likeness | NotRun, copied: Interval | NotRun) -> dict[
     }
 
 
-def chance_words(chance: Chance, q: np.ndarray, n: int, h: int, N: int) -> dict[str, str]:
-    """How unlikely the scores of the lists are, and of how many codes that was counted; of N images, and all codes of
-    length n and weight h."""
+def chance_words(chance: Chance, q: np.ndarray, codes: np.ndarray) -> dict[str, str]:
+    """How unlikely the scores of the lists are, and of how many codes that was counted; codes (N, n) of the images."""
+    in_use = len(codes) / comb(codes.shape[1], int(codes[0].sum()))
     return {
         "chance_codes": f"{chance.codes:,}",
         "chance_kind": "codes that there are" if chance.exact else "codes that were drawn at random for this",
         "least_p": power(chance.p.min(), 1),
         "least_q": number(q.min()),
-        "least_possible": number(N / comb(n, h)) if N / comb(n, h) >= 0.005 else power(N / comb(n, h), 0),
+        "least_possible": number(in_use) if in_use >= 0.005 else power(in_use, 0),
         "discovered": str(int((q <= 0.05).sum())),
     }
 

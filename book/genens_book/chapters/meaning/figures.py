@@ -153,6 +153,11 @@ def standing_table(found: Standing, classes: Sequence[int], triples: int) -> Pag
     return markup.lines_table(head, lines, numeric=True)
 
 
+def above(found: Interval) -> str:
+    """How far a share lies above or below another, in points."""
+    return f"{number(abs(100 * found.value), 1)} points {'above' if found.value >= 0 else 'below'}"
+
+
 def points(found: Interval) -> str:
     """A difference of shares with its interval, in points."""
     return f"{signed(100 * found.value, 0)} ({signed(100 * found.low, 0)} to {signed(100 * found.high, 0)})"

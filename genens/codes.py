@@ -65,6 +65,19 @@ def unrank(ranks: np.ndarray | Sequence[int], n: int, h: int) -> np.ndarray:
     return codes
 
 
+def rank(codes: np.ndarray) -> np.ndarray:
+    """The inverse of `unrank`: the rank of each of the codes (N, n) among all of their weight, int64 (N,).
+
+    Raises ValueError for codes of several weights, or of more than 64 bits.
+    """
+    codes = _as_codes(codes)
+    if codes.shape[1] > MAX_RANKED or np.ptp(codes.sum(axis=1)):
+        raise ValueError(f"expected codes of one weight and at most {MAX_RANKED} bits, got shape {codes.shape}")
+    n = codes.shape[1]
+    below = np.array([[comb(c, k) for k in range(n + 1)] for c in range(n)])
+    return (codes * below[np.arange(n), codes.cumsum(axis=1)]).sum(axis=1)
+
+
 @dataclass(frozen=True)
 class Packed:
     """Codes of weight h and length n, eight bits to a byte, the first bit the lowest: uint8 (N, ceil(n / 8)).

@@ -46,10 +46,9 @@ def train_ensemble(
     With `alone`, the ensemble is of the given `members` only.
 
     Checkpoints lie in `checkpoints`, by default beside trained ensembles (`store.trained`), in a folder named by the
-    recipe, and go once the ensemble is written. Several machines that share it can each train some `members`. part: see
-    `training.Trainer`. Raises
-    ValueError for a recipe's precision that this machine has no hardware for, and for a finished member that is not
-    as it was written.
+    recipe, and the ensemble's go once it is written. Several machines that share it can each train some `members`.
+    part: see `training.Trainer`. Raises ValueError for a recipe's precision that this machine has no hardware for,
+    and for a finished member that is not as it was written.
     """
     ensemble.check_precision(recipe.precision, torch.device(device).type)
     images, workers = recipe.images(), workers or os.cpu_count() or 1
@@ -80,7 +79,10 @@ def train_ensemble(
         "made": provenance.describe(),
     }
     ensemble.save(folder, [load_file(path / "weights.safetensors") for path in paths], codes, manifest)
-    shutil.rmtree(runs)
+    for path in paths:
+        shutil.rmtree(path)
+    if not any(runs.iterdir()):  # nothing of members that are not in it
+        runs.rmdir()
     return True
 
 

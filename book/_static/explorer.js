@@ -105,18 +105,22 @@
     return scores;
   }
 
+  function first(sorted, reached) {  // the index of the first value for which `reached` holds, as for all after it
+    let low = 0, high = sorted.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (reached(sorted[middle])) high = middle; else low = middle + 1;
+    }
+    return low;
+  }
+
   function influence(E, s) {  // of every item on sample s; kept
     if (!E.cache.has(s)) {
       const scores = lengths(E, s, E.codes);
       const sorted = Float64Array.from(scores).sort(), order = new Int32Array(E.N), rank = new Int32Array(E.N);
       const placed = new Int32Array(E.N);  // of equal scores, how many have their place: the earlier row first
       for (let x = 0; x < E.N; x++) {
-        let low = 0, high = E.N;  // sorted[high] is the first score above this one
-        while (low < high) {
-          const middle = (low + high) >> 1;
-          if (sorted[middle] > scores[x]) high = middle; else low = middle + 1;
-        }
-        const above = E.N - high;
+        const above = E.N - first(sorted, score => score > scores[x]);
         rank[x] = above + 1;
         order[above + placed[above]++] = x;
       }
@@ -131,12 +135,8 @@
       const all = lengths(E, s, E.every).sort(), { scores, order } = influence(E, s), p = new Float64Array(E.N);
       let out = 0;
       order.forEach((x, r) => {
-        let low = 0, high = all.length;  // all[low] is the first that reaches the score, to rounding
-        while (low < high) {
-          const middle = (low + high) >> 1;
-          if (all[middle] >= scores[x] * (1 - 1e-9)) high = middle; else low = middle + 1;
-        }
-        p[x] = (all.length - low) / all.length;
+        const least = scores[x] * (1 - 1e-9);  // to rounding
+        p[x] = (all.length - first(all, score => score >= least)) / all.length;
         if (p[x] * E.N <= 0.05 * (r + 1)) out = r + 1;  // Benjamini and Hochberg
       });
       E.chances.set(s, { p, out, codes: all.length });

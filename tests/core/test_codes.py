@@ -34,6 +34,20 @@ def settings_of_codes(draw):
     return draw(st.integers(1, comb(n, h))), n, h, draw(st.integers(0, 2**32))
 
 
+@pytest.mark.parametrize(("n", "h"), [(2, 1), (7, 3), (16, 8), (16, 1), (12, 11)])
+def test_ranking_undoes_unranking(n, h):
+    every = range(comb(n, h))
+    assert codes.rank(codes.unrank(every, n, h)).tolist() == [*every]
+
+
+def test_the_ranks_of_the_longest_codes_fit_and_codes_of_several_weights_have_none():
+    last = comb(64, 32) - 1
+    assert codes.rank(codes.unrank([0, last], 64, 32)).tolist() == [0, last]
+    for wrong in (np.eye(3, dtype=bool) | np.eye(3, k=1, dtype=bool), np.ones((1, 65), bool)):
+        with pytest.raises(ValueError, match="codes of one weight and at most 64 bits"):
+            codes.rank(wrong)
+
+
 @pytest.mark.parametrize(("N", "n", "h"), [(60, 65, 1), (500, 70, 2), (300, 512, 256)])
 def test_codes_of_more_members_than_ranks_can_count_are_different_and_of_weight_h(N, n, h):
     drawn = codes.constant_weight(N, n, h, 3)

@@ -298,3 +298,7 @@ def test_folds_trained_one_by_one_are_taken_by_the_build(photographs, tmp_path, 
     classifier.build(tmp_path / "judge", profile="smoke", judge=PhotoNet)
     with pytest.raises(ValueError, match=r"a fold in 0\.\.1, got 2"):
         classifier.build(tmp_path / "judge", profile="smoke", judge=PhotoNet, only=2)
+
+
+def test_a_row_is_the_place_of_a_label_among_classes():
+    assert classifier.row_of([[4, 9], [1, 1]], [1, 4]).tolist() == [[1, -1], [0, 0]]

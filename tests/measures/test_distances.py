@@ -262,3 +262,10 @@ def test_blind_guessing_scores_one_over_the_number_of_ablations_ties_or_not():
     apart = rng.integers(0, 3, (7, 20_000))
     predicted = rng.integers(0, 7, 20_000)
     assert analysis.influence_accuracy(apart, predicted).mean() == pytest.approx(1 / 7, abs=0.01)
+
+
+def test_every_pair_is_the_loop_and_nothing_apart_from_itself(y):
+    found = distances.every_pair(y[:4], y[:6])
+    slow = [[float((a - b).double().norm()) for b in y[:6]] for a in y[:4]]
+    np.testing.assert_allclose(found, slow, rtol=1e-5)
+    assert (np.diagonal(found) == 0).all()

@@ -164,3 +164,10 @@ def test_adjusted_p_values_are_scipys_where_all_others_are_one():
     for row, found in zip(p, stats.adjusted(p, 100), strict=True):
         whole = scipy.stats.false_discovery_control(np.concatenate([row, np.ones(96)]))
         np.testing.assert_allclose(found, whole[:4])
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+def test_the_smallest_effect_seen_is_seen_in_four_of_five(sides):
+    effect = stats.smallest_seen(2.0, sides)
+    z = np.random.default_rng(0).normal(effect, 2.0, 100_000) / 2
+    assert (z > scipy.stats.norm.isf(0.05 / sides)).mean() == pytest.approx(0.8, abs=0.01)

@@ -107,6 +107,15 @@ def read(model: Judge | CrossFitted, y: object, batch: int = 256) -> dict[str, T
     return {"features": rows[..., :-CLASSES].contiguous(), "labels": labels, "confidence": confidence}
 
 
+def row_of(labels: object, classes: Sequence[int]) -> np.ndarray:
+    """Which of the classes each label is, int64 of its shape; -1 for none of them."""
+    labels = np.asarray(labels)
+    found = np.full(labels.shape, -1)
+    for row, one in enumerate(classes):
+        found[labels == one] = row
+    return found
+
+
 def accuracy(model: Judge | CrossFitted, images: Tensor, labels: Tensor) -> float:
     """The share of uint8 images (N, C, H, W) whose predicted class is their label."""
     return (predict(model, data.to_unit(images))[0] == labels).double().mean().item()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_ndtr
-from scipy.stats import binomtest, rankdata
+from scipy.stats import binomtest, norm, rankdata
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,12 @@ def proportion(k: int, n: int, level: float = 0.95) -> Interval:
         raise ValueError(f"expected 0 <= k <= n and n >= 1, got k = {k}, n = {n}")
     around = binomtest(k, n).proportion_ci(level, method="wilson")
     return Interval(k / n, float(around.low), float(around.high), int(n), level)
+
+
+def smallest_seen(error: float, sides: int = 1) -> float:
+    """The effect that a test at 5 % on one side or two sees with power 80 %, of an estimate with this standard error,
+    by the normal approximation."""
+    return float((norm.isf(0.05 / sides) + norm.isf(0.2)) * error)
 
 
 def adjusted(p: object, N: int) -> np.ndarray:

@@ -62,9 +62,7 @@ def setting(manifest: Mapping, digits: data.Dataset) -> dict[str, object]:
 
 def rows(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray:
     """Which ablation removes the predicted class of each original: int64 (B,), -1 where no class has that label."""
-    row = np.full(10, -1)
-    row[list(classes)] = np.arange(len(classes))
-    return row[np.asarray(labels)[:, 0]]
+    return classifier.row_of(np.asarray(labels)[:, 0], classes)
 
 
 def accuracy(distance: np.ndarray, row: np.ndarray, seed: int) -> Interval:

@@ -17,8 +17,6 @@ from genens_book.measures.distances import euclidean
 from genens_book.measures.judges import Judge
 from genens_book.measures.stats import Interval
 
-POWER = scipy_stats.norm.isf(0.05) + scipy_stats.norm.isf(0.2)  # standard errors: seen with power 80 %, one-sided
-
 
 @dataclass(frozen=True)
 class Told:
@@ -33,7 +31,7 @@ class Told:
     def of(cls, right: int, n: int) -> Told:
         """Of so many right answers to n questions."""
         p = scipy_stats.binomtest(int(right), int(n), 0.5, "greater").pvalue
-        return cls(stats.proportion(int(right), int(n)), float(p), float(0.5 + POWER * 0.5 / np.sqrt(n)))
+        return cls(stats.proportion(int(right), int(n)), float(p), 0.5 + stats.smallest_seen(0.5 / np.sqrt(n)))
 
 
 def told_apart(one: np.ndarray, other: np.ndarray, seed: int) -> tuple[int, int]:
@@ -78,9 +76,8 @@ def excess(one: np.ndarray, other: np.ndarray, seed: int, permutations: int) -> 
     null = np.array([distance(rows[rng.permutation(len(rows))]) for _ in range(permutations)])
     low, high = np.quantile(null, [0.025, 0.975]) - null.mean()
     p = (1 + (null >= found).sum()) / (1 + permutations)
-    return Excess(
-        float(found - null.mean()), float(low), float(high), float(p), float(POWER * null.std()), permutations
-    )
+    seen = stats.smallest_seen(null.std())
+    return Excess(float(found - null.mean()), float(low), float(high), float(p), seen, permutations)
 
 
 @dataclass(frozen=True)

@@ -130,19 +130,6 @@ def doses(found: Sequence[Dose], whole: float) -> Figure:
     return figure
 
 
-def dose_table(found: Sequence[Dose]) -> Page:
-    """The same as a table."""
-    head = ["weight left", "ablation", "triples a sample", "class changes", "distance"]
-    lines = [
-        [
-            share(dose.left), "a class's code" if dose.real else "placebo", str(dose.n), share(dose.changed),
-            number(dose.distance, 1),
-        ]
-        for dose in found
-    ]  # fmt: skip
-    return markup.lines_table(head, lines, numeric=True)
-
-
 def standing_table(found: Standing, classes: Sequence[int], triples: int) -> Page:
     """Where the ablation of each class stands among all triples, for samples of the class."""
     head = ["class", "samples", f"place among {triples}", "p", "q"]

@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from scipy import stats as scipy_stats
 
-from genens_book.measures import classifier
+from genens import codes as coding
+from genens_book.measures import classifier, stats
 from genens_book.measures.classifier import CrossFitted
+from genens_book.measures.distances import every_pair
 from genens_book.measures.gallery import Gallery
 from genens_book.measures.judges import Judge
 
-POWER = scipy_stats.norm.isf(0.05) + scipy_stats.norm.isf(0.2)
 SIDES = {"class": 1, "pixels": -1, "features": -1}  # where likeness would be; others have no side
 REACH = 8  # how many times k codes are looked through for k that have an image
 
@@ -41,7 +40,7 @@ class Against:
     @property
     def seen(self) -> float:
         """The smallest difference from the deals' mean that this would see with power 80 %, at 5 % on one side."""
-        return POWER * (self.high - self.low) / (2 * 1.96)
+        return stats.smallest_seen((self.high - self.low) / (2 * 1.96))
 
 
 def dealt(order: np.ndarray, image_of: np.ndarray, k: int) -> np.ndarray:
@@ -58,7 +57,6 @@ def dealt(order: np.ndarray, image_of: np.ndarray, k: int) -> np.ndarray:
 def against(
     influence: np.ndarray,
     codes: np.ndarray,
-    every: np.ndarray,
     k: int,
     statistics: Mapping[str, Callable[[np.ndarray], float]],
     deals: int,
@@ -66,13 +64,12 @@ def against(
 ) -> dict[str, Against]:
     """Each statistic of the lists, rows (B, k), beside the same of lists under codes dealt anew.
 
-    influence (B, M): of all codes `every` (M, n) on each sample; codes (N, n): as they were dealt.
+    influence (B, M): of all codes, by rank, on each sample; codes (N, n): as they were dealt.
     """
-    M, N = len(every), len(codes)
+    M, N = influence.shape[1], len(codes)
     order = np.argsort(-influence, axis=1, kind="stable")[:, : min(M, REACH * k)]
-    number = {code.tobytes(): m for m, code in enumerate(every)}
     as_dealt = np.full(M, -1)
-    as_dealt[[number[code.tobytes()] for code in codes]] = np.arange(N)
+    as_dealt[coding.rank(codes)] = np.arange(N)
     rng = np.random.default_rng(seed)
     lists = [dealt(order, as_dealt, k)]
     lists += [dealt(order, _deal(rng, M, N), k) for _ in range(deals)]
@@ -110,14 +107,14 @@ def statistics(y: np.ndarray, judge: Judge | CrossFitted, images: Gallery) -> di
     }
     if images.whole:
         everything = images[:]
-        pixels = _apart(y, everything)
-        features = _apart(read["features"].numpy(), classifier.read(judge, everything)["features"].numpy())
+        pixels = _relative(y, everything)
+        features = _relative(read["features"].numpy(), classifier.read(judge, everything)["features"].numpy())
         asked["pixels"] = lambda rows: float(pixels[sample, rows].mean())
         asked["features"] = lambda rows: float(features[sample, rows].mean())
     return asked
 
 
-def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _relative(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Euclidean distances, (B, N), each row over its mean: below 1 is nearer than images are on average."""
-    distances = torch.cdist(*(torch.as_tensor(side).double().flatten(1) for side in (one, other))).numpy()
+    distances = every_pair(one, other)
     return distances / distances.mean(1, keepdims=True)

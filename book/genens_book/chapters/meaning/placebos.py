@@ -7,7 +7,7 @@ image has are as good as the others to ablate, and ablating one unlearns nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from math import comb
@@ -22,17 +22,10 @@ from genens_book.measures.distances import euclidean
 from genens_book.measures.judges import Judge
 from genens_book.measures.stats import Interval
 
-SMALLEST = scipy_stats.norm.isf(0.025) + scipy_stats.norm.isf(0.2)  # standard errors: seen with power 80 %
-
 
 def removals(n: int, h: int) -> np.ndarray:
     """Every way of taking h of n members away, as codes: bool (C(n, h), n)."""
     return coding.unrank(range(comb(n, h)), n, h)
-
-
-def of_classes(class_codes: np.ndarray, every: np.ndarray) -> np.ndarray:
-    """Which row of `every` each class's code is: int64 (classes,)."""
-    return np.array([int(np.flatnonzero((every == code).all(1))[0]) for code in class_codes])
 
 
 def measure(y: np.ndarray, judge: Judge) -> dict[str, np.ndarray]:
@@ -43,22 +36,13 @@ def measure(y: np.ndarray, judge: Judge) -> dict[str, np.ndarray]:
     return {"labels": labels, "distance": euclidean(y[:, :1], y[:, 1:])}
 
 
-def rows(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray:
-    """Which of the classes each sample is said to have, -1 for none of them: int64 (B,)."""
-    found = np.full(len(labels), -1)
-    for number, one in enumerate(classes):
-        found[np.asarray(labels) == one] = number
-    return found
-
-
 @dataclass(frozen=True)
 class Dose:
     """What becomes of samples whose own class keeps a share `left` of the members' weight: how often their class
-    changes, how far they move; n triples of members, `real` ones (a class's code) or placebos."""
+    changes, how far they move; `real` ablations (a class's code) or placebos."""
 
     left: float
     real: bool
-    n: int
     changed: Interval
     distance: Interval
 
@@ -81,7 +65,7 @@ class _Kept:
     def of(cls, measured: Mapping[str, np.ndarray], row: np.ndarray, mixtures: np.ndarray, codes: np.ndarray) -> _Kept:
         kept = row >= 0
         changed = measured["labels"][kept, 1:] != measured["labels"][kept, :1]
-        real = np.isin(np.arange(len(mixtures)), of_classes(codes, mixtures == 0))
+        real = np.isin(coding.rank(mixtures == 0), coding.rank(codes))
         left = own_weight(mixtures, codes)[row[kept]].round(6)
         return cls(left, changed.astype(float), measured["distance"][kept], real)
 
@@ -96,7 +80,7 @@ def doses(
 ) -> list[Dose]:
     """Real ablations and placebos by the weight that they leave on the sample's own class, from none up.
 
-    measured as from `measure`; row (B,) as from `rows`; mixtures (V, n). Intervals by bootstrap over samples.
+    measured as from `measure`; row (B,) as from `classifier.row_of`; mixtures (V, n). Bootstrap over samples.
     """
     kept, found = _Kept.of(measured, row, mixtures, class_codes), []
     for share in np.unique(kept.left):
@@ -104,21 +88,19 @@ def doses(
             chosen = (kept.left == share) & (kept.real == real)
             if chosen.any():
                 each = [stats.bootstrap(kept.mean(side, chosen), seed=seed) for side in (kept.changed, kept.distance)]
-                found.append(Dose(float(share), real, int(chosen.sum(1).max()), *each))
+                found.append(Dose(float(share), real, *each))
     return found
 
 
-def by_placebo(
+def beyond_placebos(
     measured: Mapping[str, np.ndarray], row: np.ndarray, mixtures: np.ndarray, class_codes: np.ndarray, seed: int
-) -> tuple[Interval, Interval]:
-    """How often a placebo changes the class of a sample, and how much more often the code of another class does than
-    placebos that leave the sample's class the same weight; both by bootstrap over samples. As `doses`."""
+) -> Interval:
+    """How much more often the code of another class changes the class of a sample than placebos do that leave its class
+    the same weight; by bootstrap over samples. As `doses`."""
     kept = _Kept.of(measured, row, mixtures, class_codes)
     other = kept.real & (kept.left > 0)
     alike = ~kept.real & np.isin(kept.left, kept.left[other])
-    difference = kept.mean(kept.changed, other) - kept.mean(kept.changed, alike)
-    placebos = np.broadcast_to(~kept.real, kept.left.shape)
-    return stats.bootstrap(kept.mean(kept.changed, placebos), seed=seed), stats.bootstrap(difference, seed=seed)
+    return stats.bootstrap(kept.mean(kept.changed, other) - kept.mean(kept.changed, alike), seed=seed)
 
 
 @dataclass(frozen=True)
@@ -138,28 +120,27 @@ class Standing:
     orders: int
 
 
-def standing(distance: np.ndarray, row: np.ndarray, class_codes: np.ndarray, every: np.ndarray) -> Standing:
-    """Of distances (B, V) of the counterfactuals without each of the triples `every` (V, n); row as in `doses`.
+def standing(distance: np.ndarray, row: np.ndarray, class_codes: np.ndarray) -> Standing:
+    """Of distances (B, V) of the counterfactuals without each of the triples, by rank; row as in `doses`.
 
     Classes without a sample are left out of `together`, and have place 0, p and q 1.
     """
-    k, V = len(class_codes), len(every)
-    own, n = of_classes(class_codes, every), np.array([(row == c).sum() for c in range(k)])
+    k, V = len(class_codes), distance.shape[1]
+    own, n = coding.rank(class_codes), np.array([(row == c).sum() for c in range(k)])
     mean = np.stack([distance[row == c].mean(0) if n[c] else np.zeros(V) for c in range(k)])
     place = np.array([(mean[c] >= mean[c, own[c]]).sum() if n[c] else 0 for c in range(k)])
     p = np.where(n > 0, place / V, 1.0)
-    lines = _orders(class_codes, every)
+    lines = _orders(class_codes)
     total = (n * mean[np.arange(k), lines]).sum(1)
     q = scipy_stats.false_discovery_control(p) if k > 1 else p
     return Standing(place, p, q, n, float((total >= total[0] * (1 - 1e-12)).mean()), len(lines))
 
 
-def _orders(class_codes: np.ndarray, every: np.ndarray) -> np.ndarray:
-    """Which triples the codes of the classes are, for every order in which the members could stand: (orders, k), as
-    they do stand first."""
-    number = {code.tobytes(): v for v, code in enumerate(every)}
-    orders = [*permutations(range(every.shape[1]))]
-    return np.array([[number[code[list(order)].tobytes()] for code in class_codes] for order in orders])
+def _orders(class_codes: np.ndarray) -> np.ndarray:
+    """The ranks of the classes' codes, for every order in which the members could stand: (orders, k), as they do stand
+    first."""
+    orders = np.array([*permutations(range(class_codes.shape[1]))])
+    return np.stack([coding.rank(code[orders]) for code in class_codes], axis=1)
 
 
 @dataclass(frozen=True)
@@ -173,10 +154,10 @@ class Contrast:
     p_less: float
 
 
-def contrast(values: np.ndarray, class_codes: np.ndarray, every: np.ndarray) -> Contrast:
-    """Of values (V,), one a triple, under the hypothesis that it makes no difference which triples are codes."""
-    means = values[_orders(class_codes, every)].mean(1)
-    others = np.delete(values, of_classes(class_codes, every)).mean()
+def contrast(values: np.ndarray, class_codes: np.ndarray) -> Contrast:
+    """Of values (V,) of the triples, by rank, under the hypothesis that it makes no difference which are codes."""
+    means = values[_orders(class_codes)].mean(1)
+    others = np.delete(values, coding.rank(class_codes)).mean()
     near = 1e-12 * np.abs(means).max()
     more, less = (means >= means[0] - near).mean(), (means <= means[0] + near).mean()
     return Contrast(float(means[0]), float(others), float(more), float(less))
@@ -207,7 +188,7 @@ def _compared(value: float, error: float, n: int, margin: float, spread: scipy_s
         float(2 * spread.sf(abs(value) / error)),
         float(max(spread.sf((margin + value) / error), spread.sf((margin - value) / error))),
         margin,
-        float(SMALLEST * error),
+        stats.smallest_seen(error, 2),
     )
 
 
@@ -225,27 +206,18 @@ def assigned(values: np.ndarray, taken: np.ndarray, margin: float) -> Comparison
 
 
 def regenerated(
-    distance: np.ndarray,
-    influence: np.ndarray,
-    every: np.ndarray,
-    asked: np.ndarray,
-    rows: np.ndarray,
-    N: int,
-    margin: float,
+    distance: np.ndarray, influence: np.ndarray, codes: np.ndarray, rows: np.ndarray, margin: float
 ) -> Comparison:
-    """The same of true distances (B, K) of counterfactuals of B samples, ablating rows (B, K) of the codes `asked` (Q,
-    n), of which the first N are codes of images: the first half of each sample's are of those, the others of none. The
-    mean of the samples' differences, by Student's t over samples.
+    """The same of true distances (B, K) of counterfactuals of B samples, ablating rows (B, K) of codes (N, n) and, from
+    N on, of those that are `unassigned`: the first half of each sample's are of images, the others of none. The mean of
+    the samples' differences, by Student's t over samples.
 
-    influence (B, M), of all codes `every` (M, n), serves as a control variate: a difference of the mean influences of
-    the codes that were drawn, less that of all codes of the two kinds, is luck, and is taken off times the slope of
+    influence (B, M), of all codes by rank, serves as a control variate: a difference of the mean influences of the
+    codes that were drawn, less that of all codes of the two kinds, is luck, and is taken off times the slope of
     distance on influence (within samples, all together).
     """
-    taken = rows.shape[1] // 2
-    number = {code.tobytes(): m for m, code in enumerate(every)}
-    place = np.array([number[code.tobytes()] for code in asked])
-    of_images = np.zeros(len(every), bool)
-    of_images[place[:N]] = True
+    taken, of_images = rows.shape[1] // 2, in_use(codes)
+    place = coding.rank(np.concatenate([codes, unassigned(codes)]))
     scale = influence.mean(1, keepdims=True)
     x, middle = np.take_along_axis(influence, place[rows], 1) / scale, distance.mean(1, keepdims=True)
     y = distance / middle
@@ -268,14 +240,14 @@ def predicted(N: int, n: int) -> float:
 
 def unassigned(codes: np.ndarray) -> np.ndarray:
     """The codes of the same length and weight that no image has: bool (M - N, n)."""
-    every = removals(codes.shape[1], int(codes[0].sum()))
-    return every[~among(every, codes)]
+    return removals(codes.shape[1], int(codes[0].sum()))[~in_use(codes)]
 
 
-def among(every: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Which of the codes `every` (M, n) are among these (N, n): bool (M,)."""
-    known = {code.tobytes() for code in codes}
-    return np.array([code.tobytes() in known for code in every])
+def in_use(codes: np.ndarray) -> np.ndarray:
+    """Which of all codes of their length and weight, by rank, are among these (N, n): bool (M,)."""
+    used = np.zeros(comb(codes.shape[1], int(codes[0].sum())), bool)
+    used[coding.rank(codes)] = True
+    return used
 
 
 def drawn(N: int, count: int, samples: int, seed: int) -> np.ndarray:

@@ -19,7 +19,8 @@ from genens.schedules import Schedule
 from genens.seeds import generator
 from genens.theory import identification
 from genens_book.chapters.meaning import glyphs
-from genens_book.measures import stats
+from genens_book.measures import classifier, stats
+from genens_book.measures.distances import every_pair
 from genens_book.measures.stats import Interval
 
 FRESH = 1  # the seed of pictures that no member has seen
@@ -87,12 +88,8 @@ def started(
 
 def shown(y: np.ndarray, images: data.Dataset, labels: Sequence[int]) -> np.ndarray:
     """Which group each sample (B, C, H, W) shows: that of the nearest training image, -1 for a digit: int64 (B,)."""
-    apart = torch.cdist(torch.as_tensor(y).clamp(-1, 1).flatten(1), data.to_unit(images.images).flatten(1))
-    nearest = images.labels[apart.argmin(1)].numpy()
-    found = np.full(len(y), -1)
-    for number, label in enumerate(labels):
-        found[nearest == label] = number
-    return found
+    apart = every_pair(torch.as_tensor(y).clamp(-1, 1), data.to_unit(images.images))
+    return classifier.row_of(images.labels.numpy()[apart.argmin(1)], labels)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from genens import codes as coding
 from genens.attribution import Top, repeated, ridge, top_k
 from genens.jacobians import linear_counterfactual
 from genens_book.measures import stats
-from genens_book.measures.distances import euclidean
+from genens_book.measures.distances import euclidean, every_pair
 from genens_book.measures.gallery import Gallery
 from genens_book.measures.not_run import NotRun
 
@@ -143,7 +143,7 @@ def likeness(y: np.ndarray, images: Gallery, top: Top) -> Likeness | NotRun:
     at hand."""
     if not images.whole:
         return NotRun(f"it takes all images of {images.name}, which are not at hand")
-    apart = _apart(y, images[:])
+    apart = every_pair(y, images[:])
     order = apart.argsort(axis=1, kind="stable")
     place = np.empty_like(order)
     np.put_along_axis(place, order, np.arange(1, apart.shape[1] + 1)[None], 1)
@@ -157,14 +157,8 @@ def copies(y: np.ndarray, images: Gallery) -> stats.Interval | NotRun:
     away as the second nearest; Wilson's interval. NotRun where not all of it is at hand."""
     if not images.whole:
         return NotRun(f"it takes all images of {images.name}, which are not at hand")
-    first, second = np.partition(_apart(y, images[:]), 1, axis=1)[:, :2].T
+    first, second = np.partition(every_pair(y, images[:]), 1, axis=1)[:, :2].T
     return stats.proportion(int((first < COPY * second).sum()), len(y))
-
-
-def _apart(y: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Euclidean distances of samples (B, C, H, W) and images (N, C, H, W): (B, N), exact where they are small."""
-    flat = (torch.as_tensor(side).float().flatten(1) for side in (y, images))
-    return torch.cdist(*flat, compute_mode="donot_use_mm_for_euclid_dist").numpy()
 
 
 def cut_off(y: np.ndarray, J: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:

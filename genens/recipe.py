@@ -17,16 +17,17 @@ from genens import data
 class Recipe:
     """Everything that determines a trained ensemble (paper, Section B.2, lists its own).
 
-    dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of Section
-    3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise, or one for all images of
-    a label in `groups` (a super sample, Section 2.3). optimizer "adamw" or "adam", or "muon" (Jordan et al. 2024),
-    which takes the inner 3x3 convolutions and leaves the rest to AdamW; schedule "one-cycle" (to `lr` and back) or
-    "constant"; `ema` the decay of the averaged weights that are kept; `clip` the largest gradient norm; precision of
-    the forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v" of the loss (see `training.loss`);
-    `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal variable
-    of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m, s, share) with a
-    share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace` draws minibatches
-    with replacement.
+    dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of
+    Section 3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise, or one for
+    all images of a label in `groups` (a super sample, Section 2.3). `only` some of the n members are trained and
+    make the ensemble, all by default. optimizer "adamw" or "adam", or "muon" (Jordan et al. 2024), which takes the
+    inner 3x3 convolutions and leaves the rest to AdamW; schedule "one-cycle" (to `lr` and back) or "constant";
+    `ema` the decay of the averaged weights that are kept; `clip` the largest gradient norm; precision of the
+    forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v" of the loss (see `training.loss`);
+    `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal
+    variable of mean m and deviation s (Esser et al. 2024), to spend steps where there is most to learn, or (m, s,
+    share) with a share of the times uniform, so that none is neglected; `flip` mirrors images at random; `replace`
+    draws minibatches with replacement.
     """
 
     dataset: str
@@ -35,6 +36,7 @@ class Recipe:
     n: int = 0
     h: int = 0
     code_seed: int = 0
+    only: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
     seed: int = 0
     limit: int = 0
@@ -55,6 +57,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "only", tuple(self.only))
         object.__setattr__(self, "groups", tuple(self.groups))
         object.__setattr__(self, "times", tuple(self.times))
         known = {
@@ -71,13 +74,16 @@ class Recipe:
                 "expected times as nothing, a mean and a positive deviation, or these and a share below 1; "
                 f"got {list(self.times)}"
             )
+        total = self.n or len(self.classes)
+        if self.only and (list(self.only) != sorted({*self.only}) or self.only[0] < 0 or self.only[-1] >= total):
+            raise ValueError(f"expected only as some of the members 0 to {total - 1}, ascending; got {list(self.only)}")
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
 
     @property
-    def members(self) -> int:
-        """How many there are."""
-        return self.n or len(self.classes)
+    def members(self) -> tuple[int, ...]:
+        """Those that the ensemble has, by number."""
+        return self.only or tuple(range(self.n or len(self.classes)))
 
     def images(self) -> data.Dataset:
         """The training images, all splits together."""

@@ -40,10 +40,8 @@ def train_ensemble(
     save_every: float = SAVE_EVERY,
     checkpoints: Path | None = None,
     part: int | None = None,
-    alone: bool = False,
 ) -> bool:
     """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
-    With `alone`, the ensemble is of the given `members` only.
 
     Checkpoints lie in `checkpoints`, by default beside trained ensembles (`store.trained`), in a folder named by the
     recipe, and the ensemble's go once it is written. Several machines that share it can each train some `members`.
@@ -53,17 +51,15 @@ def train_ensemble(
     ensemble.check_precision(recipe.precision, torch.device(device).type)
     images, workers = recipe.images(), workers or os.cpu_count() or 1
     codes = recipe.codes(images)
-    everyone = range(codes.shape[1])
+    if odd := {*(members or ())} - {*recipe.members}:
+        raise ValueError(f"expected members of {folder.name}, {_listed(recipe.members)}; got {_listed(sorted(odd))}")
     runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
-    paths = [runs / f"member_{i:02d}" for i in everyone]
-    asked = everyone if members is None else members
-    kept = asked if alone else everyone
-    if todo := {i: paths[i] for i in asked if not _is_done(paths[i])}:
+    paths = {i: runs / f"member_{i:02d}" for i in recipe.members}
+    if todo := {i: paths[i] for i in members or recipe.members if not _is_done(paths[i])}:
         _train_members(folder.name, recipe, todo, device, workers, save_every, part)
-    paths = [paths[i] for i in kept]
-    if not all(map(_is_done, paths)):
+    if not all(map(_is_done, paths.values())):
         return False
-    codes, notes = codes[:, list(kept)], [_note(path) for path in paths]
+    codes, notes = codes[:, list(recipe.members)], [_note(path) for path in paths.values()]
     manifest = {
         "recipe": asdict(recipe),
         "unet": UNetConfig(**recipe.unet).to_dict(),
@@ -78,11 +74,8 @@ def train_ensemble(
         "device": device,
         "made": provenance.describe(),
     }
-    ensemble.save(folder, [load_file(path / "weights.safetensors") for path in paths], codes, manifest)
-    for path in paths:
-        shutil.rmtree(path)
-    if not any(runs.iterdir()):  # nothing of members that are not in it
-        runs.rmdir()
+    ensemble.save(folder, [load_file(path / "weights.safetensors") for path in paths.values()], codes, manifest)
+    shutil.rmtree(runs)
     return True
 
 
@@ -157,12 +150,16 @@ def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: floa
 def announce(name: str, recipe: Recipe, device: str, side: int) -> None:
     """Say what will be trained, in which precision, and how many members (`side`) at a time."""
     each = f"{recipe.steps:,} steps of {recipe.batch} images each, in {recipe.precision}"
-    print(f"{name}: {recipe.members} members, {each}, {side} at a time", file=sys.stderr)
+    print(f"{name}: {len(recipe.members)} members, {each}, {side} at a time", file=sys.stderr)
 
 
 def _range(text: str) -> list[int]:
     first, _, last = text.partition("-")
     return list(range(int(first), int(last or first) + 1))
+
+
+def _listed(members: Sequence[int]) -> str:
+    return ", ".join(map(str, members))
 
 
 def _is_there(folder: Path, recipe: Recipe) -> bool:
@@ -181,7 +178,7 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
         if given.only not in (None, name) or (given.missing and _is_there(out / name, recipe)):
             continue
         ensemble.check_precision(recipe.precision, torch.device(given.device).type)
-        say(name, recipe, given.device, min(given.workers or os.cpu_count() or 1, recipe.members))
+        say(name, recipe, given.device, min(given.workers or os.cpu_count() or 1, len(recipe.members)))
         if not train_ensemble(
             recipe,
             out / name,
@@ -190,7 +187,6 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
             given.workers,
             checkpoints=given.checkpoints,
             part=given.part,
-            alone=given.alone,
         ):
             print(f"genens.train: {name} waits for its other members", file=sys.stderr)
 
@@ -202,7 +198,6 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str, Recipe, str
     parser.add_argument("--out", type=Path, help="where the ensembles' folders go (default: trained/<the file's name>)")
     parser.add_argument("--only", help="one ensemble of the file")
     parser.add_argument("--members", type=_range, help="a member, or a range: 0-3")
-    parser.add_argument("--alone", action="store_true", help="write an ensemble of those members only")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, help="members trained side by side (default: one a core)")
     parser.add_argument("--checkpoints", type=Path, help="where members in training and members that are done lie")

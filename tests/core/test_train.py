@@ -240,22 +240,22 @@ def test_kill_minus_nine_and_start_again(tmp_path):
     torch.set_num_threads(threads)
 
 
-def test_some_members_make_an_ensemble_of_their_own(tmp_path, monkeypatch):
+def test_only_some_members_make_an_ensemble_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
-    recipe = dataclasses.replace(RECIPE, steps=2)
-    assert train.train_ensemble(recipe, tmp_path / "two", members=[1, 4], workers=2, alone=True)
+    recipe = dataclasses.replace(RECIPE, steps=2, only=(1, 4))
+    assert train.train_ensemble(recipe, tmp_path / "two", workers=2)
     found = ensemble.load(tmp_path / "two")
     assert found.n == 2 and np.array_equal(found.codes, recipe.codes(recipe.images())[:, [1, 4]])
     assert found.manifest["split_sizes"] == found.codes.sum(axis=0).tolist()
     assert len(found.manifest["member_loss"]) == 2
+    assert Recipe(**found.manifest["recipe"]) == recipe
     assert not any((tmp_path / "store").glob("**/member_*"))
 
 
-def test_members_that_stand_alone_leave_what_was_trained_of_the_others(tmp_path, monkeypatch):
-    recipe, kept = dataclasses.replace(RECIPE, steps=2), tmp_path / "kept"
-    assert not train.train_ensemble(recipe, tmp_path / "some", members=[0], workers=1, checkpoints=kept)
-    assert train.train_ensemble(recipe, tmp_path / "some", members=[1], workers=1, checkpoints=kept, alone=True)
-    assert [path.name for path in kept.glob("*/*")] == ["member_00"]
+def test_members_that_an_ensemble_does_not_have_are_not_trained(tmp_path):
+    with pytest.raises(ValueError, match="expected members of two, 1, 4; got 0, 2"):
+        train.train_ensemble(dataclasses.replace(RECIPE, only=(1, 4)), tmp_path / "two", members=[0, 1, 2])
+    assert not any(tmp_path.iterdir())
 
 
 def test_images_of_a_group_share_a_code_and_all_others_have_their_own():
@@ -278,6 +278,8 @@ def test_images_of_a_group_share_a_code_and_all_others_have_their_own():
         {"times": (0.0, -1.0)},
         {"times": (0.0, 1.0, 1.0)},
         {"times": (0.0, 1.0, 0.2, 0.1)},
+        {"only": (1, 0)},
+        {"only": (0, 1, 99)},
     ],
 )
 def test_impossible_recipes_are_refused(wrong):
@@ -290,7 +292,10 @@ def test_impossible_recipes_are_refused(wrong):
     [
         (["nope.yml"], "expected a file that lists recipes at nope.yml, found none"),
         ([], "expected a file that lists recipes, such as book/profiles/laptop.yml"),
-        ([str(ROOT / "book" / "profiles" / "laptop.yml"), "--only", "nope"], "laptop.yml's mnist7, mnist16; got nope"),
+        (
+            [str(ROOT / "book" / "profiles" / "laptop.yml"), "--only", "nope"],
+            "laptop.yml's mnist7, mnist16, planted16, twins16; got nope",
+        ),
     ],
 )
 def test_the_command_line_says_what_it_expected(arguments, message, capsys):

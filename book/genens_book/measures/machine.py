@@ -52,7 +52,7 @@ def training_seconds(recipe: Recipe, images: Dataset, workers: int) -> float:
         each = (time.perf_counter() - began) / TRIED
     finally:
         torch.set_num_threads(threads)
-    return each * recipe.steps * math.ceil(recipe.members / workers)
+    return each * recipe.steps * math.ceil(len(recipe.members) / workers)
 
 
 def describe() -> dict[str, object]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support import STEPS
 
-from genens import closed_form, data, ensemble, jacobians, schedules, train
+from genens import closed_form, data, ensemble, jacobians, sampling, schedules, train
 from genens import codes as coding
 from genens.recipe import Recipe
 from genens_book.chapters.meaning import glyphs, planted
@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENENS_STORE", str(folder / "store"))
         train.train_ensemble(RECIPE, folder / "whole", workers=2)
-        train.train_ensemble(replace(RECIPE, seed=1), folder / "twins", members=[0, 1], workers=2, alone=True)
+        train.train_ensemble(replace(RECIPE, seed=1, only=(0, 1)), folder / "twins", workers=2)
     return ensemble.load(folder / "whole"), ensemble.load(folder / "twins")
 
 
@@ -39,6 +39,7 @@ def test_groups_have_one_code_each_and_come_after_the_single_images(trained):
     members, _ = trained
     known = planted.groups(members.manifest, members.codes, RECIPE.images())
     assert known.first == 1 and known.sizes.tolist() == [4, 16, 4] and known.names == ("hash", "house", "star")
+    assert np.array_equal(known.own, members.codes[[1, 5, 21]])
     assert len(known.codes) == 4 and len(np.unique(known.codes, axis=0)) == 4
     assert np.array_equal(known.codes[2], members.codes[10])  # a house
     with pytest.raises(ValueError, match="with planted groups"):
@@ -57,21 +58,60 @@ def test_a_late_start_is_the_rest_of_the_schedule():
         _ = late.nothing
 
 
-def test_samples_started_late_from_little_noise_stay_what_they_were(trained):
+@pytest.fixture(scope="module")
+def known(trained):
+    members, _ = trained
+    return planted.groups(members.manifest, members.codes, RECIPE.images())
+
+
+def test_a_time_is_a_step_of_the_schedule():
+    steps = schedules.schedule(20)
+    first = planted.first_step(steps, 500)
+    assert steps.t[first] <= 500 < steps.t[first - 1]
+    assert planted.first_step(steps, 1000) == 0
+    with pytest.raises(ValueError, match="expected a time of .* to start from; got -1"):
+        planted.first_step(steps, -1)
+
+
+def test_examples_are_the_first_picture_of_each_group(known):
+    images = RECIPE.images()
+    assert np.array_equal(planted.examples(images, known), data.to_unit(images.images[[1, 5, 21]]).numpy())
+
+
+def test_samples_started_late_from_little_noise_stay_what_they_were(trained, known):
     members, _ = trained
     steps = schedules.schedule(50, "ddim")
-    found = planted.started(range(12), members, 0, steps, 49, 2, 1, "forward")
-    fresh = np.concatenate([glyphs.draw(shape, 2, planted.FRESH) for shape in glyphs.SHAPES])
-    apart = (found["y"] - data.to_unit(torch.from_numpy(fresh))).abs().mean()
-    assert found["jacobian"].shape == (12, 6, 1, 28, 28) and apart < 0.15
-    some = planted.started(range(4, 6), members, 0, steps, 49, 2, 1, "forward")
+    found = planted.started(range(6), members, 0, steps, known, 49, 2, 1, "forward")
+    fresh = np.concatenate([glyphs.draw(shape, 2, planted.FRESH) for shape in known.names])
+    for name in ("start", "y", "without"):
+        assert (found[name] - data.to_unit(torch.from_numpy(fresh))).abs().mean() < 0.15
+    assert found["jacobian"].shape == (6, 6, 1, 28, 28) and not torch.equal(found["y"], found["without"])
+    some = planted.started(range(4, 6), members, 0, steps, known, 49, 2, 1, "forward")
     torch.testing.assert_close(some["y"], found["y"][4:6])
+    torch.testing.assert_close(some["without"], found["without"][4:6])
 
 
-def test_a_sample_shows_the_group_of_its_nearest_training_image():
+def test_each_sample_is_drawn_again_without_its_own_group(trained, known):
+    members, _ = trained
+    found = planted.started(range(3), members, 0, STEPS, known, 2, 1, 6, "forward")
+    late, noise = planted.Late(STEPS, 2), sampling.Noise(0, range(3), members.shape, len(STEPS) - 2).tensor()
+    noise[:, 0] = found["start"]
+    for g, code in enumerate(known.own):
+        alone = sampling.sample(members, noise[g : g + 1], late, coding.ablated(code[None], 0)[None])
+        torch.testing.assert_close(found["without"][g], alone[0, 0])
+
+
+def test_a_sample_shows_the_group_of_its_nearest_training_image(known):
     images = RECIPE.images()
     y = data.to_unit(images.images[[0, 2, 9, 22]]) + 0.01
-    assert planted.shown(y, images, RECIPE.groups).tolist() == [-1, 0, 1, 2]
+    assert planted.shown(y, images, known).tolist() == [-1, 0, 1, 2]
+
+
+def test_planted_images_are_found_from_any_folder(trained, tmp_path, monkeypatch):
+    members, _ = trained
+    monkeypatch.chdir(tmp_path)
+    recipe = {**members.manifest["recipe"], "dataset": "folder:book/planted.zip"}
+    assert planted.images({**members.manifest, "recipe": recipe}).digest == members.manifest["data"]
 
 
 def columns(A, N=400, n=64, B=6, noise=0.0, seed=0):
@@ -93,21 +133,55 @@ def test_a_share_is_that_of_the_law():
         assert planted.shares(gram, codes[1]).mean() < 0.1 * expected
 
 
+def grouped(codes, size=5):
+    return planted.Groups(codes, len(codes) - 1, np.array([size]), (10,), ("star",))
+
+
 def test_a_search_says_place_chance_and_share_of_a_group():
     J, codes = columns(3000.0, N=60, n=16)
-    known = planted.Groups(codes, 0, np.array([5]), ("star",))
-    for ridge in (False, True):
-        found = planted.search(J, 0, known, 3, ridge)
-        assert (found.place == 1).all() and (found.p <= 2.5 / 12_870).all() and found.r.min() > 5
-        assert (found.name, found.size, found.shows) == ("star", 5, 3)
+    codes = np.roll(codes, -1, axis=0)  # the image with the effect comes last, as groups do
+    found = planted.search(J, 0, grouped(codes))
+    assert list(found.place) == ["matched filter", "ridge regression", "lasso"]
+    assert all((place == 1).all() for place in found.place.values())
+    assert (found.p <= 2.5 / 12_870).all() and found.r.min() > 5
+    assert (found.name, found.size, len(found)) == ("star", 5, len(J))
     J, codes = columns(1.0, N=60, n=16)
-    assert np.median(planted.search(J, 0, planted.Groups(codes, 0, np.array([5]), ("star",)), 3).p) > 0.05
+    found = planted.search(J, 0, grouped(codes))
+    assert np.median(found.p) > 0.05 and np.median(found.place["matched filter"]) > 5
+
+
+def test_a_group_and_its_complement_share_their_places():
+    J, codes = columns(3000.0, N=60, n=16)
+    codes = np.vstack([~codes[:1], np.roll(codes, -1, axis=0)])
+    assert (planted.search(J, 0, grouped(codes)).place["matched filter"] == 1.5).all()
+
+
+def test_only_groups_that_are_shown_are_searched_for():
+    J, codes = columns(1.0, N=60, n=16, B=4)
+    known = planted.Groups(codes, 57, np.array([1, 2, 3]), (10, 11, 12), ("a", "b", "c"))
+    found = planted.searches(J, np.array([2, -1, 0, 2]), known)
+    assert [(one.name, len(one)) for one in found] == [("a", 1), ("c", 2)]
+
+
+def test_a_group_is_first_when_only_its_complement_is_beside_it():
+    place = {"matched filter": np.array([1.0, 1.5, 2.0, 9.0])}
+    assert planted.first(planted.Found("star", 1, 60, place, np.ones(4), np.ones(4)), "matched filter") == 0.5
+
+
+@pytest.mark.parametrize(
+    ("shares", "size"), [((0.0, 0.5, 0.9), 4), ((0.6, 0.4, 0.9), 16), ((1.0, 1.0, 1.0), 1), ((0.9, 0.9, 0.4), None)]
+)
+def test_groups_are_found_from_the_size_on_from_which_all_are(shares, size):
+    assert planted.from_size((1, 4, 16), shares) == size
 
 
 def test_the_law_foresees_more_of_larger_groups_and_less_under_noise():
-    known = planted.Groups(np.zeros((1006, 16), bool), 1000, np.array([1, 4, 16, 64, 256, 1024]), ("g",) * 6)
+    names = ("a", "b", "c", "d", "e", "f")
+    known = planted.Groups(np.zeros((1006, 16), bool), 1000, 4 ** np.arange(6), tuple(range(6)), names)
     quiet, noisy = (planted.foreseen(known, 16, noise, 10) for noise in (0.0, 3.0))
-    assert quiet == sorted(quiet) and all(a >= b for a, b in zip(quiet, noisy, strict=True)) and quiet[-1] > 0.2
+    powers = [quiet[name] for name in names]
+    assert powers == sorted(powers) and powers[-1] > 0.2
+    assert all(quiet[name] >= noisy[name] for name in names)
 
 
 def test_twins_stand_beside_the_members_without_changing_them(trained):
@@ -128,3 +202,10 @@ def test_training_noise_is_half_the_squared_distance_of_twins_over_the_variance(
     share, units = planted.training_noise(J @ J.transpose(0, 2, 1), n, 0)
     assert share.low < 0.25 < share.high and share.n == B
     assert units == pytest.approx(1 / 3, rel=0.1)
+
+
+def test_twins_of_other_images_are_refused(trained):
+    members, twins = trained
+    others = ensemble.Ensemble(twins.models, ~twins.codes, twins.shape)
+    with pytest.raises(ValueError, match="expected twins of the first 2 members, trained on the same images"):
+        planted.together(members, others)

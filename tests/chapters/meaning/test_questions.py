@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from genens_book.chapters.meaning import questions
+from genens_book.chapters.meaning import questions, testbed
 from genens_book.chapters.meaning.distribution import Change, Excess, Told
 from genens_book.chapters.meaning.nulls import Against
 from genens_book.chapters.meaning.placebos import Comparison, Contrast, Standing
+from genens_book.chapters.meaning.planted import Found
 from genens_book.measures.stats import Interval
 
 ONE = np.ones(7)
@@ -71,3 +72,24 @@ FAR, HALF = np.full((4, 1), 0.8), np.full((4, 1), 0.5)
 )
 def test_each_answer_follows_its_rule(place, changes, answer):
     assert answers(**changes)[place] == answer
+
+
+def group(size, place):
+    places = np.full(4, float(place))
+    return Found(f"of {size}", size, 100, dict.fromkeys(testbed.DECODERS, places), places / 100, places)
+
+
+@pytest.mark.parametrize(
+    ("noise", "places", "powers", "expected"),
+    [
+        ((0.3, 0.2, 0.4), (9, 1), (0.1, 0.9), ["yes", "yes", "yes"]),
+        ((0.5, 0.4, 0.6), (1, 1), (0.1, 0.9), ["not seen", "yes", "no"]),
+        ((0.8, 0.7, 0.9), (9, 9), (0.1, 0.4), ["the opposite", "no", "yes"]),
+    ],
+)
+def test_answers_about_trained_members(noise, places, powers, expected):
+    found = [group(size, place) for size, place in zip((4, 64), places, strict=True)]
+    foreseen = {one.name: power for one, power in zip(found, powers, strict=True)}
+    asked = questions.trained(Interval(*noise, 16), found, foreseen)
+    assert [one["answer"] for one in asked] == expected
+    assert all(text.strip() for one in asked for text in one.values())

@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from genens.theory import identification
-from genens_book.chapters.meaning import law, testbed
+from genens_book.chapters.meaning import law, planted, testbed
 from genens_book.chapters.meaning.distribution import Change, discoveries
 from genens_book.chapters.meaning.nulls import SIDES, Against
 from genens_book.chapters.meaning.placebos import Comparison, Dose, Standing
 from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
-from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH
+from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH, show, tile
 from genens_book.pages.words import number, power, share, signed
 
 CITED_TESTS = {  # by the chapter, which shows them
@@ -102,6 +102,45 @@ def plan_table(plans: Sequence[law.Plan]) -> Page:
         group = "none" if plan.group >= plan.N else f"{plan.group:,.0f} ({share(plan.group / plan.N)})"
         lines.append([plan.database, f"{plan.N:,}", str(plan.n), power(plan.signal, 1), members, group])
     return markup.lines_table(head, lines, numeric=True)
+
+
+def per_image(plan: law.Plan) -> str:
+    """How many members find one image, for every image."""
+    return number(plan.members / plan.N, 0) if np.isfinite(plan.members) else "no number of"
+
+
+# ---------------------------------------------------------------- planted groups
+
+
+def groups(started: Mapping[str, np.ndarray], known: planted.Groups, each: int, training: np.ndarray) -> Figure:
+    """A column a group: a picture that was planted, `training` (G, C, H, W), and of the first sample that started from
+    a fresh one, the start, the sample, and the same without the group's members."""
+    grid = np.stack([training, *(np.asarray(started[name])[::each] for name in ("start", "y", "without"))])
+    whole = tile(grid)
+    wide = min(WIDTH - 1.7, 0.9 * len(training))
+    figure, ax = plt.subplots(figsize=(WIDTH, wide * whole.shape[0] / whole.shape[1] + 0.3))
+    columns = [f"{name}\n{size:,}" for name, size in zip(known.names, known.sizes, strict=True)]
+    show(ax, grid, ["planted", "start", "sample", "without its\nmembers"], columns)
+    return figure
+
+
+def groups_table(found: Sequence[planted.Found], foreseen: Mapping[str, float], n: int, d: float) -> Page:
+    """How the search for each group ends, and what the law says of it."""
+    decoders = list(testbed.DECODERS)
+    head = ["group", "images", "samples", *decoders, "p", "n r", "law, alike", "law, this r"]
+    lines = []
+    for one in found:
+        r = float(np.median(one.r))
+        firsts = [share(planted.first(one, name)) for name in decoders]
+        p = power(float(np.median(one.p)), 1)
+        said = share(foreseen[one.name]), share(identification.power(n, max(r, 1e-12), one.among, d))
+        lines.append([one.name, f"{one.size:,}", str(len(one)), *firsts, p, number(n * r), *said])
+    return markup.lines_table(head, lines, numeric=True)
+
+
+def from_words(size: int | None) -> str:
+    """From which size on groups are found, by `planted.from_size`."""
+    return "at no size" if size is None else f"from {size:,} images on" if size > 1 else "at every size"
 
 
 # ---------------------------------------------------------------- placebos

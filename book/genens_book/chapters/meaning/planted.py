@@ -6,19 +6,20 @@ Whoever draws such a picture has it from its group and from nowhere else, so the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
-from genens import attribution, data, jacobians
+from genens import attribution, data, jacobians, recipe, sampling, store
 from genens import codes as coding
 from genens.ensemble import Ensemble
 from genens.schedules import Schedule
-from genens.seeds import generator
 from genens.theory import identification
-from genens_book.chapters.meaning import glyphs
+from genens_book.chapters.meaning import glyphs, testbed
 from genens_book.measures import classifier, stats
 from genens_book.measures.distances import every_pair
 from genens_book.measures.stats import Interval
@@ -45,12 +46,25 @@ class Late:
 @dataclass(frozen=True)
 class Groups:
     """The super samples of an ensemble with planted groups: codes (K, n), one each, single images first; `first`, the
-    row of the first group; sizes (G,); names of the groups."""
+    row of the first group; sizes (G,), labels and names of the groups."""
 
     codes: np.ndarray
     first: int
     sizes: np.ndarray
+    labels: tuple[int, ...]
     names: tuple[str, ...]
+
+    @property
+    def own(self) -> np.ndarray:
+        """The groups' codes, (G, n)."""
+        return self.codes[self.first :]
+
+
+def images(manifest: Mapping) -> data.Dataset:
+    """The images that an ensemble was trained on; a path in its recipe is meant from the book's folder. Raises as
+    `recipe.trained_on`."""
+    with chdir(store.home()):
+        return recipe.trained_on(manifest)
 
 
 def groups(manifest: Mapping, codes: np.ndarray, images: data.Dataset) -> Groups:
@@ -61,7 +75,21 @@ def groups(manifest: Mapping, codes: np.ndarray, images: data.Dataset) -> Groups
     which = coding.super_samples(images.labels.numpy(), labels)
     _, rows = np.unique(which, return_index=True)
     sizes = np.bincount(which)[-len(labels) :]
-    return Groups(codes[rows], len(rows) - len(labels), sizes, tuple(images.classes[label] for label in labels))
+    names = tuple(images.classes[label] for label in labels)
+    return Groups(codes[rows], len(rows) - len(labels), sizes, tuple(labels), names)
+
+
+def first_step(steps: Schedule, time: int) -> int:
+    """The first step of a schedule that is taken at `time` or below. ValueError where there is none."""
+    if not (there := np.flatnonzero(np.asarray(steps.t) <= time)).size:
+        raise ValueError(f"expected a time of {min(steps.t)} or more, the last step's, to start from; got {time}")
+    return int(there[0])
+
+
+def examples(images: data.Dataset, known: Groups) -> np.ndarray:
+    """The first training image of each group: float32 (G, C, H, W) in [-1, 1]."""
+    rows = [int(np.flatnonzero(images.labels.numpy() == label)[0]) for label in known.labels]
+    return data.to_unit(images.images[rows]).numpy()
 
 
 def started(
@@ -69,53 +97,69 @@ def started(
     members: Ensemble,
     seed: int,
     steps: Schedule,
+    known: Groups,
     first: int,
     each: int,
     per_step: int,
     tangents: str,
 ) -> dict[str, Tensor]:
-    """To be stored: samples and Jacobians, as `jacobians.jacobians` has them, that start at step `first` from pictures
-    with so much noise: `each` fresh ones of every shape, number i being of shape i // each."""
+    """To be stored: samples that start at step `first` from fresh pictures with as much noise as there is by then,
+    number i from a picture of group i // each: "start" and the sample "y" (B, C, H, W); "jacobian" (B, n, C, H, W), as
+    `jacobians.jacobians` has it; and "without" (B, C, H, W), the same noise without the group's members."""
     late = Late(steps, first)
-    fresh = {shape: glyphs.draw(shape, each, FRESH) for shape in glyphs.SHAPES}
-    pictures = torch.from_numpy(np.stack([fresh[list(fresh)[i // each]][i % each] for i in indices]))
-    noise = torch.stack([torch.randn(len(late) + 1, *members.shape, generator=generator(seed, i, 7)) for i in indices])
+    fresh = [glyphs.draw(name, each, FRESH) for name in known.names]
+    pictures = torch.from_numpy(np.stack([fresh[i // each][i % each] for i in indices]))
+    noise = sampling.exogenous(indices, members, seed, late)
+    noise = noise.tensor() if isinstance(noise, sampling.Noise) else noise
     bar = float(late.bar[0])
-    noise[:, 0] = bar**0.5 * data.to_unit(pictures) + (1 - bar) ** 0.5 * noise[:, 0]
+    noise[:, 0] = bar**0.5 * data.to_unit(pictures).to(noise) + (1 - bar) ** 0.5 * noise[:, 0]
     y, J = jacobians.jacobian(members, noise, late, None, per_step, tangents)
-    return {"y": y, "jacobian": J.contiguous()}
+    ablated = coding.ablations(known.own[np.asarray(indices) // each])
+    without = sampling.sample(members, noise, late, ablated[None])[0]
+    return {"start": noise[:, 0].clone(), "y": y, "jacobian": J.contiguous(), "without": without}
 
 
-def shown(y: np.ndarray, images: data.Dataset, labels: Sequence[int]) -> np.ndarray:
-    """Which group each sample (B, C, H, W) shows: that of the nearest training image, -1 for a digit: int64 (B,)."""
+def shown(y: np.ndarray, images: data.Dataset, known: Groups) -> np.ndarray:
+    """Which group each sample (B, C, H, W) shows: that of the nearest training image, -1 for none: int64 (B,)."""
     apart = every_pair(torch.as_tensor(y).clamp(-1, 1), data.to_unit(images.images))
-    return classifier.row_of(images.labels.numpy()[apart.argmin(1)], labels)
+    return classifier.row_of(images.labels.numpy()[apart.argmin(1)], known.labels)
 
 
 @dataclass(frozen=True)
 class Found:
-    """How a search found one group, for samples of it: place among all super samples (the best is 1) and p, (B,); its
-    share of the members' variance, (B,), what it adds to the noise taken off; `shows`, the samples that show it."""
+    """How searches for one group, in samples that show it (B of them), end. place: by decoder, where it stands `among`
+    so many super samples, (B,), 1 for the first, equal ones sharing their places; p: of its influence, (B,); r: its
+    share of the members' variance, (B,), what it adds to the noise taken off."""
 
     name: str
     size: int
-    place: np.ndarray
+    among: int
+    place: dict[str, np.ndarray]
     p: np.ndarray
     r: np.ndarray
-    shows: int
+
+    def __len__(self) -> int:
+        return len(self.p)
 
 
-def search(J: np.ndarray, group: int, known: Groups, shows: int, ridge: bool = False) -> Found:
-    """J (B, n, C, H, W), of samples of a group; see `Found`. The place is by the matched filter, or by ridge
-    regression."""
-    gram = jacobians.gram(jacobians.centred(J))
-    h, row = int(known.codes[0].sum()), known.first + group
-    used = attribution.ridge(gram, known.codes) if ridge else gram
-    scores = attribution.influence(used, known.codes)
-    place = 1 + (scores > scores[:, row : row + 1] * (1 + 1e-12)).sum(1)
-    own = attribution.Top(np.full((len(J), 1), row), scores[:, row : row + 1])
-    p = attribution.by_chance(used, own, h).p[:, 0]
-    return Found(known.names[group], int(known.sizes[group]), place, p, shares(gram, known.codes[row]), shows)
+def search(J: np.ndarray, group: int, known: Groups) -> Found:
+    """J (B, n, C, H, W), of samples of a group; see `Found`."""
+    J = jacobians.centred(J).double().flatten(2)
+    gram, row = jacobians.gram(J[..., None]), known.first + group
+    place = {
+        name: np.array([rankdata(-decoder(one, known.codes))[row] for one in J])
+        for name, decoder in testbed.DECODERS.items()
+    }
+    own = attribution.influence(gram, known.codes[row][None])
+    top = attribution.Top(np.full(own.shape, row), own)
+    p = attribution.by_chance(gram, top, int(known.codes[0].sum())).p[:, 0]
+    name, size = known.names[group], int(known.sizes[group])
+    return Found(name, size, len(known.codes), place, p, shares(gram, known.codes[row]))
+
+
+def searches(J: np.ndarray, shows: np.ndarray, known: Groups) -> list[Found]:
+    """Every group that some sample shows, by `shown`, in the samples that show it."""
+    return [search(J[shows == g], g, known) for g in range(len(known.names)) if (shows == g).any()]
 
 
 def shares(gram: np.ndarray, code: np.ndarray) -> np.ndarray:
@@ -129,18 +173,40 @@ def shares(gram: np.ndarray, code: np.ndarray) -> np.ndarray:
     return A / (total - A)
 
 
-def foreseen(known: Groups, n: int, noise: float, d: float) -> list[float]:
-    """The power with which the law, before anything is trained, would find each group at level 5 % among all super
-    samples, were all images alike; noise as in `identification.group_needed`."""
+def foreseen(known: Groups, n: int, noise: float, d: float) -> dict[str, float]:
+    """The power with which the law, before any sample is drawn, would find each group at level 5 % among all super
+    samples, were all images alike, by name; noise as in `identification.group_needed`."""
     N, K = known.first + int(known.sizes.sum()), len(known.codes)
-    return [identification.power(n, g / (N - g + noise * N), K, d) for g in known.sizes.tolist()]
+    return {
+        name: identification.power(n, g / (N - g + noise * N), K, d)
+        for name, g in zip(known.names, known.sizes.tolist(), strict=True)
+    }
+
+
+def first(found: Found, decoder: str) -> float:
+    """The share of samples in which a decoder lists the group first, with none but its complement beside it."""
+    return float((found.place[decoder] < 2).mean())
+
+
+def from_size(sizes: Sequence[int], shares: Sequence[float]) -> int | None:
+    """The size of the smallest group from which on all are found at least half of the time; None where the largest is
+    not."""
+    least = None
+    for size, share in sorted(zip(sizes, shares, strict=True), reverse=True):
+        if share < 0.5:
+            break
+        least = size
+    return least
 
 
 # ---------------------------------------------------------------- members trained twice
 
 
 def together(members: Ensemble, twins: Ensemble) -> Ensemble:
-    """Both ensembles' members in one, for Jacobians at the mixture of the first (the others without weight)."""
+    """Both ensembles' members in one, for Jacobians at the mixture of the first (the others without weight). Raises
+    ValueError unless the twins saw what the first members did."""
+    if not np.array_equal(members.codes[:, : twins.n], twins.codes):
+        raise ValueError(f"expected twins of the first {twins.n} members, trained on the same images; got others")
     codes = np.hstack([members.codes, twins.codes])
     engine = "openvino" if type(members._passes[0]).__name__ == "Compiled" else "eager"
     models = [*members.models, *twins.models]

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from genens_book.chapters.meaning import testbed
+from genens_book.chapters.meaning import planted, testbed
 from genens_book.chapters.meaning.distribution import Change, discoveries, together
+from genens_book.chapters.meaning.figures import from_words
 from genens_book.chapters.meaning.nulls import Against
 from genens_book.chapters.meaning.placebos import Comparison, Contrast, Standing
 from genens_book.measures.stats import Interval
@@ -47,6 +48,35 @@ def asked(
         _own_class(lists["class"]),
         _discoveries(q, floor),
         _distribution(changes),
+    ]
+
+
+def trained(noise: Interval, found: Sequence[planted.Found], foreseen: Mapping[str, float]) -> list[dict[str, str]]:
+    """The same of trained members: noise, the share of their variance that is training's; found and foreseen, of
+    planted groups."""
+    sizes, decoder = [one.size for one in found], next(iter(testbed.DECODERS))
+    seen = planted.from_size(sizes, [planted.first(one, decoder) for one in found])
+    said = planted.from_size(sizes, [foreseen[one.name] for one in found])
+    return [
+        {
+            "question": "Do members differ more by what they saw than by their training?",
+            "answer": "yes" if noise.high < 0.5 else "the opposite" if noise.low > 0.5 else "not seen",
+            "measured": f"{share(noise)} of their variance is training's",
+            "test": f"members trained twice; bootstrap over {noise.n} samples, 95 %",
+        },
+        {
+            "question": "Does search find a planted group, for samples that show it?",
+            "answer": "yes" if seen else "no",
+            "measured": f"first at least half of the time {from_words(seen)}",
+            "test": f"{sum(map(len, found))} samples that show one of {len(found)} groups of {min(sizes):,} to "
+            f"{max(sizes):,} images",
+        },
+        {
+            "question": "Does the law say beforehand how large a group must be?",
+            "answer": "yes" if seen == said else "no",
+            "measured": f"said {from_words(said)}, were all images alike; found {from_words(seen)}",
+            "test": "power one half, at level 5 % among all codes in use",
+        },
     ]
 
 

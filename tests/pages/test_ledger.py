@@ -397,6 +397,23 @@ def test_the_headline_says_what_is_theory_what_experiment_and_at_which_setting(m
     assert "another network and 20 steps for 1,000 steps. FID by the features of a cat." in said
 
 
+def test_results_at_a_reduced_setting_are_marked_and_counted_apart() -> None:
+    here = run()
+    here.on("mnist-classes", reduced="a network of four weights")
+    line = here.claim("s3.1-accuracy", Interval(0.64, 0.62, 0.66, 1000))
+    assert "Reduced setting: a network of four weights." in line.text
+    here.claim("s3.1-samples", 1000)
+    rows = {row["id"]: row for row in ledger.scorecard("laptop")}
+    assert rows["s3.1-accuracy"]["reduced"] and not rows["s3.1-samples"]["reduced"], (
+        "settings say themselves what they are"
+    )
+    told = markup.tally([*rows.values()])
+    assert told["measured"] == told["reproduced"] == 0
+    said = markup.reduced_words([*rows.values()])
+    assert said == "MNIST, classes, 1 reproduced, 0 not reproduced, 0 inconclusive (a network of four weights)"
+    assert markup.reduced_words(filled()) == ""
+
+
 class Tags(HTMLParser):
     """Checks that tags close in order; collects ids, links and text."""
 

@@ -126,7 +126,7 @@ class Run:
         self.records: dict[str, dict] = {}
         self.questions: list[dict[str, str]] = []
         self.again: dict[str, list[float]] = {}  # by claim: the same number by other training runs
-        self.dataset = ""  # what its ensemble was trained on, once `on` has said it
+        self.dataset = self.reduced = ""  # what its ensemble was trained on and in which setting, once `on` has said it
         self._save()  # forgets what an earlier execution recorded: no number outlives its run
 
     @property
@@ -134,10 +134,11 @@ class Run:
         """Where this run's records lie."""
         return ledger_folder(self.profile) / f"{self.chapter}.json"
 
-    def on(self, dataset: str) -> None:
+    def on(self, dataset: str, reduced: str = "") -> None:
         """Say what the run's ensemble was trained on, as its recipe has it: claims about another data set are not
-        measured by it, whatever value they are given."""
-        self.dataset = dataset
+        measured by it, whatever value they are given. `reduced` says in what the setting falls short of the paper's;
+        results are marked with it from here on, and counted apart."""
+        self.dataset, self.reduced = dataset, reduced
 
     @property
     def prefix(self) -> str:
@@ -198,6 +199,8 @@ class Run:
                 raise ValueError(f"claim {id}: expected n as a whole number of at least 1, got {n!r}")
             record = {"value": value, "low": low, "high": high, "n": None if n is None else int(n), "note": note}
             again = [paper.measured(claim, other, other, other)[0] for other in self.again.get(id, [])]
+        if self.reduced and claim.kind == "result" and record["value"] is not None:
+            record["reduced"] = self.reduced
         self.records[id] = record | ({"again": again} if again else {})
         self._save()
         return markup.claim_line(_row(claim, record))
@@ -290,7 +293,7 @@ def _row(claim: Claim, record: Mapping[str, object] | None) -> dict[str, object]
     """One claim beside what was recorded for it, ready for a table, for JSON and for CSV."""
     record = record or {}
     value, low, high = (record.get(name) for name in ("value", "low", "high"))
-    again = record.get("again", [])
+    again, reduced = record.get("again", []), record.get("reduced", "")
     same = paper.holds(claim, value, low, high) if claim.kind == "setting" and value is not None else None
     return {
         "id": claim.id,
@@ -308,13 +311,19 @@ def _row(claim: Claim, record: Mapping[str, object] | None) -> dict[str, object]
         "again": again,
         "verdict": paper.verdict(claim, value, low, high),
         "same_setting": same,
+        "reduced": reduced,
         "rule": paper.rule(claim),
         "kind": claim.kind,
         "chapter": claim.chapter,
         "command": claim.command,
         "written": (store.home() / "book" / f"{claim.chapter}.ipynb").is_file(),
         "note": claim.note,
-        "run_note": " ".join(filter(None, [record.get("note", ""), paper.again_words(claim, again)])),
+        "run_note": " ".join(
+            filter(
+                None,
+                [reduced and f"Reduced setting: {reduced}.", record.get("note", ""), paper.again_words(claim, again)],
+            )
+        ),
         "link": f"{claim.chapter}.html#claim-{claim.id}" if record else "",
     }
 
@@ -417,6 +426,7 @@ def headline(rows: Iterable[Mapping[str, object]], ids: Iterable[str] = HEADLINE
         "",
         f"*Experiments*: {of['measured']} reproduced, {of['measured_not']} not reproduced, {of['inconclusive']} "
         f"inconclusive, {of['not_run']} not run. {markup.at_setting([*found.values()])}",
+        *(["", f"*At a reduced setting*: {apart}."] if (apart := markup.reduced_words([*found.values()])) else []),
         "",
         "| claim | paper | here | verdict | reproduced if |",
         "|---|---|---|---|---|",

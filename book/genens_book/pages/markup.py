@@ -105,7 +105,9 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
 
 def tally(rows: Sequence[Row]) -> dict[str, int]:
     """The numbers of the scorecard's prose: results by verdict, and of these the formal ones, of chapters 01 and 01b,
-    apart from the experiments; settings, and how many of those that were recorded are the paper's."""
+    apart from the experiments, and without those at a reduced setting (`reduced_words`); settings, and how many of
+    those that were recorded are the paper's."""
+    rows = [row for row in rows if not row["reduced"]]
     of, formal = counts(rows), counts(row for row in rows if is_formal(row))
     return {
         "settings": of[SETTING],
@@ -122,6 +124,16 @@ def tally(rows: Sequence[Row]) -> dict[str, int]:
         "measured": of[REPRODUCED] - formal[REPRODUCED],
         "measured_not": of[NOT_REPRODUCED] - formal[NOT_REPRODUCED],
     }
+
+
+def reduced_words(rows: Sequence[Row]) -> str:
+    """By data set, how many results at a reduced setting have each verdict, and the setting; nothing without any."""
+    said = []
+    for dataset, group in _grouped([row for row in rows if row["reduced"]], "dataset").items():
+        of, settings = counts(group), dict.fromkeys(str(row["reduced"]) for row in group)
+        numbers = f"{of[REPRODUCED]} reproduced, {of[NOT_REPRODUCED]} not reproduced, {of[INCONCLUSIVE]} inconclusive"
+        said.append(f"{DATASETS[dataset]}, {numbers} ({'; '.join(settings)})")
+    return "; ".join(said)
 
 
 def is_formal(row: Row) -> bool:
@@ -141,7 +153,8 @@ def at_setting(rows: Sequence[Row]) -> str:
     found = {row["id"]: row for row in rows if row["same_setting"] is False}
     apart = [f"{found[id]['here']} for {found[id]['paper']}" for id in SCALE if id in found]
     network = ["another network"] if "b2-architecture" in found else []
-    judges = {str(row["run_note"]) for row in rows if row["unit"] == "FID" and row["run_note"] and row["here"]}
+    judged = [row for row in rows if row["unit"] == "FID" and row["here"] and not row["reduced"]]
+    judges = {str(row["run_note"]) for row in judged if row["run_note"]}
     said = f"At another setting than the paper's: {_listed([*network, *apart])}." if network or apart else ""
     return " ".join([said, *(f"FID {judge[0].lower()}{judge[1:]}" for judge in sorted(judges))]).strip()
 

@@ -21,6 +21,7 @@ from scipy import optimize, stats
 
 LARGEST = 1e15  # members; more are not looked for
 WITHIN = (-20.0, 9.0)  # the logarithms of n r between which every threshold lies
+CERTAIN = 1e4  # n r above which everything is found, and the distributions' tails are no numbers
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,14 @@ def signal_to_noise(effects: np.ndarray, n: int, h: int, noise: float = 0.0) -> 
     return np.square(np.asarray(effects, dtype=np.float64)).sum(axis=1) / mean_square_error(effects, n, h, noise)
 
 
-def dimension(gram: np.ndarray) -> float:
-    """The effective dimension (tr S)^2 / tr S^2 of noise with covariance S, from a Gram matrix (n, n) of its draws less
-    their mean, or from S itself: how many equal directions have the same spread of their squared length. From n draws
-    it is at most n - 1, and too low."""
+def dimension(gram: np.ndarray, draws: int | None = None) -> float:
+    """The effective dimension (tr S)^2 / tr S^2 of noise with covariance S: how many equal directions have the same
+    spread of their squared length. gram: S itself, or the Gram matrix (n, n) of `draws` = n of its draws, less their
+    mean. That alone would give at most n - 1: 1 / (n - 1), by which draws that differ by chance raise tr S^2 over
+    (tr S)^2, is taken off the inverse."""
     values = np.linalg.eigvalsh(np.asarray(gram, dtype=np.float64)).clip(min=0)
-    return float(values.sum() ** 2 / np.square(values).sum())
+    inverse = np.square(values).sum() / values.sum() ** 2
+    return float(1 / inverse) if draws is None else float(1 / max(inverse - 1 / (draws - 1), 1e-9))
 
 
 # ---------------------------------------------------------------- being found
@@ -123,20 +126,28 @@ def members_needed(r: float, N: float, d: float = 1.0, alpha: float = 0.05, powe
 
 
 def group_needed(
-    n: float, N: float, noise: float = 0.0, d: float = 1.0, alpha: float = 0.05, power_wanted: float = 0.8
+    n: float,
+    N: float,
+    noise: float = 0.0,
+    d: float = 1.0,
+    alpha: float = 0.05,
+    power_wanted: float = 0.8,
+    aligned: bool = False,
 ) -> float:
     """How many of N like images must share a code for n members to see them as one: the smallest group whose power is
     reached among N / g groups, N where all of them would have to.
 
-    The effects of the images of a group are taken as orthogonal and of one length, so that the group's share is
-    g / (N - g + noise N), noise being the part of the members' variance that is due to training, over the part due to
-    images. Raises ValueError as `power`.
+    All effects have one length. Those of a group's images are taken as orthogonal, so that the group's share is
+    g / (N - g + noise N), or as `aligned`, as those of near copies would be, with g^2 above the line; noise is the part
+    of the members' variance that is due to training, over the part due to images. Raises ValueError as `power`.
     """
     _check(n=n, N=N, d=d, alpha=alpha, power_wanted=power_wanted)
 
     def short(log_g: float) -> float:
         g = np.exp(log_g)
-        return power(n, g / max(N - g + noise * N, 1e-12), max(N / g, 1), d, alpha) - power_wanted
+        share = (g * g if aligned else g) / max(N - g + noise * N, 1e-12)
+        share = min(share, CERTAIN / n)
+        return power(n, share, max(N / g, 1), d, alpha) - power_wanted
 
     ends = 0.0, np.log(N * (1 - 1e-9))
     if short(ends[0]) >= 0:

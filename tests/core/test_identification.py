@@ -76,6 +76,21 @@ def test_the_dimension_counts_equal_directions():
     draws -= draws.mean(axis=0)
     assert law.dimension(np.eye(5)) == pytest.approx(5) and law.dimension(np.diag([1, 1, 0])) == pytest.approx(2)
     assert 4.5 < law.dimension(draws @ draws.T) <= 5  # six draws less their mean span five directions
+
+
+def test_the_dimension_of_few_draws_is_that_of_many():
+    rng, scale = np.random.default_rng(3), np.sqrt([4.0, 2, 1, 1])
+    found = []
+    for _ in range(400):
+        draws = rng.normal(size=(40, 4)) * scale
+        draws -= draws.mean(axis=0)
+        found.append(1 / law.dimension(draws @ draws.T, 40))
+    assert 1 / np.mean(found) == pytest.approx(law.dimension(np.diag([4.0, 2, 1, 1])), rel=0.05)
+
+
+def test_the_gram_matrix_and_the_covariance_have_one_dimension():
+    draws = np.random.default_rng(3).normal(size=(6, 400))
+    draws -= draws.mean(axis=0)
     gram = jacobians.gram(draws[None, :, None, None])[0]
     assert law.dimension(gram) == pytest.approx(law.dimension(draws.T @ draws))  # the covariance has the same
 
@@ -128,6 +143,10 @@ def test_the_planned_group_just_has_the_power(n, N, noise, d):
     if 1 < g < N:
         share = g / (N - g + noise * N)
         assert law.power(n, share, N / g, d) == pytest.approx(0.8, abs=1e-3)
+    copies = law.group_needed(n, N, noise, d, aligned=True)
+    assert copies <= g
+    if 1 < copies < N:
+        assert law.power(n, copies**2 / (N - copies + noise * N), N / copies, d) == pytest.approx(0.8, abs=1e-3)
 
 
 def test_seven_members_can_tell_seven_classes_and_sixteen_cannot_tell_ten_thousand_images():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_ndtr
-from scipy.stats import binomtest, norm, rankdata
+from scipy.stats import binomtest, norm, rankdata, t
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,18 @@ def _resample(values: np.ndarray, statistic: Callable, n_boot: int, rng: np.rand
     at_once = max(1, 2_000_000 // values.size)  # 16 MB of numbers
     sizes = [min(at_once, n_boot - start) for start in range(0, n_boot, at_once)]
     return np.concatenate([statistic(values[rng.integers(0, n, (size, n))], axis=1) for size in sizes])
+
+
+def student(values: object, level: float = 0.95) -> Interval:
+    """The mean of few independent values (n,), with Student's interval. ValueError for fewer than two, or one that is
+    not finite."""
+    values = finite(values, "values")
+    _check_level(level)
+    if len(values) < 2:
+        raise ValueError(f"expected at least two values, got {len(values)}")
+    middle, error = values.mean(), values.std(ddof=1) / math.sqrt(len(values))
+    reach = t.isf((1 - level) / 2, len(values) - 1) * error
+    return Interval(float(middle), float(middle - reach), float(middle + reach), len(values), level)
 
 
 def proportion(k: int, n: int, level: float = 0.95) -> Interval:

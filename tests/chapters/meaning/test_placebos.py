@@ -77,6 +77,18 @@ def test_a_class_without_samples_has_no_place():
     assert found.place[6] == 0 and found.p[6] == found.q[6] == 1 and found.n[6] == 0
 
 
+def test_classes_that_change_less_by_codes_than_by_placebos_are_counted():
+    data, row = measured(B=70)
+    found = placebos.fewer(data, row, MIXTURES, CODES)
+    changed = data["labels"][:, 1:] != data["labels"][:, :1]
+    left, real = placebos.own_weight(MIXTURES, CODES).round(6), placebos.in_use(CODES)
+    slow = 0
+    for c in range(7):
+        other, alike = real & (left[c] > 0), ~real & np.isin(left[c], left[c][real & (left[c] > 0)])
+        slow += changed[row == c][:, other].mean() < changed[row == c][:, alike].mean()
+    assert found == slow and 0 < slow < 7
+
+
 def test_the_contrast_of_classes_and_placebos_is_exact_over_the_orders():
     rng, own = np.random.default_rng(0), coding.rank(CODES)
     values = rng.normal(size=35)
@@ -88,21 +100,23 @@ def test_the_contrast_of_classes_and_placebos_is_exact_over_the_orders():
     means = [values[list(plane)].mean() for plane in planes]
     assert len(planes) == 30  # every Fano plane on seven points
     assert found.p_more == pytest.approx(np.mean(np.array(means) >= found.classes - 1e-9)) and found.p_more < 0.05
+    assert found.designs == len(planes)
     assert placebos.contrast(-values, CODES).p_less == pytest.approx(found.p_more)
 
 
-def test_what_the_law_predicts_of_a_placebo_is_what_like_images_do():
-    rng, n, N, m = np.random.default_rng(0), 8, 40, 4000
-    codes = coding.constant_weight(N, n, 4, 0)
-    own, free, every = [], [], coding.unrank(range(70), n, 4)
-    for _ in range(60):
-        J = codes.T @ (rng.normal(size=(N, m)) / m**0.5)
-        lengths = np.linalg.norm((every - 0.5) @ J, axis=1)
-        known = {code.tobytes() for code in codes}
-        taken = np.array([code.tobytes() in known for code in every])
-        own.append(lengths[taken].mean())
-        free.append(lengths[~taken].mean())
-    assert np.mean(own) / np.mean(free) - 1 == pytest.approx(placebos.predicted(N, n), rel=0.35)
+@pytest.mark.parametrize(("common", "deals"), [(False, 200), (True, 10_000)])
+def test_what_the_law_predicts_of_a_placebo_is_what_like_images_do(common, deals):
+    rng, n, N = np.random.default_rng(0), 8, 40
+    every, own, free = coding.unrank(range(70), n, 4) - 0.5, [], []
+    effects = np.ones((N, 1)) if common else np.eye(N)
+    for _ in range(deals):
+        order = rng.permutation(70)
+        squares = np.square(every @ (every[order[:N]].T @ effects)).sum(1)
+        own.append(squares[order[:N]].mean())
+        free.append(squares[order[N:]].mean())
+    expected = placebos.predicted(N, n, 4)[int(common)]
+    assert np.sqrt(np.mean(own) / np.mean(free)) - 1 == pytest.approx(expected, rel=0.1)
+    assert (expected < 0) == common
 
 
 def test_the_error_of_assigned_against_unassigned_is_that_of_dealing_again():
@@ -121,7 +135,8 @@ def test_the_error_of_assigned_against_unassigned_is_that_of_dealing_again():
 def test_equivalence_needs_an_interval_inside_the_margin_and_not_only_a_large_p():
     rng, taken = np.random.default_rng(1), np.arange(10_000) < 7_000
     sure = placebos.assigned(5 + rng.normal(size=10_000), taken, 0.05)
-    assert sure.equivalent < 0.05 < sure.p
+    assert sure.equivalent < 0.05 < sure.p and abs(sure.difference.value) < sure.bound < 0.05
+    assert placebos.assigned(5 + np.sin(np.arange(100)), np.arange(100) < 70, 0.05).bound > 0.05
     vague = placebos.assigned(5 + rng.normal(size=20), np.arange(20) < 14, 0.05)
     assert vague.equivalent > 0.05 and vague.seen > 0.05
     apart = placebos.assigned(5 + rng.normal(size=10_000) + taken, taken, 0.05)

@@ -10,7 +10,7 @@ from support import STEPS
 from genens import closed_form, data, ensemble, jacobians, sampling, schedules, train
 from genens import codes as coding
 from genens.recipe import Recipe
-from genens_book.chapters.meaning import glyphs, planted
+from genens_book.chapters.meaning import glyphs, planted, testbed
 
 RECIPE = Recipe(
     f"folder:{glyphs.FILE}",
@@ -83,7 +83,7 @@ def test_samples_started_late_from_little_noise_stay_what_they_were(trained, kno
     steps = schedules.schedule(50, "ddim")
     found = planted.started(range(6), members, 0, steps, known, 49, 2, 1, "forward")
     fresh = np.concatenate([glyphs.draw(shape, 2, planted.FRESH) for shape in known.names])
-    for name in ("start", "y", "without"):
+    for name in ("start", "y", "without", "placebo"):
         assert (found[name] - data.to_unit(torch.from_numpy(fresh))).abs().mean() < 0.15
     assert found["jacobian"].shape == (6, 6, 1, 28, 28) and not torch.equal(found["y"], found["without"])
     some = planted.started(range(4, 6), members, 0, steps, known, 49, 2, 1, "forward")
@@ -99,6 +99,8 @@ def test_each_sample_is_drawn_again_without_its_own_group(trained, known):
     for g, code in enumerate(known.own):
         alone = sampling.sample(members, noise[g : g + 1], late, coding.ablated(code[None], 0)[None])
         torch.testing.assert_close(found["without"][g], alone[0, 0])
+    single = sampling.sample(members, noise, late, coding.ablations(known.codes[:1]))  # there is one single image
+    torch.testing.assert_close(found["placebo"], single[0])
 
 
 def test_a_sample_shows_the_group_of_its_nearest_training_image(known):
@@ -137,35 +139,56 @@ def grouped(codes, size=5):
     return planted.Groups(codes, len(codes) - 1, np.array([size]), (10,), ("star",))
 
 
+def one_search(J, codes):
+    nothing = np.zeros(len(J), bool)
+    return planted.search(J, 0, grouped(codes), nothing, nothing)
+
+
 def test_a_search_says_place_chance_and_share_of_a_group():
     J, codes = columns(3000.0, N=60, n=16)
-    codes = np.roll(codes, -1, axis=0)  # the image with the effect comes last, as groups do
-    found = planted.search(J, 0, grouped(codes))
+    found = one_search(J, np.roll(codes, -1, axis=0))  # the image with the effect comes last, as groups do
     assert list(found.place) == ["matched filter", "ridge regression", "lasso"]
-    assert all((place == 1).all() for place in found.place.values())
+    assert all((place == 1).all() for place in found.place.values()) and found.first("lasso") == len(J)
     assert (found.p <= 2.5 / 12_870).all() and found.r.min() > 5
     assert (found.name, found.size, len(found)) == ("star", 5, len(J))
     J, codes = columns(1.0, N=60, n=16)
-    found = planted.search(J, 0, grouped(codes))
+    found = one_search(J, np.roll(codes, -1, axis=0))
     assert np.median(found.p) > 0.05 and np.median(found.place["matched filter"]) > 5
 
 
 def test_a_group_and_its_complement_share_their_places():
     J, codes = columns(3000.0, N=60, n=16)
     codes = np.vstack([~codes[:1], np.roll(codes, -1, axis=0)])
-    assert (planted.search(J, 0, grouped(codes)).place["matched filter"] == 1.5).all()
+    found = one_search(J, codes)
+    assert all((place == 1.5).all() for place in found.place.values())
+    assert planted.complemented(grouped(codes)) == 1 and planted.complemented(grouped(codes[1:])) == 0
 
 
-def test_only_groups_that_are_shown_are_searched_for():
-    J, codes = columns(1.0, N=60, n=16, B=4)
-    known = planted.Groups(codes, 57, np.array([1, 2, 3]), (10, 11, 12), ("a", "b", "c"))
-    found = planted.searches(J, np.array([2, -1, 0, 2]), known)
-    assert [(one.name, len(one)) for one in found] == [("a", 1), ("c", 2)]
+def test_groups_are_searched_for_in_the_samples_that_show_them(known):
+    images = RECIPE.images()
+    shows = data.to_unit(images.images[[1, 0, 22, 23]]).numpy()  # a hash, an arrow, two stars
+    J = np.random.default_rng(0).normal(size=(4, 6, 1, 28, 28))
+    found = planted.searches(
+        {"y": shows, "without": shows[[1, 1, 2, 1]], "placebo": shows, "jacobian": J}, images, known
+    )
+    assert [(one.name, len(one)) for one in found] == [("hash", 1), ("house", 0), ("star", 2)]
+    assert [one.lost.tolist() for one in found] == [[True], [], [False, True]]
+    assert not any(one.placebo.any() for one in found)
+    alone = planted.search(J[[0]], 0, known, np.ones(1, bool), np.zeros(1, bool))
+    assert found[0].place["matched filter"] == alone.place["matched filter"] and found[0].p == alone.p
 
 
 def test_a_group_is_first_when_only_its_complement_is_beside_it():
     place = {"matched filter": np.array([1.0, 1.5, 2.0, 9.0])}
-    assert planted.first(planted.Found("star", 1, 60, place, np.ones(4), np.ones(4)), "matched filter") == 0.5
+    found = planted.Found("star", 1, place, *[np.ones(4)] * 4)
+    assert found.first("matched filter") == 2
+    assert planted.found_from([found], "matched filter") == 1
+    assert (
+        planted.found_from(
+            [found, planted.Found("a", 4, {"matched filter": np.zeros(0)}, *[np.zeros(0)] * 4)], "matched filter"
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,13 +198,40 @@ def test_groups_are_found_from_the_size_on_from_which_all_are(shares, size):
     assert planted.from_size((1, 4, 16), shares) == size
 
 
-def test_the_law_foresees_more_of_larger_groups_and_less_under_noise():
-    names = ("a", "b", "c", "d", "e", "f")
-    known = planted.Groups(np.zeros((1006, 16), bool), 1000, 4 ** np.arange(6), tuple(range(6)), names)
-    quiet, noisy = (planted.foreseen(known, 16, noise, 10) for noise in (0.0, 3.0))
-    powers = [quiet[name] for name in names]
-    assert powers == sorted(powers) and powers[-1] > 0.2
-    assert all(quiet[name] >= noisy[name] for name in names)
+def crowd(*sizes):
+    """Groups of pictures among 300 single ones, by 12 members."""
+    codes, number = coding.constant_weight(300 + len(sizes), 12, 6, 0), range(len(sizes))
+    return planted.Groups(codes, 300, np.array(sizes), tuple(number), tuple("abc"[g] for g in number))
+
+
+def test_the_law_foresees_more_of_larger_groups_of_what_pulls_one_way_and_less_under_noise():
+    known, spectrum = crowd(1, 16, 64), np.ones(8)
+    apart, aligned = (planted.foreseen(known, spectrum, 0.0, 0, side, 40) for side in (False, True))
+    noisy = planted.foreseen(known, spectrum, 40.0, 0, True, 40)
+    assert apart["a"] == aligned["a"] < 0.2 and aligned["a"] <= aligned["b"] < aligned["c"]
+    assert apart["c"] < 0.5 < 0.9 < aligned["c"] and noisy["c"] < 0.8
+
+
+def test_what_the_law_foresees_is_what_a_search_finds_in_columns_of_its_model():
+    """The same draws, by the search for a group in J itself."""
+    known, first, D = crowd(1, 16, 256), 0, 8
+    foreseen = planted.foreseen(known, np.ones(D), 1.0, 3, False, 30)["c"]
+    rng, N = np.random.default_rng(3), 300 + 273
+    for _ in range(30):
+        effects = rng.normal(size=(303, D)) / D**0.5
+        effects[300:] *= np.sqrt(known.sizes)[:, None]
+        errors = rng.normal(size=(12, D)) / D**0.5 * np.sqrt(N * 36) / 12
+        scores = testbed.matched(torch.from_numpy(known.codes.T.astype(float) @ effects + errors), known.codes)
+        first += (scores.round(4) > scores[302].round(4)).sum() == 0
+    assert foreseen == pytest.approx(first / 30, abs=0.04) and 0 < foreseen < 1
+
+
+def test_a_spectrum_is_that_of_the_columns():
+    rng = np.random.default_rng(0)
+    J = rng.normal(size=(200, 16, 3)) * np.sqrt([6.0, 3.0, 1.0])
+    found = planted.spectrum(jacobians.gram(jacobians.centred(J[..., None, None])))
+    assert found.shape == (15,) and found.sum() == pytest.approx(1)
+    np.testing.assert_allclose(found[::-1][:3], [0.6, 0.3, 0.1], atol=0.06)
 
 
 def test_twins_stand_beside_the_members_without_changing_them(trained):
@@ -197,11 +247,13 @@ def test_training_noise_is_half_the_squared_distance_of_twins_over_the_variance(
     rng = np.random.default_rng(0)
     B, n = 400, 12
     split, noise = rng.normal(size=(B, n, 30)) * 3**0.5, rng.normal(size=(B, n + 2, 30))
+    noise[:, -1] *= 3  # the second twin's own noise is larger
     J = np.concatenate([split, split[:, :2]], axis=1) + noise
     J = J - J[:, :n].mean(1, keepdims=True)
-    share, units = planted.training_noise(J @ J.transpose(0, 2, 1), n, 0)
-    assert share.low < 0.25 < share.high and share.n == B
-    assert units == pytest.approx(1 / 3, rel=0.1)
+    found = planted.training_noise(J @ J.transpose(0, 2, 1), n, 0)
+    assert found.each == pytest.approx((0.25, (1 + 9) / 8), rel=0.1)
+    assert found.share.value == pytest.approx(np.mean(found.each)) and found.share.low < 0.75 < found.share.high
+    assert found.share.n == B and found.parts == pytest.approx(3, rel=0.2)
 
 
 def test_twins_of_other_images_are_refused(trained):

@@ -60,6 +60,14 @@ def test_every_decoder_finds_the_largest_effects(name):
     assert set(np.argsort(-testbed.DECODERS[name](J, codes))[:3]) == {0, 1, 2}
 
 
+@pytest.mark.parametrize("name", [*testbed.DECODERS])
+def test_a_code_and_its_complement_share_a_score(name):
+    J, codes, _ = known()
+    both = np.vstack([~codes[:1], codes])
+    scores = testbed.DECODERS[name](J, both)
+    assert scores[0] == pytest.approx(scores[1], rel=1e-9) and scores[1] > 0
+
+
 def test_ridge_regression_solves_for_all_effects_where_there_are_more_members_than_images():
     J, codes, lengths = known(n=60, noise=0.01)
     np.testing.assert_allclose(testbed.ridge(J, codes) * 2, lengths, rtol=0.05)
@@ -93,10 +101,17 @@ def test_thousands_of_members_find_what_the_law_says_they_find():
     assert many > 0.8 > 0.6 > few and abs(found["recall_law"].mean((0, 1, 2))[1] - many) < 0.15
 
 
-def test_gaps_are_means_over_digits_and_their_size_from_cell_to_cell():
-    law, apart = np.full((2, 1, 1, 2), 0.5), np.array([[0.7, 0.3], [0.5, 0.5]]).reshape(2, 1, 1, 2)
-    found, cells = testbed.gaps({"hit": apart, "hit_law": law}, "hit")
-    assert found.value == pytest.approx(0) and found.n == 2 and cells == pytest.approx(0.1)
+def test_gaps_are_over_cells_in_which_the_law_could_be_wrong_either_way():
+    law = np.array([0.5, 0.5, 0.99, 0.5]) * np.ones((2, 1, 1, 4))
+    seen = np.array([[0.7, 0.3, 0.0, 0.0], [0.6, 0.6, 0.0, 0.0]]).reshape(2, 1, 1, 4)
+    found, cells = testbed.gaps({"hit": seen, "hit_law": law}, "hit")
+    assert found.value == pytest.approx(0.05) and found.n == 2  # neither the sure cell nor the last size
+    assert found.high - found.value == pytest.approx(
+        12.706 * 0.1 / 2, rel=1e-3
+    )  # Student's t with one degree of freedom
+    assert cells == pytest.approx((0.15 + 0.05) / 2)
+    with pytest.raises(ValueError, match="expected at least two noised digits"):
+        testbed.gaps({"hit": seen, "hit_law": np.ones_like(law)}, "hit")
 
 
 def test_decoding_is_the_recall_of_every_decoder_and_codebook():

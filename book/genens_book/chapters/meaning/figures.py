@@ -17,7 +17,7 @@ from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import FAINT, GOES, STAYS, WIDTH, show, tile
-from genens_book.pages.words import number, power, share, signed
+from genens_book.pages.words import number, power, share, signed, times
 
 CITED_TESTS = {  # by the chapter, which shows them
     "core/test_identification.py": ["test_the_mean_square_error_is_that_over_all_codebooks"],
@@ -35,7 +35,7 @@ def found(trials: Mapping[str, np.ndarray], sizes: Sequence[int]) -> Figure:
     sides = (("hit", "nr", "n r of the image looked for"), ("recall", "nr_k", "n r, the mean of the ten"))
     for ax, (name, axis, label) in zip(axes, sides, strict=True):
         for s, N in enumerate(sizes):
-            values = [trials[key][:, s].ravel() for key in (axis, name, f"{name}_law")]
+            values = [trials[key][:, s] for key in (axis, name, f"{name}_law")]
             x, seen, expected, error, _ = law.binned(values[0], values[1:], EDGES)
             ax.plot(x, expected, color=f"C{s}", alpha=0.7, linewidth=1.2)
             ax.errorbar(x, seen, error, fmt="o", markersize=3.2, linewidth=0.8, color=f"C{s}", label=f"N = {N:,}")
@@ -95,18 +95,21 @@ def published(noise: float) -> Figure:
 
 def plan_table(plans: Sequence[law.Plan]) -> Page:
     """What the law says of databases of images that are all alike."""
-    head = ["database", "images", "members", "n r of one", "members to find one", "smallest group found"]
+    head = ["database", "images", "members", "n r of one", "members to find one", "smallest group", "… of near copies"]
     lines = []
     for plan in plans:
         members = "none is enough" if not np.isfinite(plan.members) else power(plan.members, 0)
-        group = "none" if plan.group >= plan.N else f"{plan.group:,.0f} ({share(plan.group / plan.N)})"
-        lines.append([plan.database, f"{plan.N:,}", str(plan.n), power(plan.signal, 1), members, group])
+        groups = [
+            "none" if group >= plan.N else f"{group:,.0f} ({share(group / plan.N, 1)})"
+            for group in (plan.group, plan.copies)
+        ]
+        lines.append([plan.database, f"{plan.N:,}", str(plan.n), power(plan.signal, 1), members, *groups])
     return markup.lines_table(head, lines, numeric=True)
 
 
 def per_image(plan: law.Plan) -> str:
-    """How many members find one image, for every image."""
-    return number(plan.members / plan.N, 0) if np.isfinite(plan.members) else "no number of"
+    """How many times as many members as images find one image."""
+    return f"{plan.members / plan.N:,.0f} times as many" if np.isfinite(plan.members) else "no number of"
 
 
 # ---------------------------------------------------------------- planted groups
@@ -114,28 +117,59 @@ def per_image(plan: law.Plan) -> str:
 
 def groups(started: Mapping[str, np.ndarray], known: planted.Groups, each: int, training: np.ndarray) -> Figure:
     """A column a group: a picture that was planted, `training` (G, C, H, W), and of the first sample that started from
-    a fresh one, the start, the sample, and the same without the group's members."""
-    grid = np.stack([training, *(np.asarray(started[name])[::each] for name in ("start", "y", "without"))])
+    a fresh one, the start, the sample, and the same without the group's members, and without as many others."""
+    kinds = ("start", "y", "without", "placebo")
+    grid = np.stack([training, *(np.asarray(started[name])[::each] for name in kinds)])
     whole = tile(grid)
     wide = min(WIDTH - 1.7, 0.9 * len(training))
     figure, ax = plt.subplots(figsize=(WIDTH, wide * whole.shape[0] / whole.shape[1] + 0.3))
     columns = [f"{name}\n{size:,}" for name, size in zip(known.names, known.sizes, strict=True)]
-    show(ax, grid, ["planted", "start", "sample", "without its\nmembers"], columns)
+    show(ax, grid, ["planted", "start", "sample", "without\nits members", "without\nothers"], columns)
     return figure
 
 
-def groups_table(found: Sequence[planted.Found], foreseen: Mapping[str, float], n: int, d: float) -> Page:
-    """How the search for each group ends, and what the law says of it."""
-    decoders = list(testbed.DECODERS)
-    head = ["group", "images", "samples", *decoders, "p", "n r", "law, alike", "law, this r"]
+def groups_table(found: Sequence[planted.Found], each: int, laws: Sequence[Mapping[str, float]], n: int) -> Page:
+    """How the search for each group ends, of `each` samples that were to show it, and what the law says of it, its
+    images at right angles and aligned."""
+    head = [
+        "group",
+        "images",
+        "shown",
+        "lost",
+        "lost by a placebo",
+        *testbed.DECODERS,
+        "p",
+        "n r",
+        "law",
+        "law, aligned",
+    ]
     lines = []
     for one in found:
-        r = float(np.median(one.r))
-        firsts = [share(planted.first(one, name)) for name in decoders]
-        p = power(float(np.median(one.p)), 1)
-        said = share(foreseen[one.name]), share(identification.power(n, max(r, 1e-12), one.among, d))
-        lines.append([one.name, f"{one.size:,}", str(len(one)), *firsts, p, number(n * r), *said])
+        said = [share(law[one.name]) for law in laws]
+        if len(one):
+            counts = [one.lost.sum(), one.placebo.sum(), *(one.first(name) for name in testbed.DECODERS)]
+            middle = power(float(np.median(one.p)), 1), number(n * float(np.median(one.r)))
+            measured = [*(str(int(count)) for count in counts), *middle]
+        else:
+            measured = ["–"] * (4 + len(testbed.DECODERS))
+        lines.append([one.name, f"{one.size:,}", str(len(one)), *measured, *said])
     return markup.lines_table(head, lines, numeric=True)
+
+
+def groups_words(found: Sequence[planted.Found], laws: Sequence[Mapping[str, float]]) -> dict[str, object]:
+    """From which size on each decoder has groups first half of the time, and from which the law says so; in how many
+    samples a group is lost."""
+    decoders = zip(("found_from", "found_from_ridge", "found_from_lasso"), testbed.DECODERS, strict=True)
+    sizes = [one.size for one in found]
+    said = [planted.from_size(sizes, [law[one.name] for one in found]) for law in laws]
+    return {
+        **{name: from_words(planted.found_from(found, decoder)) for name, decoder in decoders},
+        "said_from": from_words(said[0]),
+        "said_from_aligned": from_words(said[1]),
+        "shown": sum(map(len, found)),
+        "lost": int(sum(one.lost.sum() for one in found)),
+        "lost_placebo": int(sum(one.placebo.sum() for one in found)),
+    }
 
 
 def from_words(size: int | None) -> str:
@@ -189,6 +223,14 @@ def points(found: Interval) -> str:
     return f"{signed(100 * found.value, 0)} ({signed(100 * found.low, 0)} to {signed(100 * found.high, 0)})"
 
 
+def again_words(values: Sequence[float]) -> str:
+    """How often another class changes samples of the same ensemble trained again."""
+    if not len(values):
+        return "It was not trained again."
+    again = ", ".join(share(value) for value in sorted(values))
+    return f"Trained {times(len(values))} more, with other codes and seeds, another class changes {again}."
+
+
 def other_words(excess: Interval) -> str:
     """Whether the code of another class changes more samples than placebos that leave a sample's class as much."""
     said = "fewer" if excess.high < 0 else "more" if excess.low > 0 else "neither more nor fewer, as far as is seen"
@@ -209,12 +251,12 @@ def images(values: np.ndarray, taken: np.ndarray) -> Figure:
 
 
 def comparison_words(one: Comparison) -> str:
-    """A difference with its interval, p of none, p of at least what is predicted, and what would have been seen."""
+    """A difference with its interval, p of none, within what it was shown to lie, and what would have been seen."""
     difference = one.difference
     interval = f"{signed(100 * difference.low, 1)} to {signed(100 * difference.high, 1)}"
     return (
-        f"{signed(100 * difference.value, 1)} % ({interval}; p of no difference {number(one.p, 2)}; one of "
-        f"{share(one.seen, 1)} would have been seen with power 80 %)"
+        f"{signed(100 * difference.value, 1)} % ({interval}; p of no difference {number(one.p, 2)}; shown to be below "
+        f"{share(one.bound, 1)} either way; one of {share(one.seen, 1)} would have been seen with power 80 %)"
     )
 
 

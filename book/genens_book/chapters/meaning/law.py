@@ -23,7 +23,8 @@ PUBLISHED = {64: 0.042, 128: 0.062, 256: 0.096, 512: 0.134}
 class Plan:
     """N images that are all alike, n members: what the law says of one image, and of groups under one code.
 
-    signal: n r of one image; members: how many it would take to find one; group: the smallest that n members find.
+    signal: n r of one image; members: how many it would take to find one; group, copies: the smallest group that n
+    members find, if its images' effects are at right angles, and if they all point one way.
     """
 
     database: str
@@ -32,6 +33,7 @@ class Plan:
     signal: float
     members: float
     group: float
+    copies: float
 
 
 def plans(noise: float, d: float, alpha: float = 0.05, power: float = 0.8) -> list[Plan]:
@@ -41,16 +43,21 @@ def plans(noise: float, d: float, alpha: float = 0.05, power: float = 0.8) -> li
     for name, (N, n) in DATABASES.items():
         r = 1 / (N - 1 + noise * N)
         members = identification.members_needed(r, N, d, alpha, power)
-        group = identification.group_needed(n, N, noise, d, alpha, power)
-        found.append(Plan(name, N, n, n * r, members, group))
+        group, copies = (
+            identification.group_needed(n, N, noise, d, alpha, power, aligned) for aligned in (False, True)
+        )
+        found.append(Plan(name, N, n, n * r, members, group, copies))
     return found
 
 
-def fitted_noise(published: dict[int, float] = PUBLISHED, N: int = PUBLISHED_N) -> float:
-    """The noise with which the law's LDS is nearest to a published curve, by least squares of logarithms."""
+def fitted_noise(noisy_truth: bool = False, published: dict[int, float] = PUBLISHED, N: int = PUBLISHED_N) -> float:
+    """The noise s with which the law's LDS is nearest to a published curve, by least squares of logarithms.
+    noisy_truth: what the estimates are set against is one training of each half, which takes (1 + s)^(-1/2) off."""
 
     def off(log_noise: float) -> float:
-        ratios = [identification.lds(n, N, np.exp(log_noise)) / lds for n, lds in published.items()]
+        noise = np.exp(log_noise)
+        truth = (1 + noise) ** -0.5 if noisy_truth else 1
+        ratios = [truth * identification.lds(n, N, noise) / lds for n, lds in published.items()]
         return float(np.square(np.log(ratios)).sum())
 
     return float(np.exp(optimize.minimize_scalar(off, bounds=(-5, 8), method="bounded").x))
@@ -62,13 +69,18 @@ def growth(values: dict[int, float]) -> float:
 
 
 def binned(x: np.ndarray, values: Sequence[np.ndarray], edges: np.ndarray) -> list[np.ndarray]:
-    """The mean of x and of each of `values` in the bins of x between `edges`, bins of fewer than 5 left out; NaNs too.
+    """The mean of x and of each of `values`, all (probes, ...), in the bins of x between `edges`, bins of fewer than 5
+    left out; NaNs too.
 
-    Returns [x, *values, standard error of the first of them, counts], each (bins,)."""
+    Returns [x, *values, standard error of the first of them, counts], each (bins,). What one probe gives is not
+    independent: the error is that of the mean of the probes' means, 0 where a bin has only one probe's."""
+    probe = np.broadcast_to(np.arange(len(x)).reshape(-1, *[1] * (x.ndim - 1)), x.shape)
     there = np.isfinite(x) & np.isfinite(values[0])
     which = np.digitize(x[there], edges)
     kept = [b for b in np.unique(which) if (which == b).sum() >= 5]
     means = [np.array([side[there][which == b].mean() for b in kept]) for side in (x, *values)]
-    counts = np.array([(which == b).sum() for b in kept])
-    error = np.array([values[0][there][which == b].std(ddof=1) for b in kept]) / np.sqrt(counts)
-    return [*means, error, counts]
+    error, seen, of = [], values[0][there], probe[there]
+    for b in kept:
+        each = [seen[(which == b) & (of == one)].mean() for one in np.unique(of[which == b])]
+        error.append(np.std(each, ddof=1) / np.sqrt(len(each)) if len(each) > 1 else 0.0)
+    return [*means, np.array(error), np.array([(which == b).sum() for b in kept])]

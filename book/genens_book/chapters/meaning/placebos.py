@@ -17,6 +17,7 @@ import torch
 from scipy import stats as scipy_stats
 
 from genens import codes as coding
+from genens.theory.identification import overlap
 from genens_book.measures import classifier, stats
 from genens_book.measures.distances import euclidean
 from genens_book.measures.judges import Judge
@@ -103,6 +104,15 @@ def beyond_placebos(
     return stats.bootstrap(kept.mean(kept.changed, other) - kept.mean(kept.changed, alike), seed=seed)
 
 
+def fewer(measured: Mapping[str, np.ndarray], row: np.ndarray, mixtures: np.ndarray, class_codes: np.ndarray) -> int:
+    """Of how many classes the samples change less often by the code of another class than by such placebos."""
+    kept, of = _Kept.of(measured, row, mixtures, class_codes), row[row >= 0]
+    other = kept.real & (kept.left > 0)
+    alike = ~kept.real & np.isin(kept.left, kept.left[other])
+    apart = kept.mean(kept.changed, other) - kept.mean(kept.changed, alike)
+    return sum(bool(apart[of == c].mean() < 0) for c in np.unique(of))
+
+
 @dataclass(frozen=True)
 class Standing:
     """How the ablation of each class stands among all triples, for the samples of that class.
@@ -146,21 +156,25 @@ def _orders(class_codes: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Contrast:
     """A number that every triple has: its mean over the classes' codes, and over placebos; p_more and p_less, the share
-    of the orders of the members in which the classes' mean is as large, as small."""
+    of the orders of the members in which the classes' mean is as large, as small. Many orders give the same triples:
+    there are `designs` different sets of them, so no p is below one over that."""
 
     classes: float
     placebos: float
     p_more: float
     p_less: float
+    designs: int
 
 
 def contrast(values: np.ndarray, class_codes: np.ndarray) -> Contrast:
     """Of values (V,) of the triples, by rank, under the hypothesis that it makes no difference which are codes."""
-    means = values[_orders(class_codes)].mean(1)
+    orders = _orders(class_codes)
+    means = values[orders].mean(1)
     others = np.delete(values, coding.rank(class_codes)).mean()
     near = 1e-12 * np.abs(means).max()
     more, less = (means >= means[0] - near).mean(), (means <= means[0] + near).mean()
-    return Contrast(float(means[0]), float(others), float(more), float(less))
+    designs = len(np.unique(np.sort(orders, 1), axis=0))
+    return Contrast(float(means[0]), float(others), float(more), float(less), designs)
 
 
 # ---------------------------------------------------------------- images
@@ -171,13 +185,15 @@ class Comparison:
     """A difference, as a share of the mean of what is compared, and whether it is nothing.
 
     difference: with its 95 % interval; p: two-sided, of no difference; equivalent: p of the hypothesis that it is as
-    large as `margin` either way (two one-sided tests); seen: the smallest that would be seen with power 80 % at 5 %.
+    large as `margin` either way (two one-sided tests); bound: the smallest margin at which that would be refused at
+    5 %; seen: the smallest difference that would be seen with power 80 % at 5 %.
     """
 
     difference: Interval
     p: float
     equivalent: float
     margin: float
+    bound: float
     seen: float
 
 
@@ -188,6 +204,7 @@ def _compared(value: float, error: float, n: int, margin: float, spread: scipy_s
         float(2 * spread.sf(abs(value) / error)),
         float(max(spread.sf((margin + value) / error), spread.sf((margin - value) / error))),
         margin,
+        float(abs(value) + spread.isf(0.05) * error),
         stats.smallest_seen(error, 2),
     )
 
@@ -230,12 +247,18 @@ def regenerated(
     return _compared(float(each.mean()), float(error), len(each), margin, scipy_stats.t(len(each) - 1))
 
 
-def predicted(N: int, n: int) -> float:
+def predicted(N: int, n: int, h: int) -> tuple[float, float]:
     """By how much, as a share, codes that images have should move samples further than codes that none has, were the
-    images alike and training free of noise: their own effect adds to what the others' overlaps bring.
+    images alike and training free of noise: if their effects have no common direction, and if they have no other.
 
-    The mean squared estimate is A + (N - 1) A / (n - 1) with an own effect, and about N A / (n - 1) without."""
-    return float(np.sqrt(1 + (n - 2) / N) - 1)
+    By the moments of the overlaps (`identification.overlap`). Without a common direction the mean squared estimate is
+    A (1 + (N - 1) rho_2) with an own effect A, and N rho_2 A without. With one, it is the square of the sum of the
+    overlaps with all codes in use, or as all overlaps sum to 0, with all that are not.
+    """
+    moments, unused = overlap(n, h), comb(n, h) - N
+    apart = (1 + (N - 1) * moments.square) / (N * moments.square)
+    own, other = (count * (moments.square + (count - 1) * moments.cross) for count in (unused, N))
+    return tuple(float(np.sqrt(ratio) - 1) for ratio in (apart, own / other))
 
 
 def unassigned(codes: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ from genens import attribution, data, jacobians, recipe, sampling, store
 from genens import codes as coding
 from genens.ensemble import Ensemble
 from genens.schedules import Schedule
-from genens.theory import identification
 from genens_book.chapters.meaning import glyphs, testbed
 from genens_book.measures import classifier, stats
 from genens_book.measures.distances import every_pair
@@ -79,6 +78,11 @@ def groups(manifest: Mapping, codes: np.ndarray, images: data.Dataset) -> Groups
     return Groups(codes[rows], len(rows) - len(labels), sizes, tuple(labels), names)
 
 
+def complemented(known: Groups) -> int:
+    """How many groups have a code whose complement is in use: no search by length can tell the two apart."""
+    return int((coding.complements(known.codes)[known.first :] >= 0).sum())
+
+
 def first_step(steps: Schedule, time: int) -> int:
     """The first step of a schedule that is taken at `time` or below. ValueError where there is none."""
     if not (there := np.flatnonzero(np.asarray(steps.t) <= time)).size:
@@ -105,7 +109,8 @@ def started(
 ) -> dict[str, Tensor]:
     """To be stored: samples that start at step `first` from fresh pictures with as much noise as there is by then,
     number i from a picture of group i // each: "start" and the sample "y" (B, C, H, W); "jacobian" (B, n, C, H, W), as
-    `jacobians.jacobians` has it; and "without" (B, C, H, W), the same noise without the group's members."""
+    `jacobians.jacobians` has it; and (B, C, H, W) from the same noise, "without" the members that saw the group, and
+    "placebo", without as many others, by a code of a single image drawn for each sample."""
     late = Late(steps, first)
     fresh = [glyphs.draw(name, each, FRESH) for name in known.names]
     pictures = torch.from_numpy(np.stack([fresh[i // each][i % each] for i in indices]))
@@ -114,9 +119,12 @@ def started(
     bar = float(late.bar[0])
     noise[:, 0] = bar**0.5 * data.to_unit(pictures).to(noise) + (1 - bar) ** 0.5 * noise[:, 0]
     y, J = jacobians.jacobian(members, noise, late, None, per_step, tangents)
-    ablated = coding.ablations(known.own[np.asarray(indices) // each])
-    without = sampling.sample(members, noise, late, ablated[None])[0]
-    return {"start": noise[:, 0].clone(), "y": y, "jacobian": J.contiguous(), "without": without}
+    others = [int(np.random.default_rng([seed, i]).integers(known.first)) for i in indices]
+    ablated = np.stack([known.own[np.asarray(indices) // each], known.codes[others]])
+    mixtures = coding.ablations(ablated.reshape(-1, members.n)).reshape(*ablated.shape)
+    without, placebo = sampling.sample(members, noise, late, mixtures)
+    made = {"y": y, "jacobian": J.contiguous(), "without": without, "placebo": placebo}
+    return {"start": noise[:, 0].clone(), **made}
 
 
 def shown(y: np.ndarray, images: data.Dataset, known: Groups) -> np.ndarray:
@@ -127,25 +135,35 @@ def shown(y: np.ndarray, images: data.Dataset, known: Groups) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Found:
-    """How searches for one group, in samples that show it (B of them), end. place: by decoder, where it stands `among`
-    so many super samples, (B,), 1 for the first, equal ones sharing their places; p: of its influence, (B,); r: its
-    share of the members' variance, (B,), what it adds to the noise taken off."""
+    """How searches for one group, in the B samples that show it, end. place: by decoder, where it stands among all
+    super samples, (B,), 1 for the first, equal ones sharing their places; p: of its influence, (B,); r: its share of
+    the members' variance, (B,), what it adds to the noise taken off; lost, placebo: whether a sample shows it no more
+    without the members that saw it, or without as many others, bool (B,)."""
 
     name: str
     size: int
-    among: int
     place: dict[str, np.ndarray]
     p: np.ndarray
     r: np.ndarray
+    lost: np.ndarray
+    placebo: np.ndarray
 
     def __len__(self) -> int:
         return len(self.p)
 
+    def first(self, decoder: str) -> int:
+        """In how many samples a decoder has the group first, with none but its complement beside it."""
+        return int((self.place[decoder] < 2).sum())
 
-def search(J: np.ndarray, group: int, known: Groups) -> Found:
-    """J (B, n, C, H, W), of samples of a group; see `Found`."""
+
+def search(J: np.ndarray, group: int, known: Groups, lost: np.ndarray, placebo: np.ndarray) -> Found:
+    """J (B, n, C, H, W), of samples of a group, B may be 0; see `Found`."""
+    name, size, row = known.names[group], int(known.sizes[group]), known.first + group
+    if not len(J):
+        none = np.zeros(0)
+        return Found(name, size, dict.fromkeys(testbed.DECODERS, none), none, none, lost, placebo)
     J = jacobians.centred(J).double().flatten(2)
-    gram, row = jacobians.gram(J[..., None]), known.first + group
+    gram = jacobians.gram(J[..., None])
     place = {
         name: np.array([rankdata(-decoder(one, known.codes))[row] for one in J])
         for name, decoder in testbed.DECODERS.items()
@@ -153,13 +171,17 @@ def search(J: np.ndarray, group: int, known: Groups) -> Found:
     own = attribution.influence(gram, known.codes[row][None])
     top = attribution.Top(np.full(own.shape, row), own)
     p = attribution.by_chance(gram, top, int(known.codes[0].sum())).p[:, 0]
-    name, size = known.names[group], int(known.sizes[group])
-    return Found(name, size, len(known.codes), place, p, shares(gram, known.codes[row]))
+    return Found(name, size, place, p, shares(gram, known.codes[row]), lost, placebo)
 
 
-def searches(J: np.ndarray, shows: np.ndarray, known: Groups) -> list[Found]:
-    """Every group that some sample shows, by `shown`, in the samples that show it."""
-    return [search(J[shows == g], g, known) for g in range(len(known.names)) if (shows == g).any()]
+def searches(drawn: Mapping[str, np.ndarray], images: data.Dataset, known: Groups) -> list[Found]:
+    """Every group in the samples that show it; drawn as from `started`."""
+    shows, without, placebo = (shown(drawn[name], images, known) for name in ("y", "without", "placebo"))
+    return [
+        search(drawn["jacobian"][there], g, known, without[there] != g, placebo[there] != g)
+        for g in range(len(known.names))
+        for there in [shows == g]
+    ]
 
 
 def shares(gram: np.ndarray, code: np.ndarray) -> np.ndarray:
@@ -173,19 +195,37 @@ def shares(gram: np.ndarray, code: np.ndarray) -> np.ndarray:
     return A / (total - A)
 
 
-def foreseen(known: Groups, n: int, noise: float, d: float) -> dict[str, float]:
-    """The power with which the law, before any sample is drawn, would find each group at level 5 % among all super
-    samples, were all images alike, by name; noise as in `identification.group_needed`."""
-    N, K = known.first + int(known.sizes.sum()), len(known.codes)
-    return {
-        name: identification.power(n, g / (N - g + noise * N), K, d)
-        for name, g in zip(known.names, known.sizes.tolist(), strict=True)
-    }
+def spectrum(gram: np.ndarray) -> np.ndarray:
+    """The shares of the principal directions in the variance of the columns of J, the mean over samples: float64 (n -
+    1,), of gram (B, n, n) of centred columns."""
+    values = np.linalg.eigvalsh(gram)[:, 1:].clip(min=0)
+    return (values / values.sum(1, keepdims=True)).mean(0)
 
 
-def first(found: Found, decoder: str) -> float:
-    """The share of samples in which a decoder lists the group first, with none but its complement beside it."""
-    return float((found.place[decoder] < 2).mean())
+def foreseen(
+    known: Groups, spectrum: np.ndarray, noise: float, seed: int, aligned: bool, draws: int = 100
+) -> dict[str, float]:
+    """How often the law would have each group first among all super samples, with none but its complement beside it, by
+    name: columns of J are drawn by its model, with the codes in use.
+
+    All images have effects of one length, of independent normal directions with this `spectrum` (D,), as the errors of
+    training have, which make up `noise` times as much of the members' variance (as in `identification.group_needed`).
+    Those of a group's images are at right angles, or `aligned`, and then g of them are g and not sqrt(g) as long.
+    """
+    rng, codes = np.random.default_rng(seed), known.codes.astype(float)
+    (K, n), h, G = codes.shape, int(known.codes[0].sum()), len(known.names)
+    centred, unit = codes - h / n, np.sqrt(spectrum / spectrum.sum())
+    N, first = known.first + int(known.sizes.sum()), np.zeros(G)
+    for _ in range(draws):
+        effects = rng.normal(size=(K, len(unit))) * unit
+        effects[known.first :] *= np.sqrt(known.sizes)[:, None]
+        errors = rng.normal(size=(n, len(unit))) * unit * np.sqrt(noise * N * h * (n - h)) / n
+        estimates = centred @ (codes.T @ effects + errors)
+        for g, size in enumerate(known.sizes.tolist()):
+            row, more = known.first + g, np.sqrt(size) - 1 if aligned else 0.0
+            scores = np.linalg.norm(estimates + more * np.outer(centred @ codes[row], effects[row]), axis=1)
+            first[g] += rankdata(-scores.round(9))[row] < 2
+    return dict(zip(known.names, (first / draws).tolist(), strict=True))
 
 
 def from_size(sizes: Sequence[int], shares: Sequence[float]) -> int | None:
@@ -193,10 +233,15 @@ def from_size(sizes: Sequence[int], shares: Sequence[float]) -> int | None:
     not."""
     least = None
     for size, share in sorted(zip(sizes, shares, strict=True), reverse=True):
-        if share < 0.5:
+        if not share >= 0.5:
             break
         least = size
     return least
+
+
+def found_from(found: Sequence[Found], decoder: str) -> int | None:
+    """The same of searches; a group that no sample shows is not found."""
+    return from_size([one.size for one in found], [one.first(decoder) / max(len(one), 1) for one in found])
 
 
 # ---------------------------------------------------------------- members trained twice
@@ -226,16 +271,28 @@ def beside(
     return {"gram": jacobians.gram(J)}
 
 
-def training_noise(gram: np.ndarray, n: int, seed: int) -> tuple[Interval, float]:
-    """The share of the members' variance that another training of the same members has too, by bootstrap over samples,
-    and the same over the share that is not (what `identification.lds` calls noise); gram (B, n + k, n + k) as from
-    `beside`, twin j of member j."""
+@dataclass(frozen=True)
+class Training:
+    """What another training of the same members changes, of their variance: `share`, by bootstrap over samples, `each`
+    twin's own, and `parts`, the share over the rest (what `identification.lds` calls noise)."""
+
+    share: Interval
+    each: tuple[float, ...]
+
+    @property
+    def parts(self) -> float:
+        return self.share.value / max(1 - self.share.value, 1e-9)
+
+
+def training_noise(gram: np.ndarray, n: int, seed: int) -> Training:
+    """From gram (B, n + k, n + k) as from `beside`, twin j of member j: half the squared distance between twins, over
+    the members' variance."""
     k = gram.shape[1] - n
     diagonal = np.diagonal(gram, axis1=1, axis2=2)
-    twins = [diagonal[:, j] + diagonal[:, n + j] - 2 * gram[:, j, n + j] for j in range(k)]
-    noise, variance = np.mean(twins, axis=0) / 2, diagonal[:, :n].sum(1) / (n - 1)
-    share = stats.bootstrap(np.stack([noise, variance], 1), _ratio, seed=seed)
-    return share, float(share.value / max(1 - share.value, 1e-9))
+    halves = [(diagonal[:, j] + diagonal[:, n + j] - 2 * gram[:, j, n + j]) / 2 for j in range(k)]
+    variance = diagonal[:, :n].sum(1) / (n - 1)
+    share = stats.bootstrap(np.stack([np.mean(halves, axis=0), variance], 1), _ratio, seed=seed)
+    return Training(share, tuple(float(half.sum() / variance.sum()) for half in halves))
 
 
 def _ratio(values: np.ndarray, axis: int) -> np.ndarray:

@@ -34,9 +34,10 @@ def asked(
     q: np.ndarray,
     floor: float,
     changes: Sequence[Change],
+    by_placebos: Sequence[Change],
 ) -> list[dict[str, str]]:
     """Every question with its answer, what was measured, and the test; see the chapter for what is given. floor: the
-    least that q can be; changes: of ablations of images."""
+    least that q can be; changes: of ablations of images, and by_placebos of halves that are nobody's code."""
     return [
         _law("how often the image that matters most comes first", trials, "hit"),
         _law("how many of the ten that matter most are found", trials, "recall"),
@@ -47,35 +48,43 @@ def asked(
         _images("by regenerating them", by_drawing),
         _own_class(lists["class"]),
         _discoveries(q, floor),
-        _distribution(changes),
+        _distribution(changes, by_placebos),
     ]
 
 
-def trained(noise: Interval, found: Sequence[planted.Found], foreseen: Mapping[str, float]) -> list[dict[str, str]]:
-    """The same of trained members: noise, the share of their variance that is training's; found and foreseen, of
-    planted groups."""
+def trained(
+    training: planted.Training, found: Sequence[planted.Found], laws: Sequence[Mapping[str, float]]
+) -> list[dict[str, str]]:
+    """The same of trained members: what another training of them changes; searches for planted groups, and what the law
+    says of them, their images at right angles and aligned."""
     sizes, decoder = [one.size for one in found], next(iter(testbed.DECODERS))
-    seen = planted.from_size(sizes, [planted.first(one, decoder) for one in found])
-    said = planted.from_size(sizes, [foreseen[one.name] for one in found])
+    seen = planted.found_from(found, decoder)
+    apart, aligned = (planted.from_size(sizes, [law[one.name] for one in found]) for law in laws)
+    never = float("inf")
+    inside = (aligned or never) <= (seen or never) <= (apart or never)
+    below, above = max(*training.each, training.share.high) < 0.5, min(*training.each, training.share.low) > 0.5
     return [
         {
             "question": "Do members differ more by what they saw than by their training?",
-            "answer": "yes" if noise.high < 0.5 else "the opposite" if noise.low > 0.5 else "not seen",
-            "measured": f"{share(noise)} of their variance is training's",
-            "test": f"members trained twice; bootstrap over {noise.n} samples, 95 %",
+            "answer": "yes" if below else "the opposite" if above else "not seen",
+            "measured": f"{share(training.share)} of their variance is training's at least; of each by itself "
+            f"{', '.join(map(share, training.each))}",
+            "test": f"{len(training.each)} members trained twice; the interval is over {training.share.n} samples, not "
+            "over trainings",
         },
         {
             "question": "Does search find a planted group, for samples that show it?",
-            "answer": "yes" if seen else "no",
+            "answer": "yes" if seen else "not seen",
             "measured": f"first at least half of the time {from_words(seen)}",
             "test": f"{sum(map(len, found))} samples that show one of {len(found)} groups of {min(sizes):,} to "
-            f"{max(sizes):,} images",
+            f"{max(sizes):,} images; one group a size, one ensemble",
         },
         {
             "question": "Does the law say beforehand how large a group must be?",
-            "answer": "yes" if seen == said else "no",
-            "measured": f"said {from_words(said)}, were all images alike; found {from_words(seen)}",
-            "test": "power one half, at level 5 % among all codes in use",
+            "answer": "yes" if inside else "no",
+            "measured": f"said {from_words(aligned)}, if a group's images pull one way, and {from_words(apart)}, if at "
+            f"right angles; found {from_words(seen)}",
+            "test": "the law with the codes in use, first at least half of the time; yes if found between the two",
         },
     ]
 
@@ -85,11 +94,11 @@ def _law(what: str, trials: Mapping[str, np.ndarray], name: str) -> dict[str, st
     inside = max(abs(found.low), abs(found.high)) < POINTS
     return {
         "question": f"Does the identification law say {what}?",
-        "answer": "yes" if inside else "no" if min(abs(found.low), abs(found.high)) > POINTS else "not seen",
+        "answer": "yes" if inside else "no" if found.low > 0 or found.high < 0 else "not seen",
         "measured": f"on average {_points(found)} points above the law's; from cell to cell {100 * apart:.1f} off, "
         f"partly by the luck of {found.n} digits",
-        "test": f"closed-form members; bootstrap over {found.n} digits, 95 %; yes if the mean is within "
-        f"±{100 * POINTS:.0f} points",
+        "test": f"closed-form members, where the law says 5 to 95 %; Student's t over {found.n} digits; yes if within "
+        f"±{100 * POINTS:.0f} points, no if to one side",
     }
 
 
@@ -109,17 +118,17 @@ def _other(found: Interval) -> dict[str, str]:
         "question": "Does ablating another class change more samples than a placebo that leaves their class as much?",
         "answer": "no" if answer == "not seen" and max(-found.low, found.high) < POINTS else answer,
         "measured": f"difference {_points(found)} points",
-        "test": f"bootstrap over {found.n} samples of this ensemble, 95 %; no if within ±{100 * POINTS:.0f} points",
+        "test": f"bootstrap over {found.n} samples of this one ensemble, 95 %; no if within ±{100 * POINTS:.0f} points",
     }
 
 
 def _contrast(found: Contrast) -> dict[str, str]:
-    answer = "yes" if found.p_more <= LEVEL else "the opposite" if found.p_less <= LEVEL else "not seen"
     return {
         "question": "Does ablating a class change the distribution of what is drawn more than a placebo does?",
-        "answer": answer,
+        "answer": "yes" if found.p_more <= LEVEL else "not seen",
         "measured": f"FID above its null by {number(found.classes, 1)}; placebos by {number(found.placebos, 1)}",
-        "test": f"exact over the orders of the members: p of more {_p(found.p_more)}, of less {_p(found.p_less)}",
+        "test": f"exact over the orders of the members, which make {found.designs} different designs, one-sided: p "
+        f"{_p(found.p_more)}",
     }
 
 
@@ -132,8 +141,9 @@ def _images(how: str, found: Comparison) -> dict[str, str]:
         "question": f"Do codes that images have move samples further than codes that none has, {how}?",
         "answer": "no" if answer == "not seen" and found.equivalent <= LEVEL else answer,
         "measured": f"difference {middle} % of the mean ({low} to {high})",
-        "test": f"n = {found.difference.n:,}, two-sided p {_p(found.p)}; {share(found.seen, 1)} would be seen with "
-        f"power 80 %, and the law predicts {share(found.margin, 2)}",
+        "test": f"n = {found.difference.n:,}, two-sided p {_p(found.p)}; below {share(found.bound, 1)} either way (two "
+        f"one-sided tests at 5 %); {share(found.seen, 1)} would be seen with power 80 %, and the law predicts at most "
+        f"{share(found.margin, 2)}",
     }
 
 
@@ -157,14 +167,15 @@ def _discoveries(q: np.ndarray, floor: float) -> dict[str, str]:
     }
 
 
-def _distribution(changes: Sequence[Change]) -> dict[str, str]:
-    few = discoveries([together(change) for change in changes])
+def _distribution(changes: Sequence[Change], placebos: Sequence[Change]) -> dict[str, str]:
+    few, by_placebo = (discoveries([together(change) for change in side]) for side in (changes, placebos))
     fid, told = (max(getattr(change, test).seen for change in changes) for test in ("fid", "told"))
     return {
         "question": "Does ablating an image change the distribution of what is drawn?",
-        "answer": "yes" if few else "not seen",
-        "measured": f"{few} of {len(changes)}; the same noise moves by "
-        f"{share(float(np.mean([c.moved for c in changes])))} of the distance between unrelated samples",
+        "answer": "yes" if few and not by_placebo else "not seen",
+        "measured": f"{few} of {len(changes)} images do, {by_placebo} of {len(placebos)} placebo halves; "
+        f"samples of one noise move by {share(float(np.mean([c.moved for c in changes])))} of the distance between "
+        "unrelated ones",
         "test": f"one-sided, FID and classifier together, false discovery rate 5 %; in a single test a FID "
         f"{number(fid, 1)} above its null, or an accuracy of {share(told)}, would be seen with power 80 %",
     }

@@ -119,12 +119,20 @@ class _Law(_Probe):
 
 
 def gaps(trials: Mapping[str, np.ndarray], name: str) -> tuple[Interval, float]:
-    """How far "hit" or "recall" lies above what the law expects: its mean, by bootstrap over digits, and the mean of
-    its size from cell to cell (set, time, ensemble), each a mean over the digits."""
-    gap = trials[name] - trials[f"{name}_law"]
+    """How far "hit" or "recall" lies above what the law expects, where it could lie on either side: over all cells
+    (set, time, ensemble, of each digit) in which the law says between 5 and 95 %, but those of the largest ensembles,
+    of whose size the law has seen one. Its mean, by Student's t over the digits' means, and the mean size of the cells'
+    gaps, each a mean over digits. ValueError for fewer than two digits with such cells."""
+    law = trials[f"{name}_law"][..., :-1]
+    gap = np.where((law > 0.05) & (law < 0.95), trials[name][..., :-1] - law, np.nan)
+    gap = gap[np.isfinite(gap).any(axis=tuple(range(1, gap.ndim)))]
+    if len(gap) < 2:
+        raise ValueError(f"expected at least two noised digits of which the law is not certain, got {len(gap)}")
     each = np.nanmean(gap.reshape(len(gap), -1), axis=1)
-    cells = gap.mean(0)
-    return stats.bootstrap(each), float(np.nanmean(np.abs(cells)))
+    cells = np.array(
+        [cell[np.isfinite(cell)].mean() for cell in gap.reshape(len(gap), -1).T if np.isfinite(cell).any()]
+    )
+    return stats.student(each), float(np.abs(cells).mean())
 
 
 def found(scores: np.ndarray, first: np.ndarray) -> tuple[float, float]:
@@ -223,13 +231,15 @@ def ridge(J: Tensor, codes: np.ndarray) -> np.ndarray:
 
 def lasso(J: Tensor, codes: np.ndarray) -> np.ndarray:
     """The length of each image's coefficients in a regression that keeps few images, the same ones for all DIRECTIONS
-    (scikit-learn's MultiTaskLasso): (N,), most of them 0."""
+    (scikit-learn's MultiTaskLasso): (N,), most of them 0. A code and its complement are one column, up to its sign,
+    and share what it gets."""
     left, strength, _ = np.linalg.svd(J.numpy(), full_matrices=False)
     targets = (left * strength)[:, :DIRECTIONS]
-    centred = codes.T - codes.mean(1)
+    columns, column_of = np.unique(codes ^ codes[:, :1], axis=0, return_inverse=True)
+    centred = columns.T - columns.mean(1)
     largest = np.linalg.norm(centred.T @ targets, axis=1).max() / len(targets)  # leaves no image in
     fit = MultiTaskLasso(alpha=SPARSITY * largest, fit_intercept=False, max_iter=300, tol=1e-3)
-    return np.linalg.norm(fit.fit(centred, targets).coef_, axis=0)
+    return np.linalg.norm(fit.fit(centred, targets).coef_, axis=0)[column_of.ravel()]
 
 
 DECODERS: dict[str, Callable[[Tensor, np.ndarray], np.ndarray]] = {

@@ -80,18 +80,26 @@ def book(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def arrays() -> dict[str, tuple]:
-    """Made-up arrays of the explorer's two ensembles."""
-    from support.explorer import both
+    """Made-up arrays of the explorer's ensembles: both of digits, and a world."""
+    from support.explorer import every
 
-    return both()
+    return every()
 
 
 @pytest.fixture(scope="session")
-def whole(arrays: dict[str, tuple]) -> dict:
-    """All of the explorer's data, made of them."""
-    from support.explorer import gathered
+def parts(arrays: dict[str, tuple]) -> dict[str, dict]:
+    """What the explorer reads of each, made of them."""
+    from support.explorer import packed
 
-    return gathered(arrays)
+    return packed(arrays)
+
+
+@pytest.fixture(scope="session")
+def whole(parts: dict[str, dict]) -> dict:
+    """All that the explorer reads at once."""
+    from genens_book.chapters.explorer import feed
+
+    return feed.gather(parts["images"], parts["classes"], "smoke", {"seed": 0})
 
 
 @pytest.fixture(scope="session")

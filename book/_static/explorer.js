@@ -1,9 +1,10 @@
 /* The explorer: ablate training data, see the counterfactual. It reads window.GENENS_EXPLORER, which chapters/explorer/feed.py
-   writes; nothing is fetched. The numbers are those of genens: `influence` is attribution.influence, `counterfactual` is
+   writes, and, once a reader asks for another ensemble, a world, window.GENENS_WORLDS of its script; nothing is fetched.
+   The numbers are those of genens: `influence` is attribution.influence, `counterfactual` is
    jacobians.linear_counterfactual, ties and their order are attribution.top_k's. window.genensExplorer lets tests ask. */
 (function () {
   "use strict";
-  const VERSION = 1, PAGE = 48, STAYED = 1e-9, MOST_CODES = 200000;
+  const VERSION = 2, PAGE = 48, STAYED = 1e-9, MOST_CODES = 200000;
   const root = document.getElementById("genens-explorer");
   if (!root) return;
 
@@ -53,16 +54,19 @@
     return every;
   }
 
-  function opened(name, part, pixels) {
+  async function opened(name, part) {
     const codes = unpack(decode(part.codes), part.items, part.n);
     return {
-      name, n: part.n, N: part.items, B: part.samples, pixels, codes, labels: decode(part.labels),
+      name, n: part.n, N: part.items, B: part.samples, shape: part.shape, pixels: part.shape.reduce((a, b) => a * b),
+      codes, labels: decode(part.labels), classes: part.classes,
       twins: twinsOf(codes, part.items, part.n), general: new Set(part.general), top: part.top,
       y: new Int16Array(decode(part.y.int16).buffer), yScale: part.y.scale,
       J: new Int16Array(decode(part.J.int16).buffer), JScale: part.J.scale,
       gram: new Float64Array(decode(part.gram).buffer), placebo: part.placebo, truth: part.truth,
-      digit: part.digit, sure: part.sure, thumbs: part.thumbs, cache: new Map(),
+      reads: part.reads.map(row => row.map(c => part.classes[c])), sure: part.sure, cache: new Map(),
       every: everyCode(codes, part.items, part.n), chances: new Map(),
+      kept: part.kept && new Map(part.kept.map((x, place) => [x, place])),  // null: the thumbnails of all
+      sheet: await loaded(part.thumbs), truths: pixelsOf(await loaded(part.truth.sheet)),
     };
   }
 
@@ -165,7 +169,7 @@
 
   /* ------------------------------------------------------------------ pictures */
 
-  const H = () => data.shape[0], W = () => data.shape[1];
+  const H = () => E().shape[1], W = () => E().shape[2];
 
   function loaded(address) {
     return new Promise((resolve, reject) => {
@@ -176,30 +180,32 @@
     });
   }
 
-  function pixelsOf(sheet) {  // grey values 0..255 of a sheet
+  function pixelsOf(sheet) {  // red, green, blue and opacity of every pixel of a sheet, 0..255
     const canvas = document.createElement("canvas");
     canvas.width = sheet.width; canvas.height = sheet.height;
     const pen = canvas.getContext("2d", { willReadFrequently: true });
     pen.drawImage(sheet, 0, 0);
-    const rgba = pen.getImageData(0, 0, sheet.width, sheet.height).data, grey = new Uint8Array(rgba.length / 4);
-    for (let p = 0; p < grey.length; p++) grey[p] = rgba[4 * p];
-    return grey;
+    return pen.getImageData(0, 0, sheet.width, sheet.height).data;
   }
 
-  function trueImage(E, s, k) {  // in [-1, 1]
-    const columns = E.truth.alone + E.truth.rows[s].length, width = columns * W(), out = new Float64Array(E.pixels);
-    for (let y = 0, p = 0; y < H(); y++)
-      for (let x = 0; x < W(); x++, p++) out[p] = E.truths[(s * H() + y) * width + k * W() + x] / 127.5 - 1;
+  function trueImage(E, s, k) {  // channel after channel, in [-1, 1]
+    const [C, H, W] = E.shape, columns = E.truth.alone + E.truth.rows[s].length, out = new Float64Array(E.pixels);
+    for (let c = 0, p = 0; c < C; c++)
+      for (let y = 0; y < H; y++)
+        for (let x = 0; x < W; x++, p++) out[p] = E.truths[4 * (((s * H + y) * columns + k) * W + x) + c] / 127.5 - 1;
     return out;
   }
 
   function paint(canvas, values, colour) {
-    const pen = canvas.getContext("2d"), picture = pen.createImageData(W(), H());
-    for (let p = 0; p < values.length; p++) colour(values[p], picture.data, 4 * p);
+    const pen = canvas.getContext("2d"), picture = pen.createImageData(W(), H()), P = W() * H(), C = E().shape[0];
+    for (let p = 0; p < P; p++) colour(c => values[c % C * P + p], picture.data, 4 * p);
     pen.putImageData(picture, 0, 0);
   }
 
-  const grey = (value, to, at) => { to[at] = to[at + 1] = to[at + 2] = (value + 1) * 127.5; to[at + 3] = 255; };
+  const shade = (value, to, at) => {  // a picture, grey or in colour
+    for (let c = 0; c < 3; c++) to[at + c] = (value(c) + 1) * 127.5;
+    to[at + 3] = 255;
+  };
   let tones = {};
 
   function readTones() {  // colours of the theme, as numbers where pixels need them
@@ -213,14 +219,20 @@
     probe.remove();
   }
 
-  function signed(value, to, at) {  // a change of brightness: more, less, or none
-    const end = value < 0 ? tones.less.rgb : tones.more.rgb, share = Math.min(1, Math.abs(value));
+  function signed(value, to, at) {  // a change of brightness, the mean of the channels: more, less, or none
+    const mean = (value(0) + value(1) + value(2)) / 3, share = Math.min(1, Math.abs(mean));
+    const end = mean < 0 ? tones.less.rgb : tones.more.rgb;
     for (let c = 0; c < 3; c++) to[at + c] = tones.zero.rgb[c] + share * (end[c] - tones.zero.rgb[c]);
     to[at + 3] = 255;
   }
 
-  function paintThumb(canvas, E, x) {
-    canvas.getContext("2d").drawImage(E.sheet, (x % 100) * W(), Math.floor(x / 100) * H(), W(), H(), 0, 0, W(), H());
+  const place = x => E().kept ? E().kept.get(x) ?? -1 : x;  // of an item's thumbnail on the sheet, -1 for none
+
+  function paintThumb(canvas, x) {
+    const at = place(x), pen = canvas.getContext("2d");
+    canvas.classList.toggle("gx-unkept", at < 0);
+    pen.clearRect(0, 0, W(), H());
+    if (at >= 0) pen.drawImage(E().sheet, (at % 100) * W(), Math.floor(at / 100) * H(), W(), H(), 0, 0, W(), H());
   }
 
   /* ------------------------------------------------------------------ small helpers for the page */
@@ -269,9 +281,13 @@
   /* ------------------------------------------------------------------ state, and the address that tells it */
 
   const state = { e: "images", s: 0, x: -1, w: [], c: "", g: false, t: false, shown: PAGE };
-  let ensembles = {}, data, note = "";
+  let ensembles = {}, data, note = "", wanted;
   const E = () => ensembles[state.e];
-  const itemName = x => state.e === "classes" ? `class ${E().labels[x]}` : `training image ${many(x)}, a ${E().labels[x]}`;
+  const ofClasses = () => state.e === "classes";
+  const className = x => E().classes[E().labels[x]];
+  const itemName = x => ofClasses() ? `class ${className(x)}`
+    : `training image ${many(x)}, ${/^[aeiou]/i.test(className(x)) ? "an" : "a"} ${className(x)}`;
+  const unkept = x => place(x) < 0 ? ", its picture is not kept" : "";
 
   function mixture() {
     if (state.x >= 0) return ablated(E(), state.x);
@@ -289,9 +305,8 @@
     return "#" + parts.join("&");
   }
 
-  function readAddress() {  // what of the address makes sense is taken; what does not is said
-    if (!/[#&]e=/.test(location.hash)) return;
-    const given = new URLSearchParams(location.hash.slice(1)), wrong = [];
+  function readAddress(given) {  // what of the address makes sense is taken; what does not is said
+    const wrong = [];
     const whole = (name, below, otherwise) => {
       if (!given.has(name)) return otherwise;
       const value = Number(given.get(name));
@@ -299,7 +314,7 @@
       wrong.push(`${name}=${given.get(name)}`);
       return otherwise;
     };
-    if (ensembles[given.get("e")]) state.e = given.get("e"); else wrong.push(`e=${given.get("e")}`);
+    if (!ensembles[given.get("e")]) wrong.push(`e=${given.get("e")}`);
     state.s = whole("s", E().B, 0);
     state.x = whole("x", E().N, -1);
     state.w = new Array(E().n).fill(100);
@@ -308,7 +323,7 @@
       const good = w.length === E().n && w.every(v => v >= 0 && v <= 100) && w.some(v => v > 0);
       if (good) state.w = w; else wrong.push(`w=${given.get("w")}`);
     }
-    const c = whole("c", 10, "");
+    const c = whole("c", E().classes.length, "");
     state.c = c === "" ? "" : String(c);
     state.g = given.get("g") === "1";
     state.t = given.get("t") === "1";
@@ -332,7 +347,8 @@
     const I = ensembles.images, C = ensembles.classes;
     ui.tabs = make("fieldset", { class: "gx-tabs" }, make("legend", { class: "gx-hidden" }, "Ensemble"),
       tab("images", "Unlearn an image", `${many(I.N)} images, ${I.n} members`),
-      tab("classes", "Unlearn a class", `${C.N} classes, ${C.n} members`));
+      tab("classes", "Unlearn a class", `${C.N} classes, ${C.n} members`),
+      ...data.more.map(world => tab(world.name, world.title, world.words)));
     ui.gallery = make("div", { class: "gx-gallery", role: "listbox", "aria-label": "Generated samples" });
     arrows(ui.gallery, true);
     const tile = (name, title) => {
@@ -372,9 +388,7 @@
 
   function buildSearch() {
     ui.filter = make("select", { "aria-label": "Class of the images shown", onchange: event => filter("c",
-      event.target.value) },
-      make("option", { value: "" }, "all digits"), ...[...Array(10).keys()].map(c => make("option", { value: c },
-        `only ${c}`)));
+      event.target.value) });
     const check = (name, id) => make("label", { class: "gx-option" },
       ui[id] = make("input", { type: "checkbox", onchange: event => filter(name, event.target.checked) }),
         ui[id + "Text"] = make("span"));
@@ -394,12 +408,16 @@
   function drawEnsemble() {
     for (const input of ui.tabs.querySelectorAll("input")) input.checked = input.value === state.e;
     root.dataset.ensemble = state.e;
-    ui.search.hidden = state.e !== "images";
+    ui.search.hidden = ofClasses();
+    ui.filter.replaceChildren(make("option", { value: "" }, data.ensembles[state.e] ? "all digits" : "all classes"),
+      ...E().classes.map((name, c) => make("option", { value: c }, `only ${name}`)));
+    for (const name of ["sample", "approximate", "change", "true", "error"])
+      Object.assign(ui[name], { width: W(), height: H() });
     ui.gallery.replaceChildren(...[...Array(E().B).keys()].map(s => {
       const canvas = picture("");
-      paint(canvas, counterfactual(E(), s, uniform(E().n)), grey);
+      paint(canvas, counterfactual(E(), s, uniform(E().n)), shade);
       return make("div", { class: "gx-choice", role: "option", onclick: () => changeSample(s),
-        "aria-label": `Sample ${s}, reads as ${E().digit[s][0]}, ${percent(E().sure[s][0])} sure` }, canvas);
+        "aria-label": `Sample ${s}, reads as ${E().reads[s][0]}, ${percent(E().sure[s][0])} sure` }, canvas);
     }));
     ui.strips = [...Array(E().n).keys()].map(i => {
       const strip = { light: make("span", { class: "gx-light", "aria-hidden": "true" }), share: make("span",
@@ -415,14 +433,16 @@
         strip.slider, strip.share, strip.only);
       return strip;
     });
-    ui.members.style.setProperty("--gx-n", E().n);
+    for (const [name, most] of [["--gx-wide", 16], ["--gx-narrow", 8]])  // members in a row: as many in each
+      ui.members.style.setProperty(name, Math.ceil(E().n / Math.ceil(E().n / most)));
     ui.members.replaceChildren(...ui.strips.map(strip => strip.box));
     ui.thumbs.replaceChildren();
-    const [what, one] = state.e === "images" ? ["images", "image"] : ["classes", "class"];
-    set(ui.deskKey, `Every member was trained on its own part of the data. A switch drops a member, a slider weighs it, “only” leaves all others out. Ringed: the members that saw the ablated ${one}.`);
+    const [what, one] = ofClasses() ? ["classes", "class"] : ["images", "image"];
+    set(ui.deskKey, `Every member was trained on its own part of the data. A switch drops a member, a slider weighs it, “only” leaves all others out. Ringed: the members that saw the ablated ${one}.${
+      E().shape[0] > 1 ? " The tiles of change and error show brightness, the mean of the three colours." : ""}`);
     set(ui.generalText, `hide the generally influential (${many(E().general.size)} in the top ${E().top} of two or more samples)`);
-    set(ui.cardsTitle, state.e === "images" ? "Predicted beside true" : "All classes, one at a time");
-    set(ui.cardsKey, `For these ${what} the sample was drawn again without them. In each: the ${one}${state.e === "classes" ? " (the mean of its images)" : ""}, the predicted picture, the true one; below, the predicted change → the true one.`);
+    set(ui.cardsTitle, ofClasses() ? "All classes, one at a time" : "Predicted beside true");
+    set(ui.cardsKey, `For these ${what} the sample was drawn again without them. In each: the ${one}${ofClasses() ? " (the mean of its images)" : ""}, the predicted picture, the true one; below, the predicted change → the true one.`);
     drawSample();
   }
 
@@ -431,19 +451,19 @@
   function drawSample() {
     [...ui.gallery.children].forEach((option, s) => option.setAttribute("aria-selected", String(s === state.s)));
     focusOne(ui.gallery, ui.gallery.children[state.s]);
-    paint(ui.sample, counterfactual(E(), state.s, uniform(E().n)), grey);
-    set(ui.sampleNote, `reads as ${E().digit[state.s][0]}, ${percent(E().sure[state.s][0])} sure`);
+    paint(ui.sample, counterfactual(E(), state.s, uniform(E().n)), shade);
+    set(ui.sampleNote, `reads as ${E().reads[state.s][0]}, ${percent(E().sure[state.s][0])} sure`);
     set(ui.storedText, `only the ${E().truth.rows[state.s].length} drawn again for this sample`);
     const { scores } = influence(E(), state.s), alone = E().truth.alone;
     ui.cards.replaceChildren(...E().truth.rows[state.s].map((x, k) => {
       const images = [picture(""), picture(""), picture("")];
-      paintThumb(images[0], E(), x);
-      paint(images[1], counterfactual(E(), state.s, ablated(E(), x)), grey);
-      paint(images[2], trueImage(E(), state.s, alone + k), grey);
-      const moved = E().truth.moved[state.s][alone + k], now = E().digit[state.s][alone + k + 1];
+      paintThumb(images[0], x);
+      paint(images[1], counterfactual(E(), state.s, ablated(E(), x)), shade);
+      paint(images[2], trueImage(E(), state.s, alone + k), shade);
+      const moved = E().truth.moved[state.s][alone + k], now = E().reads[state.s][alone + k + 1];
       return make("div", { class: "gx-card", role: "option", tabindex: k ? -1 : 0, "data-x": x,
         onclick: () => toggleItem(x), onkeydown: press,
-        "aria-label": `Without ${itemName(x)}: predicted change ${number(scores[x])}, true change ${number(moved)}, reads as ${now}` },
+        "aria-label": `Without ${itemName(x)}${unkept(x)}: predicted change ${number(scores[x])}, true change ${number(moved)}, reads as ${now}` },
         make("span", { class: "gx-trio" }, ...images), make("span", { class: "gx-numbers" },
           `${number(scores[x])} → ${number(moved)}`,
           make("small", {}, `reads as ${now}`)));
@@ -460,7 +480,7 @@
     ui.filter.value = state.c;
     ui.general.checked = state.g;
     ui.stored.checked = state.t;
-    if (state.e !== "images") return;
+    if (ofClasses()) return;
     const { scores, order, rank } = influence(E(), state.s), stored = new Set(E().truth.rows[state.s]), rows = [];
     let found = 0;
     for (const x of order) {
@@ -477,15 +497,15 @@
       thumb.hidden = k >= rows.length;
       if (thumb.hidden) return;
       const x = rows[k], twin = E().twins[x];
-      if (thumb.dataset.x !== String(x)) paintThumb(thumb.firstChild, E(), x);
+      if (thumb.dataset.x !== String(x)) paintThumb(thumb.firstChild, x);
       thumb.dataset.x = x;
       thumb.classList.toggle("gx-has-truth", stored.has(x));
       set(thumb.lastChild, (twin >= 0 ? "= " : "") + number(scores[x]));
       thumb.setAttribute("aria-label", `Rank ${many(rank[x])}: ${itemName(x)}, influence ${number(scores[x])}` +
-        (twin >= 0 ? `, ties with its twin, image ${many(twin)}` : "") + (stored.has(x) ? ", drawn again in truth" : ""));
+        (twin >= 0 ? `, ties with its twin, image ${many(twin)}` : "") + (stored.has(x) ? ", drawn again in truth" : "") + unkept(x));
     });
     if (rows.length) focusOne(ui.thumbs, ui.thumbs.querySelector("[tabindex='0']:not([hidden])") ?? ui.thumbs.firstChild);
-    set(ui.found, `${many(found)} of ${many(E().N)} images, most influential first; the number is the predicted change. A click unlearns the image. “=”: its twin, of the complementary code, has the same score. Blue dot: drawn again in truth.${chanceWords()}`);
+    set(ui.found, `${many(found)} of ${many(E().N)} images, most influential first; the number is the predicted change. A click unlearns the image. “=”: its twin, of the complementary code, has the same score. Blue dot: drawn again in truth.${E().kept ? " Empty frame: its picture is not kept." : ""}${chanceWords()}`);
     ui.more.hidden = rows.length >= found;
     set(ui.more, `Show ${Math.min(PAGE, found - rows.length)} more`);
     markItems();
@@ -514,7 +534,7 @@
   function draw() {
     const v = mixture(), s = state.s, whole = same(v, uniform(E().n)), moved = change(E(), s, v);
     const linear = counterfactual(E(), s, v), y = counterfactual(E(), s, uniform(E().n));
-    paint(ui.approximate, linear, grey);
+    paint(ui.approximate, linear, shade);
     paint(ui.change, linear.map((value, p) => value - y[p]), signed);
     set(ui.approximateNote, whole ? "nobody left out" : `predicted change ${number(moved)}`);
     const shown = Math.sqrt(linear.reduce((sum, value, p) => sum + (value - y[p]) ** 2, 0));
@@ -547,10 +567,10 @@
       return;
     }
     const image = whole ? y : trueImage(E(), state.s, k);
-    paint(ui.true, image, grey);
+    paint(ui.true, image, shade);
     paint(ui.error, linear.map((value, p) => value - image[p]), signed);
     if (whole) { set(ui.trueNote, "the sample itself"); set(ui.errorNote, "none at u₀"); return; }
-    set(ui.trueNote, `true change ${number(E().truth.moved[state.s][k])}, reads as ${E().digit[state.s][k + 1]}`);
+    set(ui.trueNote, `true change ${number(E().truth.moved[state.s][k])}, reads as ${E().reads[state.s][k + 1]}`);
     set(ui.errorNote, `predicted − true: ${number(E().truth.missed[state.s][k])}`);
   }
 
@@ -576,7 +596,8 @@
     const wide = Math.round(width * ratio);
     if (canvas.width !== wide) Object.assign(canvas, { width: wide, height: Math.round(height * ratio) });
     canvas.style.height = `${height}px`;
-    const pen = canvas.getContext("2d"), box = { left: 46, right: width - 8, top: 8, bottom: height - 38 };
+    const left = ends.y[1] < 10000 ? 46 : 62;  // room for five digits
+    const pen = canvas.getContext("2d"), box = { left, right: width - 8, top: 8, bottom: height - 38 };
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.font = `12px ${getComputedStyle(root).fontFamily}`;
@@ -659,11 +680,11 @@
       pen.fillStyle = tones.ink.text;
       pen.textAlign = "left";
       pen.textBaseline = "middle";
-      pen.fillText(String(e.labels[x]), X(scores[x]) + 5, y);
+      pen.fillText(e.classes[e.labels[x]], X(scores[x]) + 5, y);
     });
     frame(!few);  // bars of classes carry their own names
     const above = marked === null ? 0 : scores.reduce((sum, score) => sum + (score > marked * (1 + 1e-12)), 0);
-    const [all, one] = e.name === "images" ? ["training images", "image"] : ["classes", "class"];
+    const [all, one] = ofClasses() ? ["classes", "class"] : ["training images", "image"];
     const words = [`The scores of all ${many(e.N)} ${all} on this sample run from ${number(scores[order[e.N - 1]])} to ` +
       `${number(scores[order[0]])}.`];
     if (band) words.push(`Grey: the middle 95\u00a0% of the codes that no ${one} holds, ${number(band[0])} to ` +
@@ -718,11 +739,47 @@
 
   /* ------------------------------------------------------------------ what the reader does */
 
-  function changeEnsemble(name) {
+  async function load(world) {  // its ensemble, from its script
+    await new Promise((resolve, reject) => document.head.append(make("script", { src: world.file, onload: resolve,
+      onerror: () => reject(new Error(`${world.file} is not beside this page`)) })));
+    const part = window.GENENS_WORLDS?.[world.name];
+    if (!part) throw new Error(`${world.file} is damaged`);
+    if (part.version !== VERSION)
+      throw new Error(`${world.file} has version ${part.version}, this page reads ${VERSION}`);
+    ensembles[world.name] = await opened(world.name, part);
+  }
+
+  async function show(name, settle) {  // an ensemble, as soon as it is there; `settle` sets the rest of the state
+    const world = data.more.find(one => one.name === name);
+    wanted = name;
+    if (!ensembles[name]) {
+      if (!ui.strips) drawEnsemble();  // a link to a world: digits, meanwhile
+      set(ui.status, `Loading ${world.title} (${(world.bytes / 1e6).toFixed(1)}\u00a0MB) …`);
+      const problem = await (world.loading ??= load(world)).catch(error => error);
+      if (problem) world.loading = null;  // to be tried again
+      if (wanted !== name) return;
+      if (problem) {
+        note = `${world.title} cannot be shown: ${problem.message}. Build the book again with make book. `;
+        return drawEnsemble();  // what was there before
+      }
+    }
+    if (String(E().classes) !== String(ensembles[name].classes)) state.c = "";
     state.e = name;
-    Object.assign(state, { s: 0, x: -1, w: new Array(E().n).fill(100), shown: PAGE });
+    settle();
     drawEnsemble();
-    writeAddress();
+  }
+
+  function changeEnsemble(name) {
+    show(name, () => {
+      Object.assign(state, { s: 0, x: -1, w: new Array(E().n).fill(100), shown: PAGE });
+      writeAddress();
+    });
+  }
+
+  function follow() {  // the address, if it names an ensemble
+    const given = new URLSearchParams(location.hash.slice(1)), name = given.get("e");
+    const known = ensembles[name] || data.more.some(world => world.name === name);
+    return show(known ? name : state.e, () => given.has("e") && readAddress(given));
   }
 
   function changeSample(s) {
@@ -773,18 +830,14 @@
     data = window.GENENS_EXPLORER;
     if (!data) return fail("The explorer's data, explorer-data.js, is not beside this page: build the book again with make book.");
     if (data.version !== VERSION) return fail(`The explorer's data has version ${data.version}, this page reads ${VERSION}: build the book again with make book.`);
-    for (const [name, part] of Object.entries(data.ensembles)) ensembles[name] = opened(name, part,
-      data.shape[0] * data.shape[1]);
-    await Promise.all(Object.values(ensembles).map(async e => {
-      e.sheet = await loaded(e.thumbs);
-      e.truths = pixelsOf(await loaded(e.truth.sheet));
+    await Promise.all(Object.entries(data.ensembles).map(async ([name, part]) => {
+      ensembles[name] = await opened(name, part);
     }));
     state.w = new Array(E().n).fill(100);
     state.x = influence(E(), 0).order[0];  // something to see at once; an address says otherwise
-    readAddress();
     readTones();
     build();
-    drawEnsemble();
+    const followed = follow();
     const again = () => { readTones(); draw(); };
     new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     let width = root.clientWidth;
@@ -792,10 +845,11 @@
       `${document.querySelector(".bd-header-article")?.offsetHeight ?? 0}px`);
     below();
     addEventListener("resize", () => { below(); if (root.clientWidth !== width) { width = root.clientWidth; draw(); } });
-    addEventListener("hashchange", () => { if (location.hash !== written) { readAddress(); drawEnsemble(); } });
+    addEventListener("hashchange", () => { if (location.hash !== written) follow(); });
     window.genensExplorer = { state, ensembles, influence, chance, counterfactual, change, ablated, regenerated, trueImage };
     root.dataset.ready = "yes";
     performance.mark("genens-explorer-ready");
+    await followed;
   }
 
   start().catch(problem => { fail(`The explorer could not start: ${problem.message}.`); throw problem; });

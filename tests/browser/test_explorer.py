@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 
 import numpy as np
 import pytest
 from support import ROOT, SCREENSHOTS, WIDTHS, visit
-from support.explorer import B
+from support.explorer import SUBJECTS, B, judge_of
 
 from genens import attribution, jacobians
 from genens import codes as coding
 from genens_book.chapters.explorer import feed
-from genens_book.measures import distances, stats
+from genens_book.measures import classifier, distances, stats
 
 # ---------------------------------------------------------------- the page's numbers
 
 
 PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>Explorer</title>
 <link rel="stylesheet" href="genens.css"><link rel="stylesheet" href="explorer.css">
+<style>body { background: var(--gb-paper); }</style>
 <main class="bd-article"><h1>Explorer</h1><div id="genens-explorer"></div></main>
 <script src="explorer-data.js"></script><script src="explorer.js"></script></html>"""
 
 
-def bare_page(folder, whole, monkeypatch):
-    """The explorer alone, without the book around it: the address of a page below `folder`."""
+def bare_page(folder, whole, monkeypatch, world=None):
+    """The explorer alone, without the book around it, and with a world of photographs if one is given: the address of
+    a page below `folder`."""
     monkeypatch.setenv("GENENS_STORE", str(folder / "store"))
     for name in ("genens.css", "explorer.css", "explorer.js"):
         shutil.copyfile(ROOT / "book" / "_static" / name, folder / name)
     if whole:
-        feed.write(whole, "smoke")
-        shutil.copyfile(feed.where("smoke"), folder / feed.FILE)
+        told = [feed.write_world(world, "photographs", "smoke", "Photographs", "60 images, 8 members")] if world else []
+        feed.write(whole | {"more": told}, "smoke")
+        for file in feed.written("smoke"):
+            shutil.copyfile(file, folder / file.name)
     else:
         (folder / feed.FILE).write_text("")
     (folder / "page.html").write_text(PAGE)
@@ -42,6 +47,12 @@ def ready(page):
     """Waits until the explorer has started, or has said why it cannot."""
     page.wait_for_selector("#genens-explorer[data-ready]")
     return page.get_attribute("#genens-explorer", "data-ready")
+
+
+def pick(page, name):
+    """Chooses the tab of an ensemble, and waits until it is shown where that is to be expected."""
+    page.locator(f".gx-tab input[value={name}]").check(force=True)
+    page.wait_for_selector(f"#genens-explorer[data-ensemble={name}]")
 
 
 NUMBERS = """([name, s, mixtures]) => {
@@ -55,10 +66,11 @@ NUMBERS = """([name, s, mixtures]) => {
 }"""
 
 
-def test_numbers_of_the_page_are_those_of_genens(arrays, whole, browser, tmp_path, monkeypatch):
-    with visit(browser, bare_page(tmp_path, whole, monkeypatch), 1280, "light") as seen:
+def test_numbers_of_the_page_are_those_of_genens(arrays, whole, parts, browser, tmp_path, monkeypatch):
+    with visit(browser, bare_page(tmp_path, whole, monkeypatch, parts["photographs"]), 1280, "light") as seen:
         assert ready(seen.page) == "yes"
         for name, (y, J, items, truth) in arrays.items():
+            pick(seen.page, name)
             n, gram = J.shape[1], jacobians.gram(jacobians.centred(J))
             weighed = np.random.default_rng(0).dirichlet(np.ones(n))
             for s in range(B):
@@ -77,12 +89,12 @@ def test_numbers_of_the_page_are_those_of_genens(arrays, whole, browser, tmp_pat
                 moves = mixtures - 1 / n
                 lengths = np.sqrt(np.einsum("vi,ij,vj->v", moves, jacobians.gram(J)[s], moves))
                 np.testing.assert_allclose(told["changes"], lengths, rtol=1e-6)
-                linear = jacobians.linear_counterfactual(y[s : s + 1], J[s : s + 1], mixtures)[:, 0, 0].numpy()
-                images = np.reshape(told["images"], linear.shape)
-                error = np.linalg.norm(images - linear, axis=(1, 2)) / np.linalg.norm(linear, axis=(1, 2))
+                linear = jacobians.linear_counterfactual(y[s : s + 1], J[s : s + 1], mixtures).flatten(1).numpy()
+                error = np.linalg.norm(told["images"] - linear, axis=1) / np.linalg.norm(linear, axis=1)
                 assert (error < 1e-3).all()
                 assert told["known"] == [n + 1, 3, -1]
-                assert distances.euclidean(np.reshape(told["truth"], (1, 28, 28)), truth.without[s, 1]) < 28 / 255
+                image = np.reshape(told["truth"], y.shape[1:])
+                assert distances.euclidean(image, truth.without[s, 1]) < image.size**0.5 / 255
         assert not seen.complaints
 
 
@@ -95,10 +107,141 @@ def test_page_without_data_says_what_to_do(browser, tmp_path, monkeypatch):
 def test_data_of_another_version_is_refused(whole, browser, tmp_path, monkeypatch):
     address = bare_page(tmp_path, whole, monkeypatch)
     file = tmp_path / feed.FILE
-    file.write_text(file.read_text().replace('"version":1', '"version":2', 1))
+    file.write_text(file.read_text().replace(f'"version":{feed.VERSION}', '"version":99', 1))
     with visit(browser, address, 1280, "light") as seen:
         assert ready(seen.page) == "failed"
-        assert "has version 2" in seen.page.locator("#genens-explorer [role=alert]").inner_text()
+        assert "has version 99" in seen.page.locator("#genens-explorer [role=alert]").inner_text()
+
+
+# ---------------------------------------------------------------- a world in a file of its own
+
+# Keeps all that the status has said.
+LISTEN = """() => {
+  const status = document.querySelector(".gx-status");
+  window.said = [];
+  new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true });
+}"""
+
+
+def painted(page, selector):
+    """The pixels (height, width, 4) of the first canvas that fits, 0 to 255."""
+    get = "c => [c.height, c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    H, W, *found = page.locator(selector).first.evaluate(get)
+    return np.array(found, dtype=float).reshape(H, W, 4)
+
+
+def test_world_is_loaded_once_and_only_when_it_is_picked(whole, parts, browser, tmp_path, monkeypatch):
+    with visit(browser, bare_page(tmp_path, whole, monkeypatch, parts["photographs"]), 1280, "light") as seen:
+        page, status = seen.page, seen.page.locator(".gx-status")
+        assert ready(page) == "yes"
+        loads = lambda: sum(url.endswith("explorer-photographs.js") for url in seen.requests)  # noqa: E731
+        assert loads() == 0
+        page.select_option(".gx-filters select", label="only 3")
+        page.evaluate(LISTEN)
+        pick(page, "photographs")
+        assert any(text.startswith("Loading Photographs (") for text in page.evaluate("said"))
+        assert "whole ensemble" in status.inner_text() and "e=photographs" in page.url
+        assert page.locator(".gx-filters option").all_inner_texts() == ["all classes", *(f"only {c}" for c in SUBJECTS)]
+        assert page.locator(".gx-filters select").input_value() == "", "a filter by digit does not pass to photographs"
+        pick(page, "classes")
+        pick(page, "photographs")
+        assert loads() == 1 and not seen.complaints
+
+
+def test_reader_who_has_gone_elsewhere_meanwhile_stays_there(whole, parts, browser, tmp_path, monkeypatch):
+    with visit(browser, bare_page(tmp_path, whole, monkeypatch, parts["photographs"]), 1280, "light") as seen:
+        ready(seen.page)
+        tabs = "['photographs', 'classes'].forEach(e => document.querySelector(`.gx-tab input[value=${e}]`).click())"
+        seen.page.evaluate(tabs)
+        seen.page.wait_for_function("genensExplorer.ensembles.photographs")
+        assert seen.page.get_attribute("#genens-explorer", "data-ensemble") == "classes"
+        assert "whole ensemble" in seen.page.locator(".gx-status").inner_text() and not seen.complaints
+
+
+def test_photographs_are_shown_in_colour_with_the_names_of_their_classes(
+    arrays, whole, parts, browser, tmp_path, monkeypatch
+):
+    y, J, items, truth = arrays["photographs"]
+    row = truth.rows[1, 0]
+    with visit(browser, bare_page(tmp_path, whole, monkeypatch, parts["photographs"]), 1280, "light") as seen:
+        page = seen.page
+        ready(page)
+        pick(page, "photographs")
+        page.locator(".gx-choice").nth(1).click()
+        page.locator(".gx-card").first.click()
+        linear = jacobians.linear_counterfactual(y[1:2], J[1:2], coding.ablated(items.codes, row)[None])[0, 0].numpy()
+        for name, image in (("sample", y[1].clip(-1, 1)), ("approximate", linear), ("true", truth.without[1, 0])):
+            shown = painted(page, f".gx-tile-{name} canvas")[..., :3]
+            np.testing.assert_allclose(shown, (np.moveaxis(image, 0, -1) + 1) * 127.5, atol=1.1)
+        brighter = (linear - y[1].clip(-1, 1)).mean(0)
+        red, _, blue, _ = np.moveaxis(painted(page, ".gx-tile-change canvas"), -1, 0)
+        assert (red > blue)[brighter > 0.1].all() and (blue > red)[brighter < -0.1].all()
+        assert (brighter > 0.1).any() and (brighter < -0.1).any()
+        reads = [SUBJECTS[c] for c in classifier.predict(judge_of("photographs"), truth.whole)[0]]
+        labels = page.locator(".gx-choice").evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
+        assert [label.split(", ")[1] for label in labels] == [f"reads as {name}" for name in reads]
+        item = ("an " if items.labels[row] < 2 else "a ") + SUBJECTS[items.labels[row]]
+        assert page.inner_text(".gx-status").startswith(f"Training image {row}, {item}, unlearned")
+
+
+def test_item_without_a_thumbnail_is_an_empty_frame_that_says_so(arrays, whole, parts, browser, tmp_path, monkeypatch):
+    items = arrays["photographs"][2]
+    kept = items.rows.tolist()
+    with visit(browser, bare_page(tmp_path, whole, monkeypatch, parts["photographs"]), 1280, "light") as seen:
+        page = seen.page
+        ready(page)
+        pick(page, "photographs")
+        met = set()
+        for s, k in itertools.product(range(2), range(12)):  # the second sample's pictures replace those of the first
+            page.locator(".gx-choice").nth(s).click()
+            thumb = page.locator(".gx-thumb").nth(k)
+            x, label = int(thumb.get_attribute("data-x")), thumb.get_attribute("aria-label")
+            picture = painted(page, f".gx-thumb[data-x='{x}'] canvas")
+            assert ("its picture is not kept" in label) == (x not in kept)
+            assert np.array_equal(picture[..., :3], items.thumbs[kept.index(x)] if x in kept else 0 * picture[..., :3])
+            met.add(x in kept)
+        assert met == {True, False} and "Empty frame: its picture is not kept" in page.inner_text(".gx-search")
+
+
+@pytest.mark.parametrize("fault", ["is not beside this page", "has version 99", "is damaged"])
+def test_world_that_cannot_be_loaded_is_named_and_the_reader_stays(fault, whole, parts, browser, tmp_path, monkeypatch):
+    address = bare_page(tmp_path, whole, monkeypatch, parts["photographs"])
+    file = tmp_path / "explorer-photographs.js"
+    script = file.read_text()
+    if "version" in fault:
+        file.write_text(script.replace(f'"version":{feed.VERSION}', '"version":99', 1))
+    else:
+        file.unlink() if "beside" in fault else file.write_text(script[:1000])
+    with visit(browser, address, 1280, "light") as seen:
+        page, status = seen.page, seen.page.locator(".gx-status")
+        ready(page)
+        page.locator(".gx-choice").nth(1).click()
+        page.locator(".gx-thumb").nth(3).click()
+        before, pictures = status.inner_text(), pixels(page, "approximate")
+        page.locator(".gx-tab input[value=photographs]").click(force=True)
+        page.wait_for_function("document.querySelector('.gx-status').textContent.includes('cannot be shown')")
+        said = f"Photographs cannot be shown: explorer-photographs.js {fault}"
+        assert status.inner_text().startswith(said) and status.inner_text().endswith(before)
+        assert page.locator(".gx-tab input:checked").get_attribute("value") == "images"
+        assert pixels(page, "approximate") == pictures and "e=images&s=1&x=" in page.url
+        file.write_text(script)
+        pick(page, "photographs")  # and once the file is there, the same click shows it
+
+
+def test_link_to_a_world_loads_it(whole, parts, browser, tmp_path, monkeypatch):
+    address = bare_page(tmp_path, whole, monkeypatch, parts["photographs"]) + "#e=photographs&s=2&x=7&c=3"
+    with visit(browser, address, 1280, "light") as seen:
+        page = seen.page
+        page.wait_for_selector("#genens-explorer[data-ensemble=photographs]")
+        assert page.inner_text(".gx-status").startswith("Training image 7, a")
+        assert page.locator(".gx-choice").nth(2).get_attribute("aria-selected") == "true"
+        assert page.locator(".gx-filters select").evaluate("e => e.selectedOptions[0].text") == "only cat"
+        assert page.locator(".gx-tab input:checked").get_attribute("value") == "photographs" and not seen.complaints
+    (tmp_path / "explorer-photographs.js").unlink()
+    with visit(browser, address, 1280, "light") as seen:
+        seen.page.wait_for_function("document.querySelector('.gx-status')?.textContent.includes('cannot be shown')")
+        assert seen.page.get_attribute("#genens-explorer", "data-ensemble") == "images"
+        assert seen.page.locator(".gx-thumb[aria-selected=true]").count() == 1, "digits stand there as without a link"
 
 
 # ---------------------------------------------------------------- a reader's way through it
@@ -164,6 +307,24 @@ OUTLINED = """() => [document.activeElement, document.activeElement.closest("lab
   const style = e && getComputedStyle(e);
   return style && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
 })"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_world_is_readable_and_reached_by_keyboard(width, scheme, whole, parts, browser, tmp_path, monkeypatch):
+    address = bare_page(tmp_path, whole, monkeypatch, parts["photographs"])
+    with visit(browser, address, width, scheme) as seen:
+        page = seen.page
+        ready(page)
+        page.evaluate("theme => document.documentElement.dataset.theme = theme", scheme)
+        page.locator(".gx-tab input[value=classes]").check(force=True)
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector("#genens-explorer[data-ensemble=photographs]")
+        assert page.evaluate(OUTLINED), "the tab that was reached shows its focus"
+        page.locator(".gx-card").first.click()
+        assert "unlearned" in page.inner_text(".gx-status")
+        assert not page.evaluate(ACCESS)
+        shot(page, f"world-{width}-{scheme}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,7 +3,7 @@
 * MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside
   the pages; `mathjax_path` in _config.yml names it.
 * Pages say in their footer what they were built from and with.
-* The explorer's data, which its notebook has written to the store, is copied beside its page.
+* The explorer's data, which its notebook has written to the store, is copied beside its page, every file of it.
 * The page of functions shows docstrings as they were written.
 * The build fails if a page would load a script, a style, a font or an image from another host.
 """
@@ -65,15 +65,19 @@ def outside_loads(page: str) -> list[str]:
 
 
 def copy_explorer(out: Path) -> None:
-    """Puts the explorer's data beside its page, if the book has that page; SphinxError when there is none."""
+    """Puts the explorer's data and worlds beside its page, if the book has it; SphinxError for one that is missing."""
     if not (out / "book" / "explorer.html").is_file():
         return
     from genens_book.chapters.explorer import feed
 
-    found = feed.where(os.environ.get("GENENS_BOOK_PROFILE") or "laptop")
-    if not found.is_file():
-        raise SphinxError("the explorer has no data in the store: delete the executed explorer.ipynb and build again")
-    shutil.copyfile(found, out / "book" / found.name)
+    try:
+        for found in feed.written(os.environ.get("GENENS_BOOK_PROFILE") or "laptop"):
+            shutil.copyfile(found, out / "book" / found.name)
+    except FileNotFoundError as missing:
+        raise SphinxError(
+            f"the explorer's {Path(missing.filename).name} is not in the store: delete the executed explorer.ipynb and "
+            "build again"
+        ) from missing
 
 
 def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

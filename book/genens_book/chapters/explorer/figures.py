@@ -21,9 +21,11 @@ COLUMNS = ("sample", "most influential", "approximate", "regenerated")
 
 def overview(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, shown: int) -> Figure:
     """The first `shown` samples; under each its most influential image, and the counterfactual without that image as
-    approximated and as regenerated. Arrays as in `feed.part`; every truth.rows[b] begins with the top image."""
+    approximated and as regenerated. Arrays as in `feed.part`; every truth.rows[b] begins with the top image, whose
+    thumbnail has to be kept."""
     rows = truth.rows[:shown, 0]
-    thumbs = items.thumbs[rows][:, None] / 127.5 - 1
+    places = [items.kept.tolist().index(row) for row in rows]
+    thumbs = items.thumbs[places].reshape(len(rows), *y.shape[2:], -1).transpose(0, 3, 1, 2) / 127.5 - 1
     v = ablations(items.codes[rows])
     linear = np.stack([linear_counterfactual(y[b : b + 1], J[b : b + 1], v[b : b + 1])[0, 0] for b in range(len(rows))])
     grid = np.stack([y[: len(rows)], thumbs, linear, truth.without[: len(rows), 0]])

@@ -156,20 +156,35 @@ def groups_table(found: Sequence[planted.Found], each: int, laws: Sequence[Mappi
     return markup.lines_table(head, lines, numeric=True)
 
 
-def groups_words(found: Sequence[planted.Found], laws: Sequence[Mapping[str, float]]) -> dict[str, object]:
+def groups_words(
+    found: Sequence[planted.Found], laws: Sequence[Mapping[str, float]], known: planted.Groups, noise: float
+) -> dict[str, object]:
     """From which size on each decoder has groups first half of the time, and from which the law says so; in how many
-    samples a group is lost."""
+    samples a group is lost; and of the smallest group that is found, n r as it is and by the law."""
     decoders = zip(("found_from", "found_from_ridge", "found_from_lasso"), testbed.DECODERS, strict=True)
     sizes = [one.size for one in found]
     said = [planted.from_size(sizes, [law[one.name] for one in found]) for law in laws]
     return {
         **{name: from_words(planted.found_from(found, decoder)) for name, decoder in decoders},
+        "least": _least_words(found, known, noise),
         "said_from": from_words(said[0]),
         "said_from_aligned": from_words(said[1]),
         "shown": sum(map(len, found)),
         "lost": int(sum(one.lost.sum() for one in found)),
         "lost_placebo": int(sum(one.placebo.sum() for one in found)),
     }
+
+
+def _least_words(found: Sequence[planted.Found], known: planted.Groups, noise: float) -> str:
+    size = planted.found_from(found, next(iter(testbed.DECODERS)))
+    if size is None:
+        return "No group is."
+    one, (N, n) = next(one for one in found if one.size == size), (known.images, known.codes.shape[1])
+    alike = n * size**2 / (N - size + noise * N)
+    return (
+        f"Of the smallest that is, the {one.name}, $n r$ is {number(n * float(np.median(one.r)), 0)} in these samples, "
+        f"where aligned images that are no more than alike would have {number(alike, 0)}."
+    )
 
 
 def from_words(size: int | None) -> str:

@@ -58,6 +58,11 @@ class Groups:
         """The groups' codes, (G, n)."""
         return self.codes[self.first :]
 
+    @property
+    def images(self) -> int:
+        """How many there are, in groups and single ones."""
+        return self.first + int(self.sizes.sum())
+
 
 def images(manifest: Mapping) -> data.Dataset:
     """The images that an ensemble was trained on; a path in its recipe is meant from the book's folder. Raises as
@@ -215,7 +220,7 @@ def foreseen(
     rng, codes = np.random.default_rng(seed), known.codes.astype(float)
     (K, n), h, G = codes.shape, int(known.codes[0].sum()), len(known.names)
     centred, unit = codes - h / n, np.sqrt(spectrum / spectrum.sum())
-    N, first = known.first + int(known.sizes.sum()), np.zeros(G)
+    N, first = known.images, np.zeros(G)
     for _ in range(draws):
         effects = rng.normal(size=(K, len(unit))) * unit
         effects[known.first :] *= np.sqrt(known.sizes)[:, None]

@@ -247,13 +247,24 @@ def test_training_noise_is_half_the_squared_distance_of_twins_over_the_variance(
     rng = np.random.default_rng(0)
     B, n = 400, 12
     split, noise = rng.normal(size=(B, n, 30)) * 3**0.5, rng.normal(size=(B, n + 2, 30))
-    noise[:, -1] *= 3  # the second twin's own noise is larger
+    noise[:, -1] *= 2  # the second twin's own noise is larger
     J = np.concatenate([split, split[:, :2]], axis=1) + noise
+    J[0] *= 100  # a sample with a large Jacobian counts like any other
     J = J - J[:, :n].mean(1, keepdims=True)
     found = planted.training_noise(J @ J.transpose(0, 2, 1), n, 0)
-    assert found.each == pytest.approx((0.25, (1 + 9) / 8), rel=0.1)
-    assert found.share.value == pytest.approx(np.mean(found.each)) and found.share.low < 0.75 < found.share.high
-    assert found.share.n == B and found.parts == pytest.approx(3, rel=0.2)
+    assert found.each == pytest.approx((0.25, (1 + 4) / 8), rel=0.1)
+    assert found.share.value == pytest.approx(np.mean(found.each)) and found.share.n == B
+    assert found.share.low < (0.25 + 0.625) / 2 < found.share.high
+    assert found.least == pytest.approx(found.share.low / (1 - found.share.low))
+    J[0] /= 100
+    assert planted.training_noise(J @ J.transpose(0, 2, 1), n, 0).of_sums == pytest.approx(found.share.value, rel=0.1)
+
+
+def test_members_that_are_all_noise_have_a_share_of_one():
+    J = np.random.default_rng(0).normal(size=(60, 10, 50))
+    J = J - J[:, :8].mean(1, keepdims=True)
+    found = planted.training_noise(J @ J.transpose(0, 2, 1), 8, 0)
+    assert found.share.value == pytest.approx(1, abs=0.05) and 5 < found.least < np.inf
 
 
 def test_twins_of_other_images_are_refused(trained):

@@ -96,12 +96,12 @@ LARGE = {"of 4": 0.1, "of 64": 0.9}
 )
 def test_answers_about_trained_members(noise, each, places, laws, expected):
     found = [group(size, place) for size, place in zip((4, 64), places, strict=True)]
-    asked = questions.trained(planted.Training(Interval(*noise, 16), each), found, laws)
+    asked = questions.trained(planted.Training(Interval(*noise, 16), each, 0.5), found, laws)
     assert [one["answer"] for one in asked] == expected
     assert all(text.strip() for one in asked for text in one.values())
 
 
 def test_a_group_that_no_sample_shows_is_not_found():
-    training = planted.Training(Interval(0.3, 0.2, 0.4, 16), (0.3,))
+    training = planted.Training(Interval(0.3, 0.2, 0.4, 16), (0.3,), 0.3)
     asked = questions.trained(training, [group(4, 1), group(64, 1, shows=0)], (NOT, LARGE))
     assert [one["answer"] for one in asked] == ["yes", "not seen", "yes"]

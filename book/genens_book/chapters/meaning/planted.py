@@ -278,15 +278,18 @@ def beside(
 
 @dataclass(frozen=True)
 class Training:
-    """What another training of the same members changes, of their variance: `share`, by bootstrap over samples, `each`
-    twin's own, and `parts`, the share over the rest (what `identification.lds` calls noise)."""
+    """What another training of the same members changes, of their variance: `share`, the mean over samples with its
+    bootstrap interval, and `each` twin's own; `of_sums`, the same of all samples' squares together, which the samples
+    with the largest Jacobians decide."""
 
     share: Interval
     each: tuple[float, ...]
+    of_sums: float
 
     @property
-    def parts(self) -> float:
-        return self.share.value / max(1 - self.share.value, 1e-9)
+    def least(self) -> float:
+        """The lower end of the share over the rest of the variance: what `identification.lds` calls noise."""
+        return max(self.share.low, 0.0) / max(1 - self.share.low, 1e-9)
 
 
 def training_noise(gram: np.ndarray, n: int, seed: int) -> Training:
@@ -294,12 +297,8 @@ def training_noise(gram: np.ndarray, n: int, seed: int) -> Training:
     the members' variance."""
     k = gram.shape[1] - n
     diagonal = np.diagonal(gram, axis1=1, axis2=2)
-    halves = [(diagonal[:, j] + diagonal[:, n + j] - 2 * gram[:, j, n + j]) / 2 for j in range(k)]
-    variance = diagonal[:, :n].sum(1) / (n - 1)
-    share = stats.bootstrap(np.stack([np.mean(halves, axis=0), variance], 1), _ratio, seed=seed)
-    return Training(share, tuple(float(half.sum() / variance.sum()) for half in halves))
-
-
-def _ratio(values: np.ndarray, axis: int) -> np.ndarray:
-    noise, variance = np.moveaxis(values.sum(axis=axis), -1, 0)
-    return noise / variance
+    halves = np.stack([(diagonal[:, j] + diagonal[:, n + j] - 2 * gram[:, j, n + j]) / 2 for j in range(k)], axis=1)
+    variance = diagonal[:, :n].sum(1, keepdims=True) / (n - 1)
+    shares = halves / variance  # (B, k)
+    each = tuple(shares.mean(0).tolist())
+    return Training(stats.bootstrap(shares.mean(1), seed=seed), each, float(halves.mean(1).sum() / variance.sum()))

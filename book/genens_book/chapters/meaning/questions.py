@@ -67,8 +67,8 @@ def trained(
         {
             "question": "Do members differ more by what they saw than by their training?",
             "answer": "yes" if below else "the opposite" if above else "not seen",
-            "measured": f"{share(training.share)} of their variance is training's at least; of each by itself "
-            f"{', '.join(map(share, training.each))}",
+            "measured": f"{share(training.share)} of their variance is training's; of each twin "
+            f"{' and '.join(map(share, training.each))}",
             "test": f"{len(training.each)} members trained twice; the interval is over {training.share.n} samples, not "
             "over trainings",
         },

@@ -333,7 +333,7 @@ PASSES = {
     "04_convergence": 5300,
     "05_jacobian": 7100,
     "06_search": 700,
-    "07_meaning": 12500,
+    "07_meaning": 9000,
     "explorer": 900,
 }
 START = 12

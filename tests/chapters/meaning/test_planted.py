@@ -178,6 +178,17 @@ def test_groups_are_searched_for_in_the_samples_that_show_them(known):
     assert found[0].place["matched filter"] == alone.place["matched filter"] and found[0].p == alone.p
 
 
+def test_the_sample_to_look_at_loses_its_group_if_one_does(known):
+    images = RECIPE.images()
+    picture = dict(
+        zip(("arrow", "hash", "house", "star"), data.to_unit(images.images[[0, 1, 5, 21]]).numpy(), strict=True)
+    )
+    y = [picture[name] for name in ("hash", "hash", "arrow", "house", "arrow", "arrow")]
+    without = [picture[name] for name in ("hash", "star", "arrow", "house", "arrow", "arrow")]
+    drawn = {"y": np.stack(y), "without": np.stack(without)}
+    assert planted.picked(drawn, images, known, 2).tolist() == [1, 3, 4]
+
+
 def test_a_group_is_first_when_only_its_complement_is_beside_it():
     place = {"matched filter": np.array([1.0, 1.5, 2.0, 9.0])}
     found = planted.Found("star", 1, place, *[np.ones(4)] * 4)

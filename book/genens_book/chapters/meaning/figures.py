@@ -99,12 +99,15 @@ def plan_table(plans: Sequence[law.Plan]) -> Page:
     lines = []
     for plan in plans:
         members = "none is enough" if not np.isfinite(plan.members) else power(plan.members, 0)
-        groups = [
-            "none" if group >= plan.N else f"{group:,.0f} ({share(group / plan.N, 1)})"
-            for group in (plan.group, plan.copies)
-        ]
+        groups = [_group(size, plan.N) for size in (plan.group, plan.copies)]
         lines.append([plan.database, f"{plan.N:,}", str(plan.n), power(plan.signal, 1), members, *groups])
     return markup.lines_table(head, lines, numeric=True)
+
+
+def _group(size: float, N: int) -> str:
+    if size >= N:
+        return "none"
+    return f"{size:,.0f} ({share(size / N, 1) if size / N >= 0.0005 else '< 0.1 %'})"
 
 
 def per_image(plan: law.Plan) -> str:
@@ -115,11 +118,13 @@ def per_image(plan: law.Plan) -> str:
 # ---------------------------------------------------------------- planted groups
 
 
-def groups(started: Mapping[str, np.ndarray], known: planted.Groups, each: int, training: np.ndarray) -> Figure:
-    """A column a group: a picture that was planted, `training` (G, C, H, W), and of the first sample that started from
-    a fresh one, the start, the sample, and the same without the group's members, and without as many others."""
+def groups(
+    started: Mapping[str, np.ndarray], known: planted.Groups, picked: np.ndarray, training: np.ndarray
+) -> Figure:
+    """A column a group: a picture that was planted, `training` (G, C, H, W), and of the sample picked for it, (G,), the
+    start, the sample, and the same without the group's members, and without as many others."""
     kinds = ("start", "y", "without", "placebo")
-    grid = np.stack([training, *(np.asarray(started[name])[::each] for name in kinds)])
+    grid = np.stack([training, *(np.asarray(started[name])[picked] for name in kinds)])
     whole = tile(grid)
     wide = min(WIDTH - 1.7, 0.9 * len(training))
     figure, ax = plt.subplots(figsize=(WIDTH, wide * whole.shape[0] / whole.shape[1] + 0.3))
@@ -128,9 +133,8 @@ def groups(started: Mapping[str, np.ndarray], known: planted.Groups, each: int, 
     return figure
 
 
-def groups_table(found: Sequence[planted.Found], each: int, laws: Sequence[Mapping[str, float]], n: int) -> Page:
-    """How the search for each group ends, of `each` samples that were to show it, and what the law says of it, its
-    images at right angles and aligned."""
+def groups_table(found: Sequence[planted.Found], laws: Sequence[Mapping[str, float]], n: int) -> Page:
+    """How the search for each group ends, and what the law says of it, its images at right angles and aligned."""
     head = [
         "group",
         "images",
@@ -148,7 +152,7 @@ def groups_table(found: Sequence[planted.Found], each: int, laws: Sequence[Mappi
         said = [share(law[one.name]) for law in laws]
         if len(one):
             counts = [one.lost.sum(), one.placebo.sum(), *(one.first(name) for name in testbed.DECODERS)]
-            middle = power(float(np.median(one.p)), 1), number(n * float(np.median(one.r)))
+            middle = power(float(np.median(one.p)), 1), number(n * float(np.median(one.r)), 1)
             measured = [*(str(int(count)) for count in counts), *middle]
         else:
             measured = ["–"] * (4 + len(testbed.DECODERS))
@@ -182,7 +186,7 @@ def _least_words(found: Sequence[planted.Found], known: planted.Groups, noise: f
     one, (N, n) = next(one for one in found if one.size == size), (known.images, known.codes.shape[1])
     alike = n * size**2 / (N - size + noise * N)
     return (
-        f"Of the smallest that is, the {one.name}, $n r$ is {number(n * float(np.median(one.r)), 0)} in these samples, "
+        f"Of the smallest that is, the {one.name}, n r is {number(n * float(np.median(one.r)), 0)} in these samples, "
         f"where aligned images that are no more than alike would have {number(alike, 0)}."
     )
 

@@ -138,6 +138,15 @@ def shown(y: np.ndarray, images: data.Dataset, known: Groups) -> np.ndarray:
     return classifier.row_of(images.labels.numpy()[apart.argmin(1)], known.labels)
 
 
+def picked(drawn: Mapping[str, np.ndarray], images: data.Dataset, known: Groups, each: int) -> np.ndarray:
+    """A sample to look at for each group, of those that started from it: the first that shows it and loses it without
+    its members, else the first that shows it, else the first: int64 (G,)."""
+    own = np.arange(len(drawn["y"])) // each
+    shows, keeps = (shown(drawn[name], images, known) == own for name in ("y", "without"))
+    worth = (2 * (shows & ~keeps) + (shows & keeps)).reshape(-1, each)
+    return worth.argmax(1) + each * np.arange(len(worth))
+
+
 @dataclass(frozen=True)
 class Found:
     """How searches for one group, in the B samples that show it, end. place: by decoder, where it stands among all

@@ -135,18 +135,8 @@ def groups(
 
 def groups_table(found: Sequence[planted.Found], laws: Sequence[Mapping[str, float]], n: int) -> Page:
     """How the search for each group ends, and what the law says of it, its images at right angles and aligned."""
-    head = [
-        "group",
-        "images",
-        "shown",
-        "lost",
-        "lost by a placebo",
-        *testbed.DECODERS,
-        "p",
-        "n r",
-        "law",
-        "law, aligned",
-    ]
+    decoders = [name.partition(" ")[0] for name in testbed.DECODERS]
+    head = ["group", "images", "shown", "lost", "placebo", *decoders, "p", "n r", "law", "aligned"]
     lines = []
     for one in found:
         said = [share(law[one.name]) for law in laws]
@@ -155,7 +145,7 @@ def groups_table(found: Sequence[planted.Found], laws: Sequence[Mapping[str, flo
             middle = power(float(np.median(one.p)), 1), number(n * float(np.median(one.r)), 1)
             measured = [*(str(int(count)) for count in counts), *middle]
         else:
-            measured = ["–"] * (4 + len(testbed.DECODERS))
+            measured = ["–"] * (len(head) - 5)
         lines.append([one.name, f"{one.size:,}", str(len(one)), *measured, *said])
     return markup.lines_table(head, lines, numeric=True)
 

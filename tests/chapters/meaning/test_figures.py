@@ -14,8 +14,8 @@ def found(shown, r=5.0):
     """Nobody shows an arrow; so many samples show a star, every search has it first but the last, the first is lost."""
     place, lost = np.ones(shown), np.arange(shown) < 1
     place[-1:] = 7
-    one = planted.Found("star", 60, dict.fromkeys(testbed.DECODERS, place), place / 100, place * r, lost, ~lost & lost)
-    none = planted.Found("arrow", 2, dict.fromkeys(testbed.DECODERS, place[:0]), *[place[:0]] * 4)
+    one = planted.Found("star", 60, dict.fromkeys(testbed.DECODERS, place), place * r, lost, ~lost & lost)
+    none = planted.Found("arrow", 2, dict.fromkeys(testbed.DECODERS, place[:0]), *[place[:0]] * 3)
     return [none, one]
 
 

@@ -78,7 +78,7 @@ def test_each_answer_follows_its_rule(place, changes, answer):
 def group(size, place, shows=4):
     places = np.full(shows, float(place))
     lost = np.zeros(shows, bool)
-    return planted.Found(f"of {size}", size, dict.fromkeys(testbed.DECODERS, places), places / 100, places, lost, lost)
+    return planted.Found(f"of {size}", size, dict.fromkeys(testbed.DECODERS, places), places, lost, lost)
 
 
 NOT = {"of 4": 0.1, "of 64": 0.4}

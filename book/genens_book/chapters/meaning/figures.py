@@ -136,14 +136,13 @@ def groups(
 def groups_table(found: Sequence[planted.Found], laws: Sequence[Mapping[str, float]], n: int) -> Page:
     """How the search for each group ends, and what the law says of it, its images at right angles and aligned."""
     decoders = [name.partition(" ")[0] for name in testbed.DECODERS]
-    head = ["group", "images", "shown", "lost", "placebo", *decoders, "p", "n r", "law", "aligned"]
+    head = ["group", "images", "shown", "lost", "placebo", *decoders, "n r", "law", "aligned"]
     lines = []
     for one in found:
         said = [share(law[one.name]) for law in laws]
         if len(one):
             counts = [one.lost.sum(), one.placebo.sum(), *(one.first(name) for name in testbed.DECODERS)]
-            middle = power(float(np.median(one.p)), 1), number(n * float(np.median(one.r)), 1)
-            measured = [*(str(int(count)) for count in counts), *middle]
+            measured = [*(str(int(count)) for count in counts), number(n * float(np.median(one.r)), 1)]
         else:
             measured = ["–"] * (len(head) - 5)
         lines.append([one.name, f"{one.size:,}", str(len(one)), *measured, *said])

@@ -150,20 +150,19 @@ def picked(drawn: Mapping[str, np.ndarray], images: data.Dataset, known: Groups,
 @dataclass(frozen=True)
 class Found:
     """How searches for one group, in the B samples that show it, end. place: by decoder, where it stands among all
-    super samples, (B,), 1 for the first, equal ones sharing their places; p: of its influence, (B,); r: its share of
-    the members' variance, (B,), what it adds to the noise taken off; lost, placebo: whether a sample shows it no more
+    super samples, (B,), 1 for the first, equal ones sharing their places; r: its share of the members' variance, (B,),
+    what it adds to the noise taken off; lost, placebo: whether a sample shows it no more
     without the members that saw it, or without as many others, bool (B,)."""
 
     name: str
     size: int
     place: dict[str, np.ndarray]
-    p: np.ndarray
     r: np.ndarray
     lost: np.ndarray
     placebo: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.p)
+        return len(self.r)
 
     def first(self, decoder: str) -> int:
         """In how many samples a decoder has the group first, with none but its complement beside it."""
@@ -175,17 +174,14 @@ def search(J: np.ndarray, group: int, known: Groups, lost: np.ndarray, placebo: 
     name, size, row = known.names[group], int(known.sizes[group]), known.first + group
     if not len(J):
         none = np.zeros(0)
-        return Found(name, size, dict.fromkeys(testbed.DECODERS, none), none, none, lost, placebo)
+        return Found(name, size, dict.fromkeys(testbed.DECODERS, none), none, lost, placebo)
     J = jacobians.centred(J).double().flatten(2)
     gram = jacobians.gram(J[..., None])
     place = {
         name: np.array([rankdata(-decoder(one, known.codes))[row] for one in J])
         for name, decoder in testbed.DECODERS.items()
     }
-    own = attribution.influence(gram, known.codes[row][None])
-    top = attribution.Top(np.full(own.shape, row), own)
-    p = attribution.by_chance(gram, top, int(known.codes[0].sum())).p[:, 0]
-    return Found(name, size, place, p, shares(gram, known.codes[row]), lost, placebo)
+    return Found(name, size, place, shares(gram, known.codes[row]), lost, placebo)
 
 
 def searches(drawn: Mapping[str, np.ndarray], images: data.Dataset, known: Groups) -> list[Found]:

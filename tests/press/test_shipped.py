@@ -44,4 +44,5 @@ def test_the_class_ensemble_draws_digits_and_forgets_a_class():
 
 
 def test_weights_stay_within_their_limit():
-    assert sum(file.stat().st_size for file in (store.home() / "weights").rglob("*.safetensors")) < 45e6
+    shipped = [file for file in (store.home() / "weights").rglob("*.safetensors") if "unfinished" not in file.parts]
+    assert sum(file.stat().st_size for file in shipped) < 45e6

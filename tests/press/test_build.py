@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,8 @@ import nbformat
 import pytest
 import yaml
 from support import ROOT, build_environment, run_build
+
+from genens_book.press import build
 
 BOOK = ROOT / "book"
 
@@ -203,3 +208,19 @@ def test_plain_jupyter_book_build_works_in_place(tiny):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "forty-two" in tiny.page.read_text()
     assert (tiny.root / "_build" / "html" / "_static" / "tex-svg-full.js").is_file()
+
+
+def test_lines_of_chapters_side_by_side_stay_whole(monkeypatch):
+    """Another thread may write whenever one piece is written."""
+    written = []
+
+    class Slow(io.StringIO):
+        def write(self, text):
+            written.append(text)
+            time.sleep(1e-3 if text else 0)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Slow())
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(build.say, [f"chapter {k}" for k in range(40)]))
+    assert sorted("".join(written).splitlines()) == sorted(f"chapter {k}" for k in range(40))

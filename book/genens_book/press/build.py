@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import functools
 import hashlib
 import json
 import os
@@ -56,7 +55,10 @@ LIBRARIES = ("matplotlib", "numpy", "scipy", "torch", "torchvision")
 RENDERERS = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme", "sphinx-proof", "sphinxcontrib-bibtex")
 
 
-say = functools.partial(print, flush=True)  # a line of progress, at once even into a pipe
+def say(line: str) -> None:
+    """A line of progress, at once even into a pipe, and whole: chapters that run side by side say theirs in between,
+    and print() would write a line and its end one after the other."""
+    print(f"{line}\n", end="", flush=True)
 
 
 class BuildError(Exception):

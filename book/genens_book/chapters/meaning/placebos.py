@@ -95,22 +95,15 @@ def doses(
 
 def beyond_placebos(
     measured: Mapping[str, np.ndarray], row: np.ndarray, mixtures: np.ndarray, class_codes: np.ndarray, seed: int
-) -> Interval:
+) -> tuple[Interval, int]:
     """How much more often the code of another class changes the class of a sample than placebos do that leave its class
-    the same weight; by bootstrap over samples. As `doses`."""
-    kept = _Kept.of(measured, row, mixtures, class_codes)
-    other = kept.real & (kept.left > 0)
-    alike = ~kept.real & np.isin(kept.left, kept.left[other])
-    return stats.bootstrap(kept.mean(kept.changed, other) - kept.mean(kept.changed, alike), seed=seed)
-
-
-def fewer(measured: Mapping[str, np.ndarray], row: np.ndarray, mixtures: np.ndarray, class_codes: np.ndarray) -> int:
-    """Of how many classes the samples change less often by the code of another class than by such placebos."""
+    the same weight, by bootstrap over samples; and of how many classes the samples change less often by it. As
+    `doses`."""
     kept, of = _Kept.of(measured, row, mixtures, class_codes), row[row >= 0]
     other = kept.real & (kept.left > 0)
     alike = ~kept.real & np.isin(kept.left, kept.left[other])
     apart = kept.mean(kept.changed, other) - kept.mean(kept.changed, alike)
-    return sum(bool(apart[of == c].mean() < 0) for c in np.unique(of))
+    return stats.bootstrap(apart, seed=seed), sum(bool(apart[of == c].mean() < 0) for c in np.unique(of))
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,8 @@ def picked(drawn: Mapping[str, np.ndarray], images: data.Dataset, known: Groups,
 class Found:
     """How searches for one group, in the B samples that show it, end. place: by decoder, where it stands among all
     super samples, (B,), 1 for the first, equal ones sharing their places; r: its share of the members' variance, (B,),
-    what it adds to the noise taken off; lost, placebo: whether a sample shows it no more
-    without the members that saw it, or without as many others, bool (B,)."""
+    what it adds to the noise taken off; lost, placebo: whether a sample shows it no more without the members that saw
+    it, or without as many others, bool (B,)."""
 
     name: str
     size: int

@@ -184,13 +184,12 @@ def super_samples(labels: Sequence[int], groups: Sequence[int]) -> np.ndarray:
 
     Raises ValueError for a group without an image.
     """
-    labels, found = np.asarray(labels), np.empty(len(labels), np.int64)
-    if absent := sorted(set(groups) - set(labels.tolist())):
-        raise ValueError(f"expected groups among the labels {sorted(set(labels.tolist()))}, got {absent}")
-    alone = ~np.isin(labels, groups)
-    found[alone] = np.arange(alone.sum())
-    for number, group in enumerate(groups):
-        found[labels == group] = alone.sum() + number
+    labels, groups = np.asarray(labels), np.asarray(groups, np.int64)
+    if absent := sorted({*groups.tolist()} - {*labels.tolist()}):
+        raise ValueError(f"expected groups among the labels {sorted({*labels.tolist()})}, got {absent}")
+    alone, order = ~np.isin(labels, groups), np.argsort(groups)
+    found = np.cumsum(alone) - 1
+    found[~alone] = alone.sum() + order[np.searchsorted(groups[order], labels[~alone])]
     return found
 
 

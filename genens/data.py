@@ -1,4 +1,7 @@
-"""Datasets as uint8 tensors with labels. MNIST's test split, the paper's MNIST, is inside the package."""
+"""Datasets as uint8 tensors with labels. MNIST's test split, the paper's MNIST, is inside the package.
+
+What is too large to hold, or slow to decode, is packed: pixels in one file that is mapped into memory.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -18,6 +21,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from tqdm import tqdm
+
+from genens import files, provenance
 
 MNIST = Path(__file__).parent / "assets" / "mnist"
 MNIST_SHA256 = {
@@ -27,6 +32,9 @@ MNIST_SHA256 = {
 SUFFIXES = (".png", ".jpg", ".jpeg")
 CIFAR_FOLDER, CIFAR_ZIP = "cifar-10-batches-py", "cifar-10-jpeg.zip"
 CELEBA_SIZE = 128  # paper, Section B.1
+FACES_SIZE = 32
+PIXELS, BESIDE = "pixels.u8", "beside.safetensors"
+CHUNK = 256  # images decoded at a time on their way into a packed data set
 # What PIL raises for a file that is no image, cut short, damaged, or a bomb.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 PROGRESS_FROM = 2_000  # files; fewer are read before a bar would be of use
@@ -34,12 +42,15 @@ PROGRESS_FROM = 2_000  # files; fewer are read before a bar would be of use
 
 @dataclass(frozen=True)
 class Dataset:
-    """images: uint8 (N, C, H, W); labels: int64 (N,), label k is called classes[k]."""
+    """images: uint8 (N, C, H, W); labels: int64 (N,), label k is called classes[k]; attributes: bool (N, A), where they
+    are known, and what they are called."""
 
     images: torch.Tensor
     labels: torch.Tensor
     name: str
     classes: tuple[str, ...]
+    attributes: torch.Tensor | None = None
+    attribute_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -47,9 +58,9 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """Hex sha256 of shape, pixels and labels; not of the names, nor of where the data came from."""
-        sha = hashlib.sha256(f"images {tuple(self.images.shape)}\n".encode())
+        sha = _sha(self.images.shape)
         sha.update(np.ascontiguousarray(self.images.numpy()))
-        sha.update(np.ascontiguousarray(self.labels.numpy().astype("<i8")))
+        sha.update(_bytes(self.labels))
         return sha.hexdigest()
 
     def select(self, labels: Sequence[int]) -> Dataset:
@@ -63,24 +74,42 @@ class Dataset:
         if absent or not wanted:
             raise ValueError(f"expected labels among {sorted(present)} of {self.name}, got {absent or 'an empty list'}")
         keep = torch.isin(self.labels, torch.tensor(wanted))
-        name = f"{self.name}, classes {','.join(map(str, wanted))}"
-        return Dataset(self.images[keep], self.labels[keep], name, self.classes)
+        return self._rows(keep, f"{self.name}, classes {','.join(map(str, wanted))}")
 
     def take(self, N: int) -> Dataset:
         """The first N images. Raises ValueError unless 1 <= N <= len(self)."""
         if not 1 <= N <= len(self):
             raise ValueError(f"expected 1 <= N <= {len(self)} images of {self.name}, got N = {N}")
-        return Dataset(self.images[:N], self.labels[:N], f"{self.name}, first {N}", self.classes)
+        return self._rows(slice(N), f"{self.name}, first {N}")
+
+    def _rows(self, rows: slice | torch.Tensor, name: str) -> Dataset:
+        attributes = None if self.attributes is None else self.attributes[rows]
+        return replace(self, images=self.images[rows], labels=self.labels[rows], name=name, attributes=attributes)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some of the images of a data set, int64 (M,), that are looked up when they are asked for."""
+
+    images: torch.Tensor
+    rows: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: torch.Tensor) -> torch.Tensor:
+        return self.images[self.rows[index]]
 
 
 def load(spec: str, root: str | Path | None = None, size: int | None = None) -> Dataset:
-    """One dataset, whole, in memory.
+    """One dataset, whole; in memory, or mapped into it where it is large (celeba, faces).
 
     spec: "mnist" (10,000 test digits, inside the package; the paper's MNIST), "cifar10" (both splits,
     60,000, training split first, each by class), "celeba" (all splits, 202,599, centre crop, 128 pixels unless size
-    says otherwise), or "folder:PATH" (png and jpg, grey or RGB; subfolders are classes in sorted order, a flat folder
-    is one; PATH may be a zip file of such folders), or several of these joined by " + ": the labels of each count on
-    from those before.
+    says otherwise; labels are people; packed in root/celeba-SIZE the first time), "faces" (as many drawn ones, in
+    root/faces-SIZE, 32 pixels unless size says otherwise), or "folder:PATH" (png and jpg, grey or RGB; subfolders are
+    classes in sorted order, a flat folder is one; PATH may be a zip file of such folders), or several of these joined
+    by " + ": the labels of each count on from those before.
     root: where torchvision's cifar-10-batches-py or celeba lies, or for cifar10 a folder or zip of train|test/class
     folders (default: $GENENS_DATA, else ./data); nothing is downloaded.
     size: centre crop to a square and resize (PIL, bilinear with antialiasing) to size x size pixels.
@@ -168,15 +197,98 @@ def cifar10_half(train: bool, root: str | Path | None = None) -> Dataset:
 
 
 def _celeba(root: Path, size: int | None) -> Dataset:
+    size = size or CELEBA_SIZE
+    if (folder := root / f"celeba-{size}").is_dir():
+        return unpack(folder)
     from torchvision import datasets as tv
 
     whole = _torchvision(lambda: tv.CelebA(root, split="all", target_type=[]), "celeba", root)
-    files = [Path(whole.root, whole.base_folder, "img_align_celeba", name) for name in whole.filename]
-    images = _read(files, size or CELEBA_SIZE)
-    return Dataset(images, torch.zeros(len(files), dtype=torch.int64), "CelebA", ("face",))
+    paths = [Path(whole.root, whole.base_folder, "img_align_celeba", name) for name in whole.filename]
+    who, labels = whole.identity.unique(return_inverse=True)
+    empty = torch.empty((len(paths), 3, size, size), dtype=torch.uint8, device="meta")
+    people, names = tuple(map(str, who.tolist())), tuple(name for name in whole.attr_names if name)
+    about = Dataset(empty, labels.flatten(), "CelebA", people, whole.attr.bool(), names)
+    return pack(folder, about, (_read(paths[i : i + CHUNK], size) for i in range(0, len(paths), CHUNK)))
 
 
-LOADERS: dict[str, Callable[[Path, int | None], Dataset]] = {"mnist": _mnist, "cifar10": _cifar10, "celeba": _celeba}
+def _faces(root: Path, size: int | None) -> Dataset:
+    folder = root / f"faces-{size or FACES_SIZE}"
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"expected the drawn faces in {folder.absolute()}, found none: draw them, which takes minutes, with "
+            f"`python -m genens_book.chapters.faces.drawing --side {size or FACES_SIZE} --out {folder}`"
+        )
+    return unpack(folder)
+
+
+LOADERS: dict[str, Callable[[Path, int | None], Dataset]] = {
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+    "celeba": _celeba,
+    "faces": _faces,
+}
+
+
+def pack(folder: str | Path, about: Dataset, chunks: Iterable[torch.Tensor]) -> Dataset:
+    """Write a data set to a folder that `unpack` maps into memory, and map it.
+
+    about: all of it but the pixels, images (N, C, H, W) on the "meta" device; chunks: uint8 (k, C, H, W), N in all.
+    Shows progress. Raises ValueError for chunks of another size, or too many or too few of them; then, and when it
+    cannot be written (OSError), nothing is left.
+    """
+    folder, sha = Path(folder), _sha(about.images.shape)
+    with (
+        files.staged(folder) as temporary,
+        tqdm(desc=f"packing {about.name}", total=len(about), unit="image", file=sys.stderr) as bar,
+    ):
+        with temporary.open("wb") as file:
+            for chunk in chunks:
+                if chunk.shape[1:] != about.images.shape[1:] or bar.n + len(chunk) > len(about):
+                    raise ValueError(
+                        f"expected {tuple(about.images.shape)} pixels, got {tuple(chunk.shape)} at {bar.n}"
+                    )
+                pixels = chunk.numpy().tobytes()
+                sha.update(pixels)
+                file.write(pixels)
+                bar.update(len(chunk))
+        if bar.n != len(about):
+            raise ValueError(f"expected {len(about)} images, got {bar.n}")
+        sha.update(_bytes(about.labels))
+        beside = {"labels": about.labels} | ({} if about.attributes is None else {"attributes": about.attributes})
+        manifest = {
+            "name": about.name,
+            "shape": list(about.images.shape),
+            "classes": about.classes,
+            "attribute_names": about.attribute_names,
+            "data": sha.hexdigest(),
+            "made": provenance.describe(),
+        }
+        files.write_folder(folder, {BESIDE: files.arrays_to_bytes(beside), PIXELS: temporary}, manifest)
+    return unpack(folder)
+
+
+def unpack(folder: str | Path) -> Dataset:
+    """What `pack` wrote; pixels come into memory as they are used. Raises FileNotFoundError when a file is missing,
+    ValueError when one is not as it was written; pixels beyond a gigabyte are not read for that."""
+    folder = Path(folder)
+    manifest = files.read_folder(folder, remedy="delete the folder, and it is made anew")
+    beside = {name: torch.from_numpy(value) for name, value in files.load_arrays(folder / BESIDE).items()}
+    shape, names = manifest["shape"], ("name", "classes", "attribute_names")
+    pixels = torch.from_file(str(folder / PIXELS), shared=False, size=int(np.prod(shape)), dtype=torch.uint8)
+    name, classes, attribute_names = (manifest[key] for key in names)
+    found = Dataset(
+        pixels.view(shape), beside["labels"], name, tuple(classes), beside.get("attributes"), tuple(attribute_names)
+    )
+    found.__dict__["digest"] = manifest["data"]  # known since it was written: the pixels are not read for it
+    return found
+
+
+def _sha(shape: Sequence[int]):
+    return hashlib.sha256(f"images {tuple(shape)}\n".encode())
+
+
+def _bytes(labels: torch.Tensor) -> bytes:
+    return labels.numpy().astype("<i8").tobytes()
 
 
 def _torchvision(make: Callable, folder: str, root: Path):

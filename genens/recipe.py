@@ -19,9 +19,10 @@ class Recipe:
 
     dataset, root, limit, size, classes: the images (see `data.load`); with `classes`, the class experiment of
     Section 3.1, one Walsh code a class. n, h, code_seed: one constant-weight code an image otherwise, or one for
-    all images of a label in `groups` (a super sample, Section 2.3). `only` some of the n members are trained and
-    make the ensemble, all by default. optimizer "adamw" or "adam", or "muon" (Jordan et al. 2024), which takes the
-    inner 3x3 convolutions and leaves the rest to AdamW; schedule "one-cycle" (to `lr` and back) or "constant";
+    all images of a label in `groups` (a super sample, Section 2.3), of every label where it is "identity". `only` some
+    of the n members are trained and make the ensemble, all by default. optimizer "adamw" or "adam", or "muon" (Jordan
+    et al. 2024), which takes the inner 3x3 convolutions and leaves the rest to AdamW; schedule "one-cycle" (to `lr`
+    and back) or "constant";
     `ema` the decay of the averaged weights that are kept; `clip` the largest gradient norm; precision of the
     forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v" of the loss (see `training.loss`);
     `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal
@@ -37,7 +38,7 @@ class Recipe:
     h: int = 0
     code_seed: int = 0
     only: tuple[int, ...] = ()
-    groups: tuple[int, ...] = ()
+    groups: tuple[int, ...] | str = ()
     seed: int = 0
     limit: int = 0
     size: int = 0
@@ -58,7 +59,7 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "only", tuple(self.only))
-        object.__setattr__(self, "groups", tuple(self.groups))
+        object.__setattr__(self, "groups", self.groups if self.groups == "identity" else tuple(self.groups))
         object.__setattr__(self, "times", tuple(self.times))
         known = {
             "optimizer": ("adamw", "adam", "muon"),
@@ -96,7 +97,7 @@ class Recipe:
         labels = images.labels.numpy()
         if self.classes:
             return coding.by_class(coding.walsh(len(self.classes) + 1), labels, self.classes)
-        which = coding.super_samples(labels, self.groups)
+        which = coding.super_samples(labels, np.unique(labels) if self.groups == "identity" else self.groups)
         return coding.constant_weight(int(which.max()) + 1, self.n, self.h, self.code_seed)[which]
 
 

@@ -140,9 +140,9 @@ def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: floa
             sys.exit("the process that started this training is gone")
 
     images = recipe.images()
-    split = coding.splits(recipe.codes(images))[member]
+    split = torch.from_numpy(coding.splits(recipe.codes(images))[member])
     checkpoint = path.with_suffix(".safetensors")
-    state = train_member(images.images[split], recipe, member, checkpoint, report, device, save_every, part)
+    state = train_member(data.Rows(images.images, split), recipe, member, checkpoint, report, device, save_every, part)
     files.write_folder(path, {"weights.safetensors": ensemble.to_file(state)}, _note(path))
     checkpoint.unlink()
 

@@ -86,7 +86,9 @@ class Trainer:
     part: how many images of a minibatch are in memory at a time, all of them if None; their gradients are added up.
     """
 
-    def __init__(self, images: Tensor, recipe: Recipe, member: int, device: str = "cpu", part: int | None = None):
+    def __init__(
+        self, images: Tensor | data.Rows, recipe: Recipe, member: int, device: str = "cpu", part: int | None = None
+    ):
         self.images, self.recipe, self.member, self.device, self.step = images, recipe, member, device, 0
         self.part = part or recipe.batch
         self.config = UNetConfig(**recipe.unet)
@@ -184,7 +186,7 @@ class Trainer:
 
 
 def train_member(
-    images: Tensor,
+    images: Tensor | data.Rows,
     recipe: Recipe,
     member: int,
     checkpoint: Path | None = None,
@@ -193,7 +195,7 @@ def train_member(
     save_every: float = SAVE_EVERY,
     part: int | None = None,
 ) -> dict[str, Tensor]:
-    """Train one member on its split, uint8 (M, C, H, W); returns its averaged weights.
+    """Train one member on its split, uint8 (M, C, H, W) or rows of a data set; returns its averaged weights.
 
     With `checkpoint`, the state is written there every `save_every` seconds and at the end, and read back first. part
     as for `Trainer`.

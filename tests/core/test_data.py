@@ -16,6 +16,7 @@ from PIL import Image
 from torchvision import datasets as tv
 
 from genens import codes, data
+from genens.recipe import Recipe
 
 CLASSES = [0, 1, 2, 3, 4, 6, 8]
 DIGEST = "69fdaa6b10ec3fe58f8daff783216e99ab0dc76d42fc5dc19c1f2a8221d2f41c"
@@ -238,16 +239,17 @@ def fabricate_celeba(root: Path, monkeypatch, shapes: list[tuple[int, int]]) -> 
         for i, (name, shape) in enumerate(zip(names, shapes, strict=True))
     ]
     tables = {
-        "list_attr_celeba.txt": ([[len(names)], ["Smiling", "Young"]], [1, -1]),
-        "identity_CelebA.txt": ([], [7]),
-        "list_bbox_celeba.txt": ([[len(names)], ["image_id", "x_1", "y_1", "width", "height"]], [1, 2, 3, 4]),
-        "list_landmarks_align_celeba.txt": ([[len(names)], ["lefteye_x", "lefteye_y"]], [5, 6]),
-        "list_eval_partition.txt": ([], [0]),
+        "list_attr_celeba.txt": ([[len(names)], ["Smiling", "Young"]], lambda i: [1, -1]),
+        "identity_CelebA.txt": ([], lambda i: [(7, 3000, 7, 12)[i % 4]]),
+        "list_bbox_celeba.txt": ([[len(names)], ["image_id", "x_1", "y_1", "width", "height"]], lambda i: [1, 2, 3, 4]),
+        "list_landmarks_align_celeba.txt": ([[len(names)], ["lefteye_x", "lefteye_y"]], lambda i: [5, 6]),
+        "list_eval_partition.txt": ([], lambda i: [0]),
     }
     listed = [entry for entry in tv.CelebA.file_list if entry[2].endswith(".zip")]
     for table, (head, row) in tables.items():
         with (base / table).open("w", newline="") as file:
-            csv.writer(file, delimiter=" ").writerows(head + [[name, *row] for name in names])
+            rows = [[name, *row(i)] for i, name in enumerate(names)]
+            csv.writer(file, delimiter=" ").writerows(head + rows)
         listed.append((None, hashlib.md5((base / table).read_bytes()).hexdigest(), table))
     monkeypatch.setattr(tv.CelebA, "file_list", listed)
     return written
@@ -256,11 +258,51 @@ def fabricate_celeba(root: Path, monkeypatch, shapes: list[tuple[int, int]]) -> 
 def test_celeba_is_cropped_to_the_centre_and_resized_to_128(tmp_path, monkeypatch):
     fabricate_celeba(tmp_path, monkeypatch, [(218, 178)] * 3)
     faces = data.load("celeba", root=tmp_path)
-    assert faces.images.shape == (3, 3, 128, 128) and faces.labels.tolist() == [0, 0, 0]
+    assert faces.images.shape == (3, 3, 128, 128)
     with Image.open(tmp_path / "celeba" / "img_align_celeba" / "000002.jpg") as face:
         by_hand = face.crop((0, 20, 178, 198)).resize((128, 128), Image.Resampling.BILINEAR)
     assert np.array_equal(faces.images[1].numpy(), np.asarray(by_hand).transpose(2, 0, 1))
     assert data.load("celeba", root=tmp_path, size=16).images.shape == (3, 3, 16, 16)
+
+
+def test_celeba_says_who_is_shown_and_how(tmp_path, monkeypatch):
+    fabricate_celeba(tmp_path, monkeypatch, [(218, 178)] * 6)
+    faces = data.load("celeba", root=tmp_path, size=8)
+    assert faces.classes == ("7", "12", "3000") and faces.labels.tolist() == [0, 2, 0, 1, 0, 2]
+    assert faces.attribute_names == ("Smiling", "Young") and faces.attributes.tolist() == [[True, False]] * 6
+    assert faces.take(2).attributes.shape == (2, 2) and len(faces.select([2]).attributes) == 2
+    recipe = Recipe("celeba", steps=1, n=4, h=2, groups="identity", root=str(tmp_path), size=8)
+    given = recipe.codes(recipe.images())  # super samples (paper, Section 2.3): one code a person
+    assert np.array_equal(given[[0, 1]], given[[2, 5]]) and len(np.unique(given, axis=0)) == 3
+
+
+def test_celeba_is_decoded_once(tmp_path, monkeypatch):
+    fabricate_celeba(tmp_path, monkeypatch, [(20, 20)] * 3)
+    first = data.load("celeba", root=tmp_path, size=8)
+    shutil.rmtree(tmp_path / "celeba")
+    again = data.load("celeba", root=tmp_path, size=8)
+    assert torch.equal(again.images, first.images) and again.attribute_names == first.attribute_names
+    in_memory = replace(again, images=again.images.clone())
+    assert again.digest == first.digest == in_memory.digest
+    with (tmp_path / "celeba-8" / data.PIXELS).open("r+b") as file:
+        file.write(b"\x00\x01\x02\x03")
+    with pytest.raises(ValueError, match=r"pixels\.u8 was edited.*delete the folder"):
+        data.load("celeba", root=tmp_path, size=8)
+
+
+def about(shape: tuple[int, ...]) -> data.Dataset:
+    return data.Dataset(torch.empty(shape, dtype=torch.uint8, device="meta"), torch.arange(shape[0]), "set", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [([(1, 3, 4, 4)], "2 images, got 1"), ([(3, 3, 4, 4)], "got .3, 3, 4, 4"), ([(2, 3, 4, 5)], "got .2, 3, 4, 5")],
+)
+def test_a_data_set_that_is_not_whole_is_not_packed(tmp_path, shapes, said):
+    chunks = (torch.zeros(shape, dtype=torch.uint8) for shape in shapes)
+    with pytest.raises(ValueError, match=said):
+        data.pack(tmp_path / "set", about((2, 3, 4, 4)), chunks)
+    assert not list(tmp_path.iterdir())
 
 
 def test_celeba_with_an_edited_table_or_a_lost_image_is_refused(tmp_path, monkeypatch):
@@ -335,7 +377,7 @@ def test_a_damaged_copy_of_mnist_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: data.load("minst"), "among mnist, cifar10, celeba, folder:PATH, got 'minst'"),
+        (lambda: data.load("minst"), "among mnist, cifar10, celeba, faces, folder:PATH, got 'minst'"),
         (lambda: data.load("folder:"), "got 'folder:'"),
         (lambda: data.load("mnist:x"), "got 'mnist:x'"),
         (lambda: data.load("mnist", size=0), "at least 1 pixel, got 0"),

@@ -1,5 +1,6 @@
 """Training images at hand, thumbnails where they are not, and other pictures told from the same ones in other files."""
 
+import dataclasses
 from dataclasses import asdict
 
 import numpy as np
@@ -43,6 +44,24 @@ def test_without_the_images_the_thumbnails_are_shown_and_grey_where_there_is_non
     np.testing.assert_array_equal(shown[0, 0], whole[3])
     np.testing.assert_array_equal(shown[1], whole[[59, 7]])
     assert (shown[0, 1] == 0).all() and found.missing([3, 5, 5, 6]) == 2
+
+
+def test_people_and_attributes_are_kept_of_all(photographs, tmp_path):
+    images, manifest, there = photographs
+    people = tuple(map(str, range(3000)))
+    attributes = torch.rand((60, 11), generator=torch.Generator().manual_seed(1)) < 0.5
+    faces = dataclasses.replace(
+        images,
+        labels=torch.arange(60) * 50,
+        classes=people,
+        attributes=attributes,
+        attribute_names=tuple("abcdefghijk"),
+    )
+    gallery.keep(faces, [1], tmp_path / "kept")
+    there[0] = None
+    found = gallery.at_hand(manifest, tmp_path / "kept")
+    assert torch.equal(found.labels, faces.labels) and torch.equal(found.attributes, attributes)
+    assert found.attribute_names == faces.attribute_names == gallery.of(faces).attribute_names
 
 
 def test_without_images_and_thumbnails_it_says_what_is_missing(photographs, tmp_path):

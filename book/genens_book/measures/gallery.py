@@ -25,7 +25,8 @@ ALIKE = 16.0  # grey levels: a picture and a JPEG of it differ by less on averag
 @dataclass(frozen=True)
 class Gallery:
     """Images of a data set of N. rows int64 (M,): which of them are at hand, ascending; images: uint8 (M, C, H, W);
-    labels: int64 (N,), label k is called classes[k]; said: a sentence on where they come from."""
+    labels: int64 (N,), label k is called classes[k]; said: a sentence on where they come from; attributes: bool (N, A)
+    of all, where known, and what they are called."""
 
     name: str
     classes: tuple[str, ...]
@@ -33,6 +34,8 @@ class Gallery:
     rows: Tensor
     images: Tensor
     said: str
+    attributes: Tensor | None = None
+    attribute_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -62,7 +65,8 @@ class Gallery:
 
 def of(images: Dataset, said: str = "") -> Gallery:
     """A data set that is at hand as a whole."""
-    return Gallery(images.name, images.classes, images.labels, torch.arange(len(images)), images.images, said)
+    every, known = torch.arange(len(images)), (images.attributes, images.attribute_names)
+    return Gallery(images.name, images.classes, images.labels, every, images.images, said, *known)
 
 
 def at_hand(manifest: Mapping, thumbnails: str | Path) -> Gallery:
@@ -99,20 +103,32 @@ def keep(images: Dataset, rows: Sequence[int] | np.ndarray, folder: str | Path) 
     """Write the thumbnails of a data set, those in `rows`, for `load`."""
     chosen = torch.from_numpy(np.unique(rows))
     arrays = {
-        "labels": images.labels.numpy().astype(np.uint8),
+        "labels": images.labels.numpy().astype(np.min_scalar_type(len(images.classes))),
         "rows": chosen.numpy().astype(np.int32),
         "images": images.images[chosen].numpy(),
     }
-    manifest = {"name": images.name, "classes": images.classes, "data": images.digest, "made": provenance.describe()}
+    if images.attributes is not None:
+        arrays["attributes"] = np.packbits(images.attributes.numpy(), axis=1)
+    manifest = {
+        "name": images.name,
+        "classes": images.classes,
+        "attribute_names": images.attribute_names,
+        "data": images.digest,
+        "made": provenance.describe(),
+    }
     files.write_folder(folder, {FILE: files.arrays_to_bytes(arrays)}, manifest)
 
 
 def load(folder: str | Path) -> Gallery:
     """What `keep` wrote. Raises FileNotFoundError when a file is missing, ValueError when one is damaged."""
     manifest, arrays = files.read_folder(folder), files.load_arrays(Path(folder) / FILE)
-    labels, rows, images = (torch.from_numpy(arrays[name]) for name in ("labels", "rows", "images"))
+    labels, rows = (torch.from_numpy(arrays[name].astype(np.int64)) for name in ("labels", "rows"))
+    names, attributes = tuple(manifest["attribute_names"]), None
+    if names:
+        attributes = torch.from_numpy(np.unpackbits(arrays["attributes"], axis=1, count=len(names)).astype(bool))
     said = (
         f"The images of {manifest['name']} are not at hand: shown are thumbnails kept with the weights, and a grey "
         "square where none was kept."
     )
-    return Gallery(manifest["name"], tuple(manifest["classes"]), labels.long(), rows.long(), images, said)
+    images = torch.from_numpy(arrays["images"])
+    return Gallery(manifest["name"], tuple(manifest["classes"]), labels, rows, images, said, attributes, names)

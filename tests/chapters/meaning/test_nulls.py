@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from genens import attribution
 from genens import codes as coding
 from genens.data import Dataset
 from genens_book.chapters.meaning import nulls
@@ -29,10 +30,11 @@ def test_a_statistic_of_the_images_is_seen_and_one_of_the_codes_is_not():
         "class": lambda rows: float(labels[rows].mean()),
         "several": lambda rows: float((np.unique(rows, return_counts=True)[1] > 1).sum()),
     }
-    found = nulls.against(influence, codes, 5, asked, 300, 0)
+    order = np.argsort(-influence, axis=1)
+    found = nulls.against(order, codes, 5, asked, 300, 0)
     one = found["class"]
     assert one.found > 0.9 and one.mean == pytest.approx(0.5, abs=0.1) and one.p == pytest.approx(1 / 301)
-    fewer = nulls.against(-influence, codes, 5, asked, 300, 0)  # lists with less of it: not on the side asked
+    fewer = nulls.against(order[:, ::-1], codes, 5, asked, 300, 0)  # lists with less of it: not on the side asked
     assert fewer["class"].found < fewer["class"].low and fewer["class"].p > 0.9
     assert one.random == pytest.approx(labels.mean(), abs=0.05) and one.low < one.mean < one.high
     assert found["several"].p > 0.05 and found["several"].deals == 300
@@ -45,8 +47,22 @@ def test_without_a_signal_the_p_values_of_many_deals_are_uniform():
     for seed in range(60):
         codes = coding.constant_weight(60, 8, 4, seed)
         asked = {"class": lambda rows: float(labels[rows].mean())}
-        p.append(nulls.against(rng.random((4, 70)), codes, 3, asked, 39, seed)["class"].p)
+        order = np.argsort(rng.random((4, 70)), axis=1)
+        p.append(nulls.against(order, codes, 3, asked, 39, seed)["class"].p)
     assert np.mean(np.array(p) <= 0.1) <= 0.25
+
+
+def test_codes_are_looked_through_by_influence_until_every_list_has_its_images():
+    codes = coding.constant_weight(60, 8, 4, 0)
+    columns = np.random.default_rng(0).normal(size=(3, 8, 5))
+    gram = columns @ columns.swapaxes(1, 2)
+    every = coding.unrank(range(70), 8, 4)
+    order = nulls.order(gram, codes, 2)
+    assert order.shape == (3, 32) and (np.diff(np.sort(order, axis=1)) > 0).all()
+    by_hand = attribution.influence(gram, every)
+    found = np.take_along_axis(by_hand, order, 1)
+    assert (np.diff(found) <= 1e-12).all()
+    np.testing.assert_allclose(found[:, 0], by_hand.max(1))
 
 
 def test_statistics_know_class_likeness_and_overlap():

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil, comb
 
 import numpy as np
 
+from genens import attribution
 from genens import codes as coding
+from genens_book.chapters.meaning import placebos
 from genens_book.measures import classifier, stats
 from genens_book.measures.classifier import CrossFitted
 from genens_book.measures.distances import every_pair
 from genens_book.measures.gallery import Gallery
 from genens_book.measures.judges import Judge
 
-SIDES = {"class": 1, "pixels": -1, "features": -1}  # where likeness would be; others have no side
-REACH = 8  # how many times k codes are looked through for k that have an image
+SIDES = {
+    "class": 1,
+    "pixels": -1,
+    "features": -1,
+    "attributes": 1,
+    "person": -1,
+}  # where likeness would be; others have no side
+REACH = 8  # how many times as many codes are looked through as have k images among them on average
 
 
 @dataclass(frozen=True)
@@ -54,8 +63,16 @@ def dealt(order: np.ndarray, image_of: np.ndarray, k: int) -> np.ndarray:
     return np.take_along_axis(images, first, 1)
 
 
+def order(gram: np.ndarray, codes: np.ndarray, k: int) -> np.ndarray:
+    """The codes, of all C(n, h), that a list of k images of any database as large as codes (N, n) is looked for in, by
+    rank and the most influential first: int64 (B, R). gram as for `attribution.influence`."""
+    N, n = codes.shape
+    every = placebos.removals(n, int(codes[0].sum()))
+    return attribution.top_k(gram, every, min(len(every), REACH * k * ceil(len(every) / N))).rows
+
+
 def against(
-    influence: np.ndarray,
+    order: np.ndarray,
     codes: np.ndarray,
     k: int,
     statistics: Mapping[str, Callable[[np.ndarray], float]],
@@ -64,15 +81,19 @@ def against(
 ) -> dict[str, Against]:
     """Each statistic of the lists, rows (B, k), beside the same of lists under codes dealt anew.
 
-    influence (B, M): of all codes, by rank, on each sample; codes (N, n): as they were dealt.
+    order (B, R): ranks of codes, for each sample the most influential first; codes (N, n): as they were dealt.
     """
-    M, N = influence.shape[1], len(codes)
-    order = np.argsort(-influence, axis=1, kind="stable")[:, : min(M, REACH * k)]
-    as_dealt = np.full(M, -1)
-    as_dealt[coding.rank(codes)] = np.arange(N)
+    N, n = codes.shape
+    used, place = np.unique(order, return_inverse=True)
+    order, rank = place.reshape(order.shape), coding.rank(codes)
+    sorted_by = np.argsort(rank)
+    at = sorted_by[np.searchsorted(rank, used, sorter=sorted_by).clip(max=N - 1)]
     rng = np.random.default_rng(seed)
-    lists = [dealt(order, as_dealt, k)]
-    lists += [dealt(order, _deal(rng, M, N), k) for _ in range(deals)]
+    lists = [dealt(order, np.where(rank[at] == used, at, -1), k)]
+    M = comb(n, int(codes[0].sum()))
+    for _ in range(deals):  # which image has each of the codes that matter: no two the same
+        images = rng.choice(M, len(used), replace=False)
+        lists.append(dealt(order, np.where(images < N, images, -1), k))
     chance = [np.stack([rng.choice(N, k, replace=False) for _ in order]) for _ in range(min(deals, 200))]
     found = {}
     for name, statistic in statistics.items():
@@ -88,11 +109,6 @@ def against(
             deals,
         )
     return found
-
-
-def _deal(rng: np.random.Generator, M: int, N: int) -> np.ndarray:
-    images = rng.permutation(M)
-    return np.where(images < N, images, -1)
 
 
 def statistics(y: np.ndarray, judge: Judge | CrossFitted, images: Gallery) -> dict[str, Callable[[np.ndarray], float]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from genens import data, files, provenance, store
+from genens.data import Dataset
 from genens_book.measures import classifier, imagenet
 from genens_book.measures.fid import Reference
 from genens_book.measures.judges import JUDGES, PhotoNet
@@ -87,6 +88,11 @@ def build(judge: str | Path, out: str | Path) -> dict:
         model.kind: seen(by_judge, images.images[model.unseen(0)], model.nets[0]),
         "efficientnet": seen(by_imagenet, images.images, network),
     }
+    return write(found, images, out)
+
+
+def write(found: Mapping[str, Real], images: Dataset, out: str | Path) -> dict:
+    """Write what networks see in a data set, by their names, to the folder `out`; returns its manifest."""
     packed = {f"{name}.{part}": value for name, real in found.items() for part, value in _pack(real).items()}
     manifest = {
         "data": {"name": images.name, "images": len(images), "digest": images.digest},

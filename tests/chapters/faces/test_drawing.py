@@ -12,13 +12,13 @@ from support import ROOT
 from genens import data
 from genens_book.chapters.faces import drawing
 
-SHA256 = "a1b3366972ad3483"  # of the pixels below, as they were drawn on processors with and without AVX-512
+SHA256 = "9b5ec2c211b1b4af"  # of the pixels below, as they were drawn on processors with and without AVX-512
 
 
 def pixels() -> str:
     found = hashlib.sha256()
     for side in (32, 64):
-        for person, picture, _ in drawing.shards(drawing.whose(50, 1500, 0), 50, 0):
+        for person, picture, _ in drawing.shards(drawing.whose(20, 200, 0), 20, 0):
             found.update(drawing.draw(person, picture, side).numpy().tobytes())
     return found.hexdigest()[:16]
 

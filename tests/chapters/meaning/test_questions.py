@@ -5,8 +5,8 @@ import pytest
 
 from genens_book.chapters.meaning import planted, questions, testbed
 from genens_book.chapters.meaning.distribution import Change, Excess, Told
-from genens_book.chapters.meaning.nulls import Against
 from genens_book.chapters.meaning.placebos import Comparison, Contrast, Standing
+from genens_book.measures.nulls import Against
 from genens_book.measures.stats import Interval
 
 ONE = np.ones(7)

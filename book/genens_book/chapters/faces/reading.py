@@ -1,6 +1,6 @@
 """Who a drawn face is and what it shows, read by a small network: the judge of an ensemble of drawn faces.
 
-    python -m genens_book.chapters.faces.reading --out weights/face_reader
+    python -m genens_book.chapters.faces.reading --out weights/face_reader --references weights/references/faces
 
 It is trained on faces drawn for it from another seed, so that it has seen none of the data set, on which it is tested.
 """
@@ -24,6 +24,8 @@ from tqdm import tqdm
 from genens import data, files, provenance, store
 from genens_book.chapters.faces import drawing
 from genens_book.chapters.faces.drawing import ATTRIBUTES, Numbers
+from genens_book.measures import imagenet, references
+from genens_book.measures.not_run import NotRun
 
 SEED = 1  # of the faces it is trained on; the data set's is 0
 STEPS, BATCH, RATE = 4000, 128, 2e-3
@@ -160,6 +162,11 @@ def everyone(people: int, seed: int = 0) -> Tensor:
     return described(person, drawing.numbers(drawing.PICTURE, people, seed, 2))
 
 
+def by_reader(indices: range, images: Tensor, network: Reader) -> dict[str, Tensor]:
+    """To be stored: {"features": (B, F)} of some of the uint8 images (N, 3, 32, 32); see `references.seen`."""
+    return {"features": read(network, data.to_unit(images[indices.start : indices.stop]))["features"]}
+
+
 # ---------------------------------------------------------------- on disk
 
 
@@ -174,9 +181,8 @@ def save(reader: Reader, folder: str | Path, manifest: dict) -> None:
 def load(folder: str | Path | None = None) -> Reader:
     """The reader in a folder (default: the shipped weights/face_reader), in float32. Raises FileNotFoundError when a
     file is missing, ValueError when one is damaged or another network's."""
-    folder = store.home() / "weights" / "face_reader" if folder is None else Path(folder)
+    folder, reader = _place(folder), Reader()
     files.read_folder(folder)
-    reader = Reader()
     try:
         state = from_bytes((folder / FILE).read_bytes())
         reader.load_state_dict({name: v.float() if v.is_floating_point() else v for name, v in state.items()})
@@ -187,6 +193,15 @@ def load(folder: str | Path | None = None) -> Reader:
     return reader.requires_grad_(False).eval()
 
 
+def manifest(folder: str | Path | None = None) -> dict:
+    """What stands beside its weights: the settings of training, and how it did. Raises as `load`."""
+    return files.read_folder(_place(folder))
+
+
+def _place(folder: str | Path | None) -> Path:
+    return store.home() / "weights" / "face_reader" if folder is None else Path(folder)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -194,6 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", required=True, help="the folder to write, for instance weights/face_reader")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--references", help="a folder for what FIDs of faces are measured against")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
@@ -202,6 +218,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = tested(reader, images)
         settings = {"steps": given.steps, "batch": BATCH, "rate": RATE, "seed": SEED, "threads": 1}
         save(reader, given.out, {"training": settings, "tested": found, "made": provenance.describe()})
+        if given.references:
+            network = imagenet.efficientnet()
+            if isinstance(network, NotRun):
+                raise ValueError(network.reason)
+            sides = {"faces": (by_reader, load(given.out)), "efficientnet": (references.by_imagenet, network)}
+            seen = {name: references.seen(function, images.images, n) for name, (function, n) in sides.items()}
+            references.write(seen, images, given.references)
     except (ValueError, OSError) as problem:
         sys.exit(f"genens_book.chapters.faces.reading: {problem}")
     right = np.mean([*found["attributes"].values()])
@@ -209,4 +232,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from genens_book.chapters.faces import reading  # results are stored under the module's name, which here is __main__
+
+    reading.main()

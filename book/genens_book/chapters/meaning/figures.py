@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from genens.theory import identification
 from genens_book.chapters.meaning import law, planted, testbed
 from genens_book.chapters.meaning.distribution import Change, discoveries
-from genens_book.chapters.meaning.nulls import SIDES, Against
 from genens_book.chapters.meaning.placebos import Comparison, Dose, Standing
+from genens_book.measures.nulls import SIDES, Against
 from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
@@ -274,7 +274,12 @@ NAMES = {
     "features": "distance between features",
     "distinct": "different images in all lists",
     "several": "images in several lists",
+    "attributes": "share of attributes that agree with the sample's",
+    "person": "distance between people",
 }
+
+
+SHARES = ("class", "attributes")
 
 
 def null_table(found: Mapping[str, Against]) -> Page:
@@ -282,7 +287,7 @@ def null_table(found: Mapping[str, Against]) -> Page:
     head = ["of the lists", "found", "codes dealt anew", "middle 95 %", "side", "p", "would be seen", "lists at random"]
     lines = []
     for name, one in found.items():
-        form = (lambda x: share(x, 1)) if name == "class" else (lambda x: number(x, 4, "g"))
+        form = (lambda x: share(x, 1)) if name in SHARES else (lambda x: number(x, 4, "g"))
         lines.append(
             [
                 NAMES[name],
@@ -291,7 +296,7 @@ def null_table(found: Mapping[str, Against]) -> Page:
                 f"{form(one.low)} to {form(one.high)}",
                 {1: "more", -1: "less"}.get(SIDES.get(name, 0), "both"),
                 number(one.p, 3),
-                f"{100 * one.seen:.1f} points" if name == "class" else number(one.seen, 2, "g"),
+                f"{100 * one.seen:.1f} points" if name in SHARES else number(one.seen, 2, "g"),
                 form(one.random),
             ]
         )

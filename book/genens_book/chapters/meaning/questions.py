@@ -14,8 +14,8 @@ import numpy as np
 from genens_book.chapters.meaning import planted, testbed
 from genens_book.chapters.meaning.distribution import Change, discoveries, together
 from genens_book.chapters.meaning.figures import from_words
-from genens_book.chapters.meaning.nulls import Against
 from genens_book.chapters.meaning.placebos import Comparison, Contrast, Standing
+from genens_book.measures.nulls import Against
 from genens_book.measures.stats import Interval
 from genens_book.pages.words import number, share, signed
 

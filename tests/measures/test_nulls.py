@@ -7,8 +7,7 @@ import torch
 from genens import attribution
 from genens import codes as coding
 from genens.data import Dataset
-from genens_book.chapters.meaning import nulls
-from genens_book.measures import gallery
+from genens_book.measures import gallery, nulls
 from genens_book.measures.judges import DigitNet
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from genens import attribution
 from genens import codes as coding
-from genens_book.chapters.meaning import placebos
 from genens_book.measures import classifier, stats
 from genens_book.measures.classifier import CrossFitted
 from genens_book.measures.distances import every_pair
@@ -67,7 +66,8 @@ def order(gram: np.ndarray, codes: np.ndarray, k: int) -> np.ndarray:
     """The codes, of all C(n, h), that a list of k images of any database as large as codes (N, n) is looked for in, by
     rank and the most influential first: int64 (B, R). gram as for `attribution.influence`."""
     N, n = codes.shape
-    every = placebos.removals(n, int(codes[0].sum()))
+    h = int(codes[0].sum())
+    every = coding.unrank(range(comb(n, h)), n, h)
     return attribution.top_k(gram, every, min(len(every), REACH * k * ceil(len(every) / N))).rows
 
 

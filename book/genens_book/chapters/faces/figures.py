@@ -1,0 +1,53 @@
+"""The pictures of the chapter on faces: the data set, and which attributes lists share with their samples."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from genens_book.measures.gallery import Gallery
+from genens_book.measures.not_run import NotRun
+from genens_book.measures.nulls import Against
+from genens_book.pages import plotting
+from genens_book.pages.markup import Page
+from genens_book.pages.plotting import WIDTH, Picture
+
+
+def people(images: Gallery, rows: int, columns: int) -> Figure:
+    """Some of the data set's people, a row each, in as many pictures of theirs; those at hand."""
+    labels = images.labels[images.rows].numpy()
+    often = [person for person in np.unique(labels) if (labels == person).sum() >= columns][:rows]
+    shown = [images.rows[labels == person][:columns].numpy() for person in often]
+    grid = images[np.stack(shown)]
+    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * len(often) / columns))
+    plotting.show(ax, grid)
+    return figure
+
+
+def attributes(found: Mapping[str, Against]) -> Figure:
+    """For every attribute, how much of the lists agrees with the sample in it, less what lists under codes dealt anew
+    do on average; bars are the middle 95 % of those."""
+    names, y = list(found), np.arange(len(found))[::-1]
+    value, middle, low, high = (
+        100 * np.array([getattr(one, side) for one in found.values()]) for side in ("found", "mean", "low", "high")
+    )
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.24 * len(names) + 0.7))
+    null = dict(color="C6", alpha=0.35, label="codes dealt anew, middle 95 %")
+    ax.barh(y, high - low, left=low - middle, height=0.55, **null)
+    ax.plot(value - middle, y, "o", color="C1", markersize=4, label="as dealt")
+    ax.axvline(0, color=plt.rcParams["text.color"], linewidth=0.8)
+    ax.set_yticks(y, names)
+    ax.set(xlabel="points of agreement with the sample, above codes dealt anew", ylim=(-0.7, len(names) - 0.3))
+    ax.legend(loc="lower right")
+    return figure
+
+
+def or_reason(found: object, make: Callable[[], Page | Picture]) -> Page | Picture:
+    """What `make` makes of what was found; the reason, where nothing was."""
+    if not isinstance(found, NotRun):
+        return make()
+    return Page(f"<p>{html.escape(str(found))}</p>", str(found))

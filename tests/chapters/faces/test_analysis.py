@@ -1,0 +1,122 @@
+"""What lists of faces have to do with their samples: planted likeness is found, codes dealt anew have none."""
+
+import numpy as np
+import pytest
+import torch
+
+from genens import codes as coding
+from genens.data import Dataset
+from genens_book.chapters.faces import analysis, figures, reading
+from genens_book.measures import gallery
+from genens_book.measures.not_run import NotRun
+
+N, PEOPLE, B, A = 600, 30, 6, 5
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Images of people with attributes; samples that are read as the first people, and a reader that is not trained."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(N) % PEOPLE
+    attributes = torch.rand((N, A), generator=draw) < 0.5
+    pixels = torch.zeros((N, 3, 2, 2), dtype=torch.uint8)
+    people = tuple(map(str, range(PEOPLE)))
+    images = gallery.of(Dataset(pixels, labels, "faces", people, attributes, tuple("abcde")))
+    seen = {"attributes": attributes[:B].numpy(), "person": reading.everyone(PEOPLE)[:B].numpy()}
+    return images, seen, reading.Reader().eval()
+
+
+def gram_of(codes, wanted):
+    """JᵀJ of Jacobians in which the images `wanted` (B, N) pull the members that saw them one way."""
+    pull = wanted @ codes.astype(float)
+    columns = np.stack([pull, np.random.default_rng(0).normal(size=pull.shape) * pull.std() / 4], -1)
+    return np.einsum("bim,bjm->bij", columns - columns.mean(1, keepdims=True), columns - columns.mean(1, keepdims=True))
+
+
+def test_agreement_counts_attributes_one_by_one(faces):
+    images, seen, _ = faces
+    agree = analysis.agreeing(seen["attributes"], images)
+    assert agree.shape == (B, N)
+    assert agree[2, 7] == pytest.approx((seen["attributes"][2] == images.attributes[7].numpy()).mean())
+    wanted = analysis.each(seen["attributes"], images)
+    rows = np.arange(2 * B).reshape(B, 2)
+    by_hand = np.mean([seen["attributes"][b, 3] == images.attributes[r, 3].item() for b in range(B) for r in rows[b]])
+    assert wanted["d"](rows) == pytest.approx(by_hand)
+
+
+def test_the_nearest_person_is_the_one_who_was_read(faces):
+    images, seen, reader = faces
+    apart = analysis.resemblance(seen["person"], reader, images)
+    assert apart.argmin(1).tolist() == list(range(B))
+    assert apart[:, images.labels.numpy()].mean() == pytest.approx(1, abs=1e-5)
+
+
+def test_people_who_matter_together_are_found_and_codes_dealt_anew_have_none(faces):
+    images, seen, reader = faces
+    labels, apart = images.labels.numpy(), analysis.resemblance(seen["person"], reader, images)
+    codes = coding.constant_weight(N, 12, 6, 0)
+    near = apart <= np.sort(apart, axis=1)[:, 2:3]  # three people for each sample
+    gram = gram_of(codes, near[:, labels])
+    found = analysis.together(gram, codes, labels, apart, 99, 0)
+    assert found.found > found.high and found.p == 0.01
+    assert found.low < found.mean < found.high and abs(found.mean) < 0.1
+    other = coding.constant_weight(N, 12, 6, 1)
+    assert analysis.together(gram, other, labels, apart, 99, 0).p > 0.05
+
+
+def test_a_group_has_the_influence_of_the_mean_of_its_codes():
+    codes, labels = coding.constant_weight(8, 6, 3, 0), np.array([0, 1, 0, 1, 1, 2, 2, 2])
+    J = np.random.default_rng(0).normal(size=(2, 7, 6))
+    found = analysis.of_people(np.einsum("bmi,bmj->bij", J, J), codes, labels)
+    for b in range(2):
+        for person in range(3):
+            own = codes[labels == person]
+            by_hand = np.linalg.norm(J[b] @ (own.mean(0) - 0.5)) * len(own) ** 0.5
+            assert found[b, person] == pytest.approx(by_hand)
+
+
+def test_meaning_is_asked_of_those_whom_somebody_can_read(faces):
+    images, seen, reader = faces
+    codes = coding.constant_weight(N, 12, 6, 0)
+    gram = gram_of(codes, analysis.agreeing(seen["attributes"], images) ** 8)
+    found = analysis.meaning(gram, codes, seen, reader, images, 3, 50, 0)
+    assert set(found.attributes) == set("abcde") and found.people.deals == 50
+    said = analysis.meaning_words(found)
+    assert said["attributes_found"].endswith("%")
+    assert figures.attributes(found.attributes).axes[0].get_yticklabels()[0].get_text() == "a"
+    nobody = analysis.meaning(gram, codes, {}, analysis.UNREAD, images, 3, 50, 0)
+    assert isinstance(nobody, NotRun) and set(analysis.meaning_words(nobody).values()) == {"not run"}
+    assert set(analysis.meaning_words(nobody)) == set(said)
+    assert "only drawn ones" in figures.or_reason(nobody, None).text
+
+
+def test_the_law_sees_groups_before_it_sees_anybody():
+    columns = np.random.default_rng(0).normal(size=(4, 24, 300))
+    gram = columns @ columns.swapaxes(1, 2)
+    said = analysis.law(gram, 202_599, 10_177)
+    assert said["person_aligned"] < said["person"] < said["image"]
+    assert 24 < said["person"] and said["group_aligned"] < said["group"] <= 202_599
+    words = analysis.law_words(said, 202_599)
+    assert float(words["law_image"].replace(",", "")) == pytest.approx(said["image"], rel=0.05)
+
+
+def test_a_stand_in_is_called_one():
+    drawn, real = {"dataset": "faces"}, {"dataset": "celeba"}
+    assert analysis.measured(drawn) == analysis.measured(real) == "celeba"
+    assert analysis.stand_in("32 pixels a side for 128", drawn).startswith("a stand-in, drawn faces")
+    assert analysis.stand_in("", real) == "" and analysis.no_fid(real) is None
+    assert "says nothing of CelebA's" in str(analysis.no_fid(drawn))
+    assert isinstance(analysis.reader_of(real), NotRun)
+
+
+def test_agreement_of_members_with_the_ensemble():
+    same = np.tile(np.random.default_rng(0).random((200, 1, 4)) < 0.5, (1, 3, 1))
+    found, chance = analysis.agreement(same)
+    assert found == 1 and chance == pytest.approx(0.5, abs=0.05)
+    assert analysis.agreement_words({"attributes": same})["same"].startswith("100")
+    assert analysis.agreement_words(analysis.UNREAD)["same"] == "not run"
+
+
+def test_people_are_shown_a_row_each(faces):
+    images, _, _ = faces
+    assert figures.people(images, 3, 4).axes

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
+from genens import ranks
 from genens.codes import Packed, constant_weight, unrank, weights
 from genens.sampling import side_by_side
 
@@ -153,28 +154,39 @@ def top_k(gram: np.ndarray, codes: Codes, k: int, excluded: np.ndarray | None = 
     """The k most influential images of every sample, streamed; a tie goes to the earlier row.
 
     Arguments as for `influence`; codes that do not fit into memory are `Packed` with a memory map. excluded: rows that
-    are passed over. Exact: what single precision cannot tell from the k-th is worked out in double. Raises ValueError
-    for k outside 1..N (less the excluded), and as `influence`.
+    are passed over. Exact: what single precision cannot tell from the k-th is worked out in double. In a group of
+    processes (`ranks`) each looks through its share of the rows, and all return the same. Raises ValueError for k
+    outside 1..N (less the excluded), and as `influence`.
     """
     N, excluded = len(codes), np.unique(np.asarray([] if excluded is None else excluded, dtype=np.int64))
     if not 1 <= k <= N - len(excluded):
         less = f", less {len(excluded)} excluded" if len(excluded) else ""
         raise ValueError(f"expected k in 1..{N - len(excluded)} (a database of {N} images{less}), got {k}")
     tables, B = _Tables(_checked(gram, codes), FIELD[len(codes) >= BLOCK]), len(gram)
-    sample, row, score = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)  # the best so far, sample by sample
+    best = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)  # sample, row, score; the best so far
+    rank, size = ranks.here() if ranks.joined() else (0, 1)
     with side_by_side(torch.device("cpu")) if N > block else nullcontext(map) as run:
-        for spans in _spans(N, block):
-            least = score[k - 1 :: k] if len(score) == B * k else None
+        for spans in _spans(N * rank // size, N * (rank + 1) // size, block):
+            least = best[2][k - 1 :: k] if len(best[2]) == B * k else None
             for found in run(functools.partial(_candidates, tables, codes, excluded, least), spans):
-                every = zip((sample, row, score), found, strict=True)
-                sample, row, score = _first(*map(np.concatenate, every), B, k)
+                best = _first(*map(np.concatenate, zip(best, found, strict=True)), B, k)
+    sample, row, score = _first(*map(np.concatenate, zip(*_everybodys(*best, B * k), strict=True)), B, k)
     return Top(row.reshape(B, k), score.reshape(B, k))
 
 
-def _spans(N: int, block: int) -> Iterator[list[tuple[int, int]]]:
-    """(first row, last row + 1) of blocks, in groups that are looked at side by side: a few rows first, whose best rule
-    out most of the others."""
-    start, size = 0, min(FIRST, block)
+def _everybodys(sample: np.ndarray, row: np.ndarray, score: np.ndarray, most: int) -> list[tuple[np.ndarray, ...]]:
+    """The best of every process, by rank, each at most so many."""
+    whole, bits = torch.full((3, most), -1), score.astype(np.float64).view(np.int64)  # -1: there are fewer
+    for line, values in zip(whole, (sample, row, bits), strict=True):
+        line[: len(values)] = torch.from_numpy(values)
+    every = [part[:, part[0] >= 0].numpy() for part in ranks.gather(whole)]
+    return [(part[0], part[1], np.ascontiguousarray(part[2]).view(np.float64)) for part in every]
+
+
+def _spans(start: int, N: int, block: int) -> Iterator[list[tuple[int, int]]]:
+    """(first row, last row + 1) of blocks up to row N, in groups that are looked at side by side: a few rows first,
+    whose best rule out most of the others."""
+    size = min(FIRST, block)
     while start < N:
         group = [
             (a, min(a + size, N)) for a in range(start, min(start + (TOGETHER if size == block else 1) * size, N), size)

@@ -1,0 +1,73 @@
+"""Several processes on one job, started by torchrun: which of them this one is, waiting for each other, gathering.
+
+    torchrun --nproc-per-node=4 -m genens.train book/profiles/paper.yml --device cuda
+
+Members, chunks of samples and shards of a database are independent, so a process takes every so-manieth of them, and
+results are those of one process to the last bit. What lies on disk (checkpoints, members, artifacts) is shared, and
+what passes between processes is numbers. A process that nobody started so is alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+Item = TypeVar("Item")
+
+
+def here() -> tuple[int, int]:
+    """This process's rank and how many there are: (0, 1) outside torchrun."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def mine(items: Sequence[Item]) -> Sequence[Item]:
+    """Those of the items that are this process's to do: every so-manieth."""
+    rank, size = here()
+    return items[rank::size]
+
+
+def device(name: str) -> str:
+    """This process's device of a kind: with "cuda" one for each process of a node; anything else as it is."""
+    return f"cuda:{os.environ['LOCAL_RANK']}" if name == "cuda" and "LOCAL_RANK" in os.environ else name
+
+
+@contextmanager
+def group() -> Iterator[None]:
+    """Within it the processes can wait for each other and gather; alone, there is nobody to wait for.
+
+    Raises RuntimeError, torch's, when the others cannot be reached.
+    """
+    if here()[1] == 1 or joined():
+        yield
+        return
+    dist.init_process_group("gloo")  # for numbers in memory: what is exchanged is small, and no GPU has to be there
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def joined() -> bool:
+    """Whether this process is in a `group`."""
+    return dist.is_initialized()
+
+
+def wait() -> None:
+    """Until every process of the `group` is here."""
+    if joined():
+        dist.barrier()
+
+
+def gather(values: Tensor) -> list[Tensor]:
+    """Everybody's tensor, of one shape (...) and type, by rank; outside a `group` only one's own."""
+    if not joined():
+        return [values]
+    found = [torch.empty_like(values) for _ in range(here()[1])]
+    dist.all_gather(found, values.contiguous())
+    return found

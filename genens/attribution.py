@@ -164,7 +164,7 @@ def top_k(gram: np.ndarray, codes: Codes, k: int, excluded: np.ndarray | None = 
         raise ValueError(f"expected k in 1..{N - len(excluded)} (a database of {N} images{less}), got {k}")
     tables, B = _Tables(_checked(gram, codes), FIELD[len(codes) >= BLOCK]), len(gram)
     best = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)  # sample, row, score; the best so far
-    rank, size = ranks.here() if ranks.joined() else (0, 1)
+    rank, size = ranks.here()
     with side_by_side(torch.device("cpu")) if N > block else nullcontext(map) as run:
         for spans in _spans(N * rank // size, N * (rank + 1) // size, block):
             least = best[2][k - 1 :: k] if len(best[2]) == B * k else None

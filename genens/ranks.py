@@ -17,17 +17,23 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 Item = TypeVar("Item")
 
 
-def here() -> tuple[int, int]:
-    """This process's rank and how many there are: (0, 1) outside torchrun."""
+def started() -> tuple[int, int]:
+    """This process's rank among those that torchrun started, and how many these are: (0, 1) without it."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
+def here() -> tuple[int, int]:
+    """The same within the `group`: (0, 1) outside one."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
 def mine(items: Sequence[Item]) -> Sequence[Item]:
-    """Those of the items that are this process's to do: every so-manieth."""
+    """Those of the items that are this process's to do in its `group`: every so-manieth."""
     rank, size = here()
     return items[rank::size]
 
@@ -39,35 +45,33 @@ def device(name: str) -> str:
 
 @contextmanager
 def group() -> Iterator[None]:
-    """Within it the processes can wait for each other and gather; alone, there is nobody to wait for.
-
-    Raises RuntimeError, torch's, when the others cannot be reached.
-    """
-    if here()[1] == 1 or joined():
+    """Within it the processes that torchrun started can wait for each other and gather; one by itself has nobody to
+    wait for. Raises RuntimeError, torch's, when the others cannot be reached."""
+    if started()[1] == 1 or dist.is_initialized():
         yield
         return
-    dist.init_process_group("gloo")  # for numbers in memory: what is exchanged is small, and no GPU has to be there
+    store, rank, size = next(rendezvous("env://"))
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(size):  # restarted on one node, they find what they left in its store
+        store = dist.PrefixStore(f"restart_{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    dist.init_process_group(
+        "gloo", store=store, rank=rank, world_size=size
+    )  # numbers in memory; no GPU has to be there
     try:
         yield
     finally:
         dist.destroy_process_group()
 
 
-def joined() -> bool:
-    """Whether this process is in a `group`."""
-    return dist.is_initialized()
-
-
 def wait() -> None:
     """Until every process of the `group` is here."""
-    if joined():
+    if dist.is_initialized():
         dist.barrier()
 
 
 def gather(values: Tensor) -> list[Tensor]:
     """Everybody's tensor, of one shape (...) and type, by rank; outside a `group` only one's own."""
-    if not joined():
+    if not dist.is_initialized():
         return [values]
-    found = [torch.empty_like(values) for _ in range(here()[1])]
+    found = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     dist.all_gather(found, values.contiguous())
     return found

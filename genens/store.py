@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from genens import files, provenance
+from genens import files, provenance, ranks
 from genens.files import Arrays, digest
 
 
@@ -132,7 +132,8 @@ def chunked(
     """`function(indices=range(a, b), **arguments)` over all indices in chunks, joined along axis 0.
 
     indices: how many, or a range that starts at a multiple of `chunk`. Each chunk is an artifact, so that a stopped run
-    goes on where it was and a larger number only adds chunks (unless an argument changes with it). Every array that
+    goes on where it was and a larger number only adds chunks (unless an argument changes with it); in a group of
+    processes (`ranks`) that share a store, each computes some of them. Every array that
     `function` returns must have one row for each index. Progress goes to stderr. Raises ValueError for sizes that
     cannot be, and as `compute`.
     """
@@ -159,11 +160,13 @@ def chunked(
         for start, stop in spans
         if not any(_folder(part(start, end)).exists() for end in (stop, start + chunk))
     }
-    parts = []
+    own = {}
     with tqdm(total=sum(new.values()), desc=common["kind"], unit="sample", disable=not new) as bar:
-        for start, stop in spans:
-            parts.append(rows(start, stop))
+        for start, stop in ranks.mine(spans):
+            own[start] = rows(start, stop)
             bar.update(new.get(start, 0))
+    ranks.wait()
+    parts = [own[start] if start in own else rows(start, stop) for start, stop in spans]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

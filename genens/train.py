@@ -2,6 +2,7 @@
 
     python -m genens.train book/profiles/laptop.yml --out weights     # every ensemble that the file lists
     python -m genens.train book/profiles/paper.yml --only cifar20 --members 0-4 --device cuda
+    torchrun --nproc-per-node=8 --max-restarts=3 -m genens.train book/profiles/paper.yml --missing --device cuda
 
 A run that is stopped and started again goes on from its checkpoints (`training`). A member that is done is kept by
 itself from then on, so that training that takes days can be kept, or moved, member by member (`--checkpoints`).
@@ -14,6 +15,8 @@ import multiprocessing
 import os
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import asdict
@@ -25,7 +28,7 @@ from safetensors.torch import load_file
 from tqdm import tqdm
 
 from genens import codes as coding
-from genens import data, ensemble, files, provenance, store
+from genens import data, ensemble, files, provenance, ranks, store
 from genens.recipe import Recipe, recipes
 from genens.training import SAVE_EVERY, train_member
 from genens.unet import UNetConfig
@@ -44,19 +47,26 @@ def train_ensemble(
     """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
 
     Checkpoints lie in `checkpoints`, by default beside trained ensembles (`store.trained`), in a folder named by the
-    recipe, and the ensemble's go once it is written. Several machines that share it can each train some `members`.
-    part: see `training.Trainer`. Raises ValueError for a recipe's precision that this machine has no hardware for,
-    and for a finished member that is not as it was written.
+    recipe, and the ensemble's go once it is written. Several machines that share it can each train some `members`; the
+    processes that torchrun started each take every so-manieth, one at a time, and the first writes the ensemble. part:
+    see `training.Trainer`. Raises ValueError for a recipe's precision that this machine has no hardware for, and for a
+    finished member that is not as it was written.
     """
     ensemble.check_precision(recipe.precision, torch.device(device).type)
-    images, workers = recipe.images(), workers or os.cpu_count() or 1
+    rank, size = ranks.started()
+    images, workers = recipe.images(), workers or (1 if size > 1 else os.cpu_count() or 1)
     codes = recipe.codes(images)
     if odd := {*(members or ())} - {*recipe.members}:
         raise ValueError(f"expected members of {folder.name}, {_listed(recipe.members)}; got {_listed(sorted(odd))}")
     runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
     paths = {i: runs / f"member_{i:02d}" for i in recipe.members}
-    if todo := {i: paths[i] for i in members or recipe.members if not _is_done(paths[i])}:
-        _train_members(folder.name, recipe, todo, device, workers, save_every, part)
+    wanted = members or recipe.members
+    if todo := {i: paths[i] for i in wanted[rank::size] if not _is_done(paths[i])}:
+        _train_members(folder.name, recipe, todo, ranks.device(device), workers, save_every, part)
+    if rank > 0:
+        return True  # the first process writes the ensemble
+    while size > 1 and not all(_is_done(paths[i]) for i in wanted):
+        time.sleep(0.5)  # for the others; torchrun ends this when one of them fails for good
     if not all(map(_is_done, paths.values())):
         return False
     codes, notes = codes[:, list(recipe.members)], [_note(path) for path in paths.values()]
@@ -110,7 +120,8 @@ def _train_members(
     try:
         jobs = [pool.submit(_work, recipe, i, path, device, save_every, part) for i, path in todo.items()]
         total = recipe.steps * len(todo)
-        with tqdm(desc=name, total=total, initial=sum(progress), unit="step", smoothing=0.02) as bar:
+        others = ranks.started()[0] > 0  # whose bars would be in the way of the first one's
+        with tqdm(desc=name, total=total, initial=sum(progress), unit="step", smoothing=0.02, disable=others) as bar:
             while jobs:
                 finished, unfinished = wait(jobs, timeout=0.5)
                 bar.update(sum(progress) - bar.n)
@@ -129,15 +140,20 @@ def _start_worker(progress: object) -> None:
     """One thread a worker: the members share the cores, and the sums of a run do not depend on how many there are."""
     torch.set_num_threads(1)
     data.PROGRESS_FROM = sys.maxsize  # whoever started this has shown the reading of the images
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     global _progress
     _progress = progress
+
+
+def _end_with_parent() -> None:
+    """Do not train on unseen, nor wait for work that nobody will give."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: float, part: int | None) -> None:
     def report(step: int) -> None:
         _progress[member] = step
-        if not multiprocessing.parent_process().is_alive():  # do not train on unseen
-            sys.exit("the process that started this training is gone")
 
     images = recipe.images()
     split = torch.from_numpy(coding.splits(recipe.codes(images))[member])
@@ -178,7 +194,10 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
         if given.only not in (None, name) or (given.missing and _is_there(out / name, recipe)):
             continue
         ensemble.check_precision(recipe.precision, torch.device(given.device).type)
-        say(name, recipe, given.device, min(given.workers or os.cpu_count() or 1, len(recipe.members)))
+        rank, size = ranks.started()
+        if rank == 0:
+            side = size if size > 1 else given.workers or os.cpu_count() or 1
+            say(name, recipe, given.device, min(side, len(recipe.members)))
         if not train_ensemble(
             recipe,
             out / name,

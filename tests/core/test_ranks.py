@@ -52,12 +52,37 @@ def test_a_sharded_search_finds_what_one_process_finds(tmp_path, monkeypatch):
             np.testing.assert_array_equal(found["influence"], alone.influence)
 
 
+CHUNKS = """
+import sys
+import numpy as np
+from genens import ranks, store
+from test_ranks import squares
+
+with ranks.group():
+    found = store.chunked(squares, 7, 2, power=2)
+    np.savez(f"{sys.argv[1]}/{ranks.here()[0]}.npz", **found)
+"""
+
+
+def squares(indices: range, power: int):
+    return {"y": np.array(indices) ** power, "by": np.full(len(indices), ranks.here()[0])}
+
+
+def test_chunks_are_shared_out_and_all_have_them_all(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    (tmp_path / "chunks.py").write_text(CHUNKS)
+    torchrun(str(tmp_path / "chunks.py"), 2, tmp_path)
+    for rank in range(2):
+        found = np.load(tmp_path / f"{rank}.npz")
+        assert found["y"].tolist() == [0, 1, 4, 9, 16, 25, 36] and found["by"].tolist() == [0, 0, 1, 1, 0, 0, 1]
+
+
 def test_work_is_dealt_and_nothing_is_left_or_done_twice(monkeypatch):
     assert ranks.here() == (0, 1) and ranks.mine("abcde") == "abcde"
     dealt = []
     for rank in range(3):
-        monkeypatch.setenv("RANK", str(rank))
-        monkeypatch.setenv("WORLD_SIZE", "3")
+        monkeypatch.setattr(ranks, "here", lambda rank=rank: (rank, 3))
         dealt += ranks.mine("abcde")
     assert sorted(dealt) == list("abcde")
 

@@ -240,6 +240,39 @@ def test_kill_minus_nine_and_start_again(tmp_path):
     torch.set_num_threads(threads)
 
 
+def test_a_process_of_several_is_killed_and_started_again_and_its_member_goes_on(tmp_path):
+    """torchrun, two processes, three members; one process is killed in the middle of its first."""
+    recipe = {"dataset": "mnist", "n": 3, "h": 1, "limit": 3, "batch": 4, "steps": 60, "unet": TINY}
+    (tmp_path / "toy.yml").write_text(f"train:\n  three: {recipe}\n")
+    (tmp_path / "toy.py").write_text(
+        "import functools, os, sys; from genens import train\n"
+        "train.train_ensemble = functools.partial(train.train_ensemble, save_every=0.2)\n"
+        "if __name__ == '__main__':\n"
+        "    open(f'rank{os.environ[\"RANK\"]}', 'a').write(f'{os.getpid()}\\n')\n"
+        "    sys.exit(train.main(['toy.yml', '--only', 'three']))\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=2"]
+    environment = os.environ | {"GENENS_STORE": str(tmp_path / "store"), "OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen(
+        [*command, "toy.py"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    trained, waited = tmp_path / "store" / "trained", time.monotonic() + 120
+    while not list(trained.glob("checkpoints/*/member_01.safetensors")):
+        assert run.poll() is None and time.monotonic() < waited, run.stderr.read().decode()
+        time.sleep(0.01)
+    os.kill(int((tmp_path / "rank1").read_text()), signal.SIGKILL)
+    _, errors = run.communicate(timeout=300)
+    assert run.returncode == 0, errors.decode()
+    assert (tmp_path / "rank1").read_text().count("\n") == 2  # it was started a second time
+    made = Recipe(**recipe)
+    digits, threads = made.images(), torch.get_num_threads()
+    torch.set_num_threads(1)
+    for i, split in enumerate(coding.splits(made.codes(digits))):
+        undisturbed = ensemble.to_file(train_member(digits.images[split], made, i))
+        assert (trained / "toy" / "three" / f"member_{i:02d}.safetensors").read_bytes() == undisturbed
+    torch.set_num_threads(threads)
+
+
 def test_only_some_members_make_an_ensemble_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
     recipe = dataclasses.replace(RECIPE, steps=2, only=(1, 4))

@@ -89,6 +89,15 @@ def test_the_build_says_what_machine_it_found_and_where_the_time_went(book):
     assert kinds.keys() == {"sampling", "tangents", "reading"} and sum(kinds.values()) > 0
 
 
+def test_every_chapter_says_its_memory_and_fits_where_binder_runs_it(book):
+    """A chapter's process and a Jupyter server in 1 to 2 GB."""
+    said = re.findall(r"^(\w+) +executed in [\d.]+ s, at most ([\d,]+) MB$", book.stdout, re.MULTILINE)
+    peaks = {name: int(megabytes.replace(",", "")) for name, megabytes in said}
+    assert peaks.keys() == {path.stem for path in NOTEBOOKS}
+    assert 100 < max(peaks.values()) < 1500, peaks
+    assert re.search(rf"^memory +at most {max(peaks.values()):,} MB in a chapter \(\w+\)", book.stdout, re.MULTILINE)
+
+
 @by_name
 def test_executed_copy_is_fit_for_the_page(path, book):
     copy = nbformat.read(book.out / "smoke" / "book" / path.name, 4)

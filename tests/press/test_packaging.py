@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 from PIL import Image
 from support import ROOT
 
@@ -56,7 +59,7 @@ def test_the_core_knows_nothing_of_notebooks_or_sphinx():
 def test_book_and_tests_import_only_what_their_extras_add():
     extras = PROJECT["optional-dependencies"]
     known = required([*PROJECT["dependencies"], *chain(*extras.values())])
-    brought_along = {"sphinx", "nbclient", "docutils"}  # by jupyter-book and papermill
+    brought_along = {"sphinx", "nbclient", "docutils", "packaging"}  # by jupyter-book, papermill and pytest
     assert third_party(ROOT / "book") | third_party(ROOT / "tests") <= known | brought_along
 
 
@@ -70,10 +73,64 @@ def test_environment_yml_installs_what_pyproject_lists():
     pip = next(item["pip"] for item in conda["dependencies"] if isinstance(item, dict))
     assert pip == ["-e .[book,imagenet,test]"]
     assert {"book", "imagenet", "test"} == PROJECT["optional-dependencies"].keys()
+    by_conda = [item.replace("pytorch>", "torch>") for item in conda["dependencies"] if "torch" in str(item)]
+    assert by_conda == [line for line in PROJECT["dependencies"] if line.startswith(("torch>", "torchvision>"))]
     python = next(item for item in conda["dependencies"] if str(item).startswith("python="))
     least = re.search(r"(\d+)\.(\d+)", PROJECT["requires-python"]).groups()
     assert tuple(map(int, python.removeprefix("python=").split("."))) >= tuple(map(int, least))
     assert conda["name"] == PROJECT["name"]
+
+
+LOCK = (ROOT / ".ci" / "lock.txt").read_text()
+
+
+def test_the_lock_pins_every_requirement_in_its_range_with_hashes():
+    blocks = [block for block in re.split(r"^(?=[a-z])", LOCK, flags=re.MULTILINE) if not block.startswith("#")]
+    assert all("==" in block and "--hash=sha256:" in block for block in blocks)
+    locked = {block.partition("==")[0]: Version(re.split(r"[ ;]", block.partition("==")[2])[0]) for block in blocks}
+    for line in chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()):
+        wanted = Requirement(line)
+        assert locked[canonicalize_name(wanted.name)] in wanted.specifier, line
+
+
+def dry_run(folder: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess:
+    """What make would do to install into a folder, whatever the make that runs these tests was given."""
+    command = ["make", "--no-print-directory", "--dry-run", "install", f"VENV={folder}", *options]
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "TORCH", "LOCKED")}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=check)
+
+
+def installing(folder: Path, *options: str) -> list[str]:
+    """The commands of such a run that install something, or choose what to."""
+    done = dry_run(folder, *options)
+    return [line.strip() for line in done.stdout.splitlines() if "pip install" in line or line.startswith("awk")]
+
+
+def test_make_installs_without_cuda_and_from_the_lock_when_asked(tmp_path):
+    index = "--index-url https://download.pytorch.org/whl/cpu"
+    (plain,) = installing(tmp_path)
+    assert plain.endswith('pip install --disable-pip-version-check -e ".[book,imagenet,test]"')
+    torch, rest = installing(tmp_path, "TORCH=cpu")  # first, so that pip finds it there
+    assert torch.endswith(f"{index} torch torchvision") and rest == plain
+    kept = {}
+    for options in (("LOCKED=1",), ("LOCKED=1", "TORCH=cpu")):
+        *first, awk, locked, own = installing(tmp_path, *options)
+        assert "--require-hashes" in locked and own.endswith("--no-deps --no-build-isolation -e .")
+        subprocess.run(awk, shell=True, cwd=ROOT, check=True)
+        text = (tmp_path / "locked.txt").read_text()
+        kept[options] = set(re.findall(r"^[\w.-]+(?===)", text, re.MULTILINE))
+        assert text.count("--hash") > 0
+    assert re.search(rf"{index} --no-deps torch==[\d.]+ torchvision==[\d.]+$", first[0])
+    whole, without = kept.values()
+    assert whole == set(re.findall(r"^[\w.-]+(?===)", LOCK, re.MULTILINE))
+    left_out = {name for name in whole if name in ("torch", "torchvision", "triton") or re.match("nvidia-|cuda-", name)}
+    assert whole - without == left_out and len(left_out) > 10
+
+
+def test_make_does_not_take_an_environment_for_what_it_is_not(tmp_path):
+    (tmp_path / ".installed").write_text("\n")
+    done = dry_run(tmp_path, "TORCH=cpu", check=False)
+    assert done.returncode != 0 and "installed with other options than TORCH=cpu: make distclean first" in done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +199,7 @@ def test_make_refuses_an_unknown_profile_in_one_line_before_installing(target, t
 
 def test_make_help_names_every_command():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert all(f"make {target}" in done.stdout for target in ("book", "train", "test", "bench", "clean"))
+    assert all(f"make {target}" in done.stdout for target in ("book", "train", "test", "bench", "lock", "clean"))
 
 
 def test_citation_names_this_version_and_the_paper():

@@ -209,6 +209,11 @@ def test_citation_names_this_version_and_the_paper():
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_one_address_of_the_repository_or_none():
+    told = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text()).get("repository-code", "") == told
+
+
 def test_what_the_book_says_to_cite_is_what_citation_cff_says():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     entry = (ROOT / "book" / "references.md").read_text().partition("@software")[2].partition("@article")[0]

@@ -3,6 +3,7 @@
 * MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside
   the pages; `mathjax_path` in _config.yml names it.
 * Pages say in their footer what they were built from and with.
+* Launch buttons are on the book's own pages only, and only once _config.yml says where the repository is.
 * The explorer's data, which its notebook has written to the store, is copied beside its page, every file of it.
 * The page of functions shows docstrings as they were written.
 * The build fails if a page would load a script, a style, a font or an image from another host.
@@ -45,7 +46,8 @@ def mathjax_file() -> Path:
 
 
 def name_run(app: Sphinx, config: Config) -> None:
-    """Puts what the pages were made with into their footer: profile, commit, machine, versions; chapters say more."""
+    """Puts what the pages were made with into their footer: profile, commit, machine, versions; chapters say more. And
+    drops launch buttons that would lead nowhere."""
     profile = os.environ.get("GENENS_BOOK_PROFILE")
     made = provenance.describe()
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "jupyter-book"))
@@ -57,6 +59,8 @@ def name_run(app: Sphinx, config: Config) -> None:
     ]
     footer = f"<p>Built from {'; '.join(said)}. Every chapter ends with its own parameters, seed and run time.</p>"
     config.html_theme_options["extra_footer"] = footer
+    if not (profile and config.html_theme_options.get("repository_url")):
+        config.html_theme_options.pop("launch_buttons", None)
 
 
 def outside_loads(page: str) -> list[str]:

@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
+import venv
 import zipfile
 from importlib.metadata import packages_distributions
 from itertools import chain
@@ -24,7 +26,7 @@ from PIL import Image
 from support import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-SHIPPED = ["genens", "book/genens_book", "pyproject.toml", "README.md", "LICENSE"]
+SHIPPED = ["genens", "book/genens_book", "pyproject.toml", "README.md", "LICENSE", "NOTICE"]
 
 
 def required(lines: list[str]) -> set[str]:
@@ -135,16 +137,22 @@ def test_make_does_not_take_an_environment_for_what_it_is_not(tmp_path):
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory) -> Path:
-    """The wheel that a release would have, built from a copy of what it needs."""
-    source = tmp_path_factory.mktemp("wheel") / "source"
+    """The wheel that a release would have, built from its sdist, and that from a copy of what it needs; both lie in one
+    folder. Without a network, by the setuptools that is installed."""
+    out = tmp_path_factory.mktemp("wheel")
+    source = out / "source"
     for name in SHIPPED:
         path, copy = ROOT / name, source / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, copy)
-    build = "from setuptools import build_meta; build_meta.build_sdist('..'); build_meta.build_wheel('..')"
-    done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return next(source.parent.glob("*.whl"))
+    for kind in ("sdist", "wheel"):
+        build = f"from setuptools import build_meta; build_meta.build_{kind}({str(out)!r})"
+        done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        if kind == "sdist":
+            subprocess.run(["tar", "--extract", "--file", next(out.glob("*.tar.gz"))], cwd=out, check=True)
+            source = next(path.parent for path in out.glob("genens-*/pyproject.toml"))
+    return next(out.glob("*.whl"))
 
 
 INSIDE = (
@@ -161,27 +169,28 @@ def test_wheel_and_sdist_hold_both_packages_and_their_data_and_nothing_else(whee
     names = zipfile.ZipFile(wheel).namelist()
     assert not [name for name in INSIDE if name not in names]
     assert {name.split("/")[0].split("-")[0] for name in names} == {"genens", "genens_book"}
+    assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in names if ".dist-info/" in name}
     with tarfile.open(next(wheel.parent.glob("*.tar.gz"))) as archive:
         listed = archive.getnames()
     kept = {name.partition("/")[2].removeprefix("book/") for name in listed}
     assert not [name for name in INSIDE if name not in kept]
 
 
-def test_the_readmes_example_runs_from_an_installed_wheel_in_an_empty_folder(wheel, tmp_path):
+def test_the_readmes_example_runs_from_a_wheel_in_a_fresh_environment_and_an_empty_folder(wheel, tmp_path):
     place, empty = tmp_path / "installed", tmp_path / "empty"
     empty.mkdir()
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(place)]
-    subprocess.run([*pip, str(wheel)], check=True)
+    venv.create(place, symlinks=True, with_pip=False)
+    python = str(place / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GENENS"))}
+    subprocess.run([*pip, str(wheel)], env=bare, check=True)
+    # What it requires is found where it is installed already; no installation of this repository comes with that.
+    packages = sysconfig.get_path("purelib", vars={"base": str(place), "platbase": str(place)})
+    Path(packages, "required.pth").write_text(sysconfig.get_path("purelib"))
     code = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     said = f"{code}\nprint(ge.__file__)"
-    done = subprocess.run(
-        [sys.executable, "-c", said],
-        cwd=empty,
-        env=os.environ | {"PYTHONPATH": str(place)},
-        capture_output=True,
-        text=True,
-    )
+    done = subprocess.run([python, "-c", said], cwd=empty, env=bare, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.startswith(str(place)), done.stdout + done.stderr
     with Image.open(empty / "influence.png") as picture:
         assert picture.size == (12 * 30 + 2, 8 * 30 + 2)

@@ -63,6 +63,11 @@ def test_there_are_three_profiles_and_each_names_only_what_exists():
         assert entries.keys() - {"train"} == {path.stem for path in NOTEBOOKS}
 
 
+def test_the_checklists_name_files_that_are_there():
+    named = re.findall(r"\{repo\}`([^`]+)`", (BOOK / "checklists.md").read_text())
+    assert len(named) > 20 and not [name for name in named if not (ROOT / name).exists()]
+
+
 def test_the_table_of_contents_and_the_files_agree(builder):
     pages = builder.toc_pages()
     assert all(builder.source_of(page).is_file() for page in pages)

@@ -178,7 +178,10 @@ def test_a_build_that_fails_says_why_in_one_line_and_the_previous_book_stays(tin
 
 
 def test_launch_buttons_come_with_the_address_of_the_repository(tiny):
+    (tiny.root / "book" / "intro.md").write_text(FRONT.format("{repo}`LICENSE`"))
+    front = tiny.page.parent / "intro.html"
     assert tiny.build().returncode == 0 and "mybinder" not in tiny.page.read_text()
+    assert "LICENSE" in front.read_text() and "blob/HEAD" not in front.read_text()
     config = tiny.root / "_config.yml"
     config.write_text(config.read_text().replace('url: &url ""', "url: &url https://github.com/owner/name"))
     done = tiny.build()
@@ -188,7 +191,8 @@ def test_launch_buttons_come_with_the_address_of_the_repository(tiny):
     assert f'href="https://colab.research.google.com/github/owner/name/blob/launch/{place}"' in page
     pictures = re.findall(r'src="([^"]*logo_(?:binder|colab)[^"]*)"', page)
     assert len(pictures) == 2 and all((tiny.page.parent / picture).is_file() for picture in pictures)
-    assert "mybinder" not in (tiny.page.parent / "intro.html").read_text(), "a page that nothing can be run on"
+    assert "mybinder" not in front.read_text(), "a page that nothing can be run on"
+    assert 'href="https://github.com/owner/name/blob/HEAD/LICENSE"' in front.read_text()
 
 
 def test_an_interrupted_build_says_so_and_leaves_no_kernel(tiny):

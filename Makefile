@@ -6,6 +6,21 @@ VENV ?= .venv
 PROFILES := $(basename $(notdir $(wildcard book/profiles/*.yml)))
 READY := $(VENV)/.installed
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --disable-pip-version-check
+
+# TORCH=cpu takes PyTorch from its own index of builds for CPUs, which bring no CUDA libraries (or TORCH=cu130, say).
+# LOCKED=1 installs the releases that `make lock` wrote down, checked by their hashes; PyTorch's own builds are not in it,
+# so with both, its releases are the locked ones and their hashes unchecked.
+TORCH ?=
+LOCKED ?=
+LOCK := .ci/lock.txt
+WHEELS = $(if $(LOCKED),--no-deps $(shell sed -nE 's/^(torch(vision)?==[^ ]*).*/\1/p' $(LOCK)),torch torchvision)
+ASKED := $(strip $(if $(TORCH),TORCH=$(TORCH)) $(if $(LOCKED),LOCKED=$(LOCKED)))
+ifneq ($(and $(ASKED),$(wildcard $(READY))),)
+ifneq ($(shell cat $(READY)),$(ASKED))
+$(error $(VENV) was installed with other options than $(ASKED): make distclean first, or name another with VENV=...)
+endif
+endif
 
 # glibc gives large freed blocks back to the system and asks for them again: 4,800 page faults in every forward pass of a
 # member, a fifth of its time. These settings let it keep them; other C libraries ignore them.
@@ -14,7 +29,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 export MALLOC_TOP_PAD_ := 67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf train test trained bench bench-scaling bench-engines bench-book bench-explorer headline clean distclean profile
+.PHONY: help install book pdf train test trained bench bench-scaling bench-engines bench-book bench-explorer headline lock clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
@@ -27,7 +42,9 @@ help:
 	@echo 'make bench-book                          time the laptop book: first, again, after a plot was edited'
 	@echo 'make bench-explorer                      time the explorer of the book last built, in Chromium'
 	@echo 'make headline                            write the last run into the README'
-	@echo 'make install                             only make the virtual environment in $(VENV)'
+	@echo 'make install [TORCH=cpu] [LOCKED=1]      only make the virtual environment in $(VENV); every command takes these two:'
+	@echo '                                         no CUDA libraries; the exact releases of $(LOCK)'
+	@echo 'make lock                                write the releases in $(VENV) into $(LOCK), with hashes'
 	@echo 'make trained                             list what was trained on this machine; NAME=... deletes one'
 	@echo 'make clean                               remove _build (weights, shipped or trained here, stay)'
 	@echo 'make distclean                           remove $(VENV) as well'
@@ -45,8 +62,11 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "make: $(PYTHON) cannot make a virtual environment: apt-get install python3.11-venv" >&2; exit 1; }
 	@echo 'installing into $(VENV): PyTorch is large, this takes minutes'
-	$(BIN)/pip install --disable-pip-version-check -e ".[book,imagenet,test]"
-	@touch $@
+	$(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/$(TORCH) $(WHEELS))
+	$(if $(LOCKED),awk '/^[a-z]/ { keep = !$(if $(TORCH),/^(torch|torchvision|triton|nvidia-.*|cuda-.*)==/,0) } keep' $(LOCK) > $(VENV)/locked.txt)
+	$(if $(LOCKED),$(PIP) --no-deps --require-hashes -r $(VENV)/locked.txt)
+	$(PIP) $(if $(LOCKED),--no-deps --no-build-isolation -e .,-e ".[book,imagenet,test]")
+	@echo '$(ASKED)' > $@
 
 book: profile $(READY)
 	$(BIN)/python -m genens_book.press.build --profile $(PROFILE)
@@ -80,6 +100,12 @@ bench-explorer: $(READY)
 
 headline: $(READY)
 	$(BIN)/python -c "from genens import store; from genens_book.pages import ledger; ledger.write_headline(store.home() / 'README.md')"
+
+lock: $(READY)
+	$(PIP) --quiet uv
+	$(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' > $(VENV)/frozen.txt
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --quiet \
+	  --constraint $(VENV)/frozen.txt --no-annotate --custom-compile-command 'make lock' --output-file $(LOCK)
 
 clean:
 	rm -rf _build

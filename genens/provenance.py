@@ -125,6 +125,14 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
+def peak_memory() -> int | None:
+    """The most memory, in bytes, that this process has held at once; None where the system does not tell (no /proc)."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
+            return int(found[1]) * 1024
+    return None
+
+
 def describe() -> dict[str, object]:
     """Where and with what this runs: commit, whether files differ from it, versions, machine, CPUs, date."""
     commit, dirty = _commit(Path(__file__).resolve().parent)

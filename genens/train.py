@@ -119,14 +119,13 @@ def _train_members(
     pool = ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (progress,))
     try:
         jobs = [pool.submit(_work, recipe, i, path, device, save_every, part) for i, path in todo.items()]
-        total = recipe.steps * len(todo)
+        total, peaks = recipe.steps * len(todo), []
         others = ranks.started()[0] > 0  # whose bars would be in the way of the first one's
         with tqdm(desc=name, total=total, initial=sum(progress), unit="step", smoothing=0.02, disable=others) as bar:
             while jobs:
                 finished, unfinished = wait(jobs, timeout=0.5)
                 bar.update(sum(progress) - bar.n)
-                for job in finished:
-                    job.result()
+                peaks += [job.result() for job in finished]
                 jobs = list(unfinished)
     except BaseException:
         for process in list((pool._processes or {}).values()):
@@ -134,6 +133,8 @@ def _train_members(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+    if known := [peak for peak in peaks if peak]:
+        print(f"{name}: at most {max(known) / 1e6:,.0f} MB of memory for each member in training", file=sys.stderr)
 
 
 def _start_worker(progress: object) -> None:
@@ -151,7 +152,9 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: float, part: int | None) -> None:
+def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: float, part: int | None) -> int | None:
+    """Train one member, in a process of its own; returns the most memory that it took, in bytes."""
+
     def report(step: int) -> None:
         _progress[member] = step
 
@@ -161,6 +164,7 @@ def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: floa
     state = train_member(data.Rows(images.images, split), recipe, member, checkpoint, report, device, save_every, part)
     files.write_folder(path, {"weights.safetensors": ensemble.to_file(state)}, _note(path))
     checkpoint.unlink()
+    return provenance.peak_memory()
 
 
 def announce(name: str, recipe: Recipe, device: str, side: int) -> None:

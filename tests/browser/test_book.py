@@ -6,15 +6,18 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
-from support import ROOT, run_build
+from support import ROOT, build_environment, run_build
 
 from genens import codes
 from genens.theory import guarantee
+from genens_book.press import build, launch
 
 BOOK = ROOT / "book"
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
@@ -60,6 +63,11 @@ def test_there_are_three_profiles_and_each_names_only_what_exists():
         assert entries.keys() - {"train"} == {path.stem for path in NOTEBOOKS}
 
 
+def test_the_checklists_name_files_that_are_there():
+    named = re.findall(r"\{repo\}`([^`]+)`", (BOOK / "checklists.md").read_text())
+    assert len(named) > 20 and not [name for name in named if not (ROOT / name).exists()]
+
+
 def test_the_table_of_contents_and_the_files_agree(builder):
     pages = builder.toc_pages()
     assert all(builder.source_of(page).is_file() for page in pages)
@@ -87,6 +95,45 @@ def test_the_build_says_what_machine_it_found_and_where_the_time_went(book):
     assert all(path.stem in said["chapters"] for path in NOTEBOOKS)
     kinds = {name: float(value) for name, value in re.findall(r"(sampling|tangents|reading) (\d+) s", said["kinds"])}
     assert kinds.keys() == {"sampling", "tangents", "reading"} and sum(kinds.values()) > 0
+
+
+def test_every_chapter_says_its_memory_and_fits_where_binder_runs_it(book):
+    """A chapter's process and a Jupyter server in 1 to 2 GB."""
+    said = re.findall(r"^(\w+) +executed in [\d.]+ s, at most ([\d,]+) MB$", book.stdout, re.MULTILINE)
+    peaks = {name: int(megabytes.replace(",", "")) for name, megabytes in said}
+    assert peaks.keys() == {path.stem for path in NOTEBOOKS}
+    assert 100 < max(peaks.values()) < 1500, peaks
+    assert re.search(rf"^memory +at most {max(peaks.values()):,} MB in a chapter \(\w+\)", book.stdout, re.MULTILINE)
+
+
+REPOSITORY = {"url": "https://example.org/owner/name", "branch": "launch"}
+
+
+def test_a_launched_chapter_only_reads_what_the_branch_brings(book, tmp_path):
+    branch = tmp_path / "branch"
+    launch.lay_out(book.out, branch, REPOSITORY)
+    for path in NOTEBOOKS:
+        cells = nbformat.read(branch / "book" / path.name, 4).cells
+        assert cells[0].source.startswith("# ") and REPOSITORY["url"] in cells[1].source
+        assert any("'smoke'" in cell.source or '"smoke"' in cell.source for cell in cells), "its parameters are smoke's"
+    results = branch / "_build" / "store"
+    before = {path.name for path in results.iterdir()}
+    command = [sys.executable, "-m", "papermill", "02_class_ablation.ipynb", str(tmp_path / "out.ipynb")]
+    environment = build_environment(home=branch)
+    del environment["GENENS_HOME"]
+    done = subprocess.run(command, cwd=branch / "book", env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in results.iterdir()} == before, "something was computed"
+    record = json.loads((results / "ledger" / "smoke" / "02_class_ablation.json").read_text())
+    assert record["peak_memory"] < 1.5e9
+
+
+def test_a_branch_is_laid_out_once_the_repository_has_an_address(tmp_path, capsys):
+    built = ["--built", str(tmp_path), "--out", str(tmp_path / "branch")]
+    assert launch.main(built) == 1
+    assert capsys.readouterr().err.startswith("genens_book.press.launch: expected the address of the repository in")
+    with pytest.raises(build.BuildError, match="was not built in"):
+        launch.lay_out(tmp_path, tmp_path / "branch", REPOSITORY)
 
 
 @by_name

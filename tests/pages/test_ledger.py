@@ -298,7 +298,16 @@ def test_a_full_disk_is_one_line_and_keeps_the_last_record(monkeypatch: pytest.M
 
 def test_provenance_tells_what_a_reader_needs() -> None:
     page = run(n_samples=200).provenance()
-    for words in ("custom: laptop with n_samples = 200, not 1000", "seed = 1", "Commit", "Python", "torch", "Run time"):
+    for words in (
+        "custom: laptop with n_samples = 200, not 1000",
+        "seed = 1",
+        "Commit",
+        "Python",
+        "torch",
+        "Run time",
+        "Memory",
+        " MB",
+    ):
         assert words in html.unescape(page.html) and words in repr(page)
 
 

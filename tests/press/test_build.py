@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -174,6 +175,24 @@ def test_a_build_that_fails_says_why_in_one_line_and_the_previous_book_stays(tin
     assert tiny.build().returncode == 1
     log = (tiny.root / "_build" / "laptop" / "sphinx.log").read_text()
     assert "intro.html would load https://example.org/x.png" in log
+
+
+def test_launch_buttons_come_with_the_address_of_the_repository(tiny):
+    (tiny.root / "book" / "intro.md").write_text(FRONT.format("{repo}`LICENSE`"))
+    front = tiny.page.parent / "intro.html"
+    assert tiny.build().returncode == 0 and "mybinder" not in tiny.page.read_text()
+    assert "LICENSE" in front.read_text() and "blob/HEAD" not in front.read_text()
+    config = tiny.root / "_config.yml"
+    config.write_text(config.read_text().replace('url: &url ""', "url: &url https://github.com/owner/name"))
+    done = tiny.build()
+    assert done.returncode == 0, done.stderr  # and no page loads anything from there
+    page, place = tiny.page.read_text(), "book/01_tiny.ipynb"
+    assert f'href="https://mybinder.org/v2/gh/owner/name/launch?urlpath=lab/tree/{place}"' in page
+    assert f'href="https://colab.research.google.com/github/owner/name/blob/launch/{place}"' in page
+    pictures = re.findall(r'src="([^"]*logo_(?:binder|colab)[^"]*)"', page)
+    assert len(pictures) == 2 and all((tiny.page.parent / picture).is_file() for picture in pictures)
+    assert "mybinder" not in front.read_text(), "a page that nothing can be run on"
+    assert 'href="https://github.com/owner/name/blob/HEAD/LICENSE"' in front.read_text()
 
 
 def test_an_interrupted_build_says_so_and_leaves_no_kernel(tiny):

@@ -1,5 +1,7 @@
 """What `make train` and `make trained` say and do."""
 
+import re
+
 import numpy as np
 
 from genens import ensemble, store, train
@@ -20,6 +22,7 @@ def test_training_says_its_precision_and_what_it_expects_to_take(tmp_path, monke
     said = capsys.readouterr().err
     assert "some: 2 members, 2 steps of 4 images each, in float32, 2 at a time" in said
     assert "some: up to about 1 min on this machine as busy as it is now" in said
+    assert re.search(r"some: at most [\d,]+ MB of memory for each member in training", said)
 
 
 def test_trained_ensembles_are_listed_deleted_by_name_and_left_alone_by_make_clean(tmp_path, monkeypatch, capsys):

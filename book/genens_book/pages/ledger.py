@@ -218,7 +218,7 @@ class Run:
         self._save()
 
     def provenance(self) -> Page:
-        """What the chapter ran with: profile, parameters, commit, machine, versions, run time so far."""
+        """What the chapter ran with: profile, parameters, commit, machine, versions, run time and memory so far."""
         self._save()
         made = self.made
         parameters = ", ".join(f"{name} = {value!r}" for name, value in self.parameters.items())
@@ -229,6 +229,7 @@ class Run:
             "Machine": f"{made['machine']}, {made['cpus']} CPUs",
             "Versions": f"Python {made['python']}, torch {made['torch']}, numpy {made['numpy']}",
             "Run time": markup.duration(time.perf_counter() - self._began),
+            "Memory": f"at most {peak / 1e6:,.0f} MB" if (peak := provenance.peak_memory()) else "",
             "Date": str(made["date"]),
         }
         return markup.provenance(lines, core_functions(self._namespace))
@@ -253,6 +254,7 @@ class Run:
             "parameters": self.parameters,
             "made": self.made,
             "seconds": round(time.perf_counter() - self._began, 1),
+            "peak_memory": provenance.peak_memory(),
             "claims": self.records,
             "questions": self.questions,
         }

@@ -41,7 +41,7 @@ import yaml
 
 import genens
 import genens_book
-from genens import store
+from genens import provenance, store
 from genens_book.pages import parameters
 from genens_book.press import pdf
 
@@ -290,10 +290,13 @@ def execute_chapters(profile: str, folder: Path) -> None:
         records = [record.name for record in ledger_folder(profile).glob(f"{path.stem}.json")]
         stamp = {"key": chapter_key(path, given[path], code, profile), "records": records, "seconds": round(seconds, 1)}
         copies[path].with_suffix(".json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-        say(f"{path.stem:<24} executed in {seconds:.1f} s")
+        if peak := peak_memory(path.stem, profile):
+            peaks[path.stem] = peak
+        say(f"{path.stem:<24} executed in {seconds:.1f} s" + (f", at most {peak / 1e6:,.0f} MB" if peak else ""))
         spent[path.stem] = seconds
 
     spent: dict[str, float] = {}
+    peaks: dict[str, int] = {}
     if stale and profile == FROM_SCRATCH:  # toy chapters are mostly figures, one core's work each
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -315,6 +318,7 @@ def execute_chapters(profile: str, folder: Path) -> None:
             note(path, timed(path, copies[path], given[path]))
     if stale:
         say_spent(spent, before, time.perf_counter() - began)
+        say_memory(peaks)
 
 
 # ---------------------------------------------------------------- what it takes
@@ -384,6 +388,21 @@ def say_spent(chapters: dict[str, float], before: set[Path], total: float) -> No
         + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in kinds.items())
         + f"; {total:.0f} s by the clock"
     )
+
+
+def peak_memory(chapter: str, profile: str) -> int | None:
+    """The most memory that a chapter's process held, in bytes, as the chapter recorded it; None for one that did
+    not."""
+    record = ledger_folder(profile) / f"{chapter}.json"
+    return json.loads(record.read_text(encoding="utf-8")).get("peak_memory") if record.is_file() else None
+
+
+def say_memory(peaks: dict[str, int]) -> None:
+    """Says which chapter took most memory; this process and the one that kernels are forked from are not in it."""
+    if peaks:
+        most, here = max(peaks, key=peaks.__getitem__), provenance.peak_memory() or 0
+        line = f"at most {peaks[most] / 1e6:,.0f} MB in a chapter ({most}), {here / 1e6:,.0f} MB in this process"
+        say(f"{'memory':<24} {line}")
 
 
 # ---------------------------------------------------------------- rendering

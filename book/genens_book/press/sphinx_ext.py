@@ -3,7 +3,9 @@
 * MathJax: one file of the PyPI package `sphinx-mathjax-offline` (TeX to SVG, glyphs inside) is copied beside
   the pages; `mathjax_path` in _config.yml names it.
 * Pages say in their footer what they were built from and with.
+* Launch buttons are on the book's own pages only, and only once _config.yml says where the repository is.
 * The explorer's data, which its notebook has written to the store, is copied beside its page, every file of it.
+* {repo}`PATH` names a file of the repository, and leads to it once the repository has an address.
 * The page of functions shows docstrings as they were written.
 * The build fails if a page would load a script, a style, a font or an image from another host.
 """
@@ -17,6 +19,7 @@ import shutil
 from importlib.metadata import distribution, version
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import SphinxError
@@ -45,7 +48,8 @@ def mathjax_file() -> Path:
 
 
 def name_run(app: Sphinx, config: Config) -> None:
-    """Puts what the pages were made with into their footer: profile, commit, machine, versions; chapters say more."""
+    """Puts what the pages were made with into their footer: profile, commit, machine, versions; chapters say more. And
+    drops launch buttons that would lead nowhere."""
     profile = os.environ.get("GENENS_BOOK_PROFILE")
     made = provenance.describe()
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "jupyter-book"))
@@ -57,6 +61,8 @@ def name_run(app: Sphinx, config: Config) -> None:
     ]
     footer = f"<p>Built from {'; '.join(said)}. Every chapter ends with its own parameters, seed and run time.</p>"
     config.html_theme_options["extra_footer"] = footer
+    if not (profile and config.html_theme_options.get("repository_url")):
+        config.html_theme_options.pop("launch_buttons", None)
 
 
 def outside_loads(page: str) -> list[str]:
@@ -96,6 +102,15 @@ def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, line
     lines[:] = found
 
 
+def repository_file(
+    name: str, rawtext: str, text: str, lineno: int, inliner: object, options: object = None, content: object = None
+) -> tuple[list[nodes.Node], list[nodes.Node]]:
+    """The role `repo`: a path in the repository as code, and as a link if _config.yml says where that is."""
+    url = inliner.document.settings.env.config.html_theme_options.get("repository_url")
+    shown = nodes.literal(rawtext, text)
+    return [nodes.reference(rawtext, "", shown, refuri=f"{url}/blob/HEAD/{text}") if url else shown], []
+
+
 def finish(app: Sphinx, exception: Exception | None) -> None:
     """Copies MathJax and the explorer's data, then checks that no page asks the network for anything."""
     if exception is not None or app.builder.format != "html":
@@ -112,6 +127,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
+    app.add_role("repo", repository_file)
     app.connect("config-inited", name_run)
     app.connect("autodoc-process-docstring", as_rst)
     app.connect("build-finished", finish)

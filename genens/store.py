@@ -153,17 +153,19 @@ def chunked(
             return {name: value[: stop - start] for name, value in _read(whole).items()}
         return _make(part(start, stop), lambda: function(indices=range(start, stop), **arguments), stop - start)
 
-    spans = [(start, min(start + chunk, span.stop)) for start in range(span.start, span.stop, chunk)]
-    new = {  # how many rows of which chunks are to be computed
-        start: stop - start
-        for start, stop in spans
-        if not any(_folder(part(start, end)).exists() for end in (stop, start + chunk))
-    }
-    parts = []
-    with tqdm(total=sum(new.values()), desc=common["kind"], unit="sample", disable=not new) as bar:
-        for start, stop in spans:
-            parts.append(rows(start, stop))
-            bar.update(new.get(start, 0))
+    def end(start: int) -> int:
+        return min(start + chunk, span.stop)
+
+    def stored(start: int) -> bool:
+        return any(_folder(part(start, stop)).exists() for stop in (end(start), start + chunk))
+
+    starts = range(span.start, span.stop, chunk)  # which may be so many that one after the other is looked at
+    first = next((start for start in starts if not stored(start)), span.stop)
+    parts = [rows(start, end(start)) for start in range(span.start, first, chunk)]
+    with tqdm(total=span.stop - first, desc=common["kind"], unit="sample", disable=first == span.stop) as bar:
+        for start in range(first, span.stop, chunk):
+            parts.append(rows(start, end(start)))
+            bar.update(end(start) - start)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

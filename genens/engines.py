@@ -26,7 +26,7 @@ GPU_BLOCK = 64
 
 
 def check(engine: str, precision: str) -> None:
-    """ValueError for an unknown engine, or one that does not compute in this precision."""
+    """ValueError for an unknown engine, one that does not compute in this precision, or one that is not installed."""
     if engine not in ENGINES:
         raise ValueError(f"expected engine as one of {', '.join(ENGINES)}; got {engine!r}")
     if engine == "openvino" and precision != "float32":
@@ -34,6 +34,8 @@ def check(engine: str, precision: str) -> None:
             f"expected precision float32 with engine openvino, which computes in nothing else; got "
             f"{precision!r}: take engine eager with it"
         )
+    if engine == "openvino":
+        _openvino()  # what is missing is said before hours of work, not in the middle
 
 
 def filled(x: Tensor, size: int) -> Tensor:
@@ -81,7 +83,6 @@ class Compiled:
     """
 
     def __init__(self, model: UNet, shape: tuple[int, int, int]):
-        _openvino()  # what is missing is said before hours of work, not in the middle
         self.config, self.shape, self.cores = model.config, shape, torch.get_num_threads()
         self.weights = [value.detach().numpy() for value in model.parameters()]
         self._free: dict[int, list] = {BLOCK: [], REST: []}  # requests that no pass is using; pop and append are atomic

@@ -154,19 +154,23 @@ def chunked(
             return {name: value[: stop - start] for name, value in _read(whole).items()}
         return _make(part(start, stop), lambda: function(indices=range(start, stop), **arguments), stop - start)
 
-    spans = [(start, min(start + chunk, span.stop)) for start in range(span.start, span.stop, chunk)]
-    new = {  # how many rows of which chunks are to be computed
-        start: stop - start
-        for start, stop in spans
-        if not any(_folder(part(start, end)).exists() for end in (stop, start + chunk))
-    }
-    own = {}
-    with tqdm(total=sum(new.values()), desc=common["kind"], unit="sample", disable=not new) as bar:
-        for start, stop in ranks.mine(spans):
-            own[start] = rows(start, stop)
-            bar.update(new.get(start, 0))
+    def end(start: int) -> int:
+        return min(start + chunk, span.stop)
+
+    def stored(start: int) -> bool:
+        return any(_folder(part(start, stop)).exists() for stop in (end(start), start + chunk))
+
+    starts = range(span.start, span.stop, chunk)  # which may be so many that one after the other is looked at
+    mine = ranks.mine(starts)
+    old = next((i for i, start in enumerate(mine) if not stored(start)), len(mine))
+    own, new = {start: rows(start, end(start)) for start in mine[:old]}, mine[old:]
+    total = len(new) * chunk - (new[-1] + chunk - end(new[-1])) if new else 0
+    with tqdm(total=total, desc=common["kind"], unit="sample", disable=not new) as bar:
+        for start in new:
+            own[start] = rows(start, end(start))
+            bar.update(end(start) - start)
     ranks.wait()
-    parts = [own[start] if start in own else rows(start, stop) for start, stop in spans]
+    parts = [own[start] if start in own else rows(start, end(start)) for start in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -279,6 +279,14 @@ def test_a_stopped_run_goes_on_where_it_was() -> None:
     assert [call["indices"] for call in calls] == [range(8, 12)]
 
 
+def test_the_first_chunk_does_not_wait_until_all_are_counted() -> None:
+    stop_at.append(0)
+    with pytest.raises(KeyboardInterrupt):
+        store.chunked(noise_rows, 10**15, 4, seed=3)
+    stop_at.clear()
+    assert [call["indices"] for call in calls] == [range(4)]
+
+
 @pytest.mark.parametrize(("n", "chunk"), [(0, 4), (-1, 4), (4, 0), (2.5, 4), (True, 4), (4, None)])
 def test_sizes_must_be_positive_whole_numbers(n: object, chunk: object) -> None:
     with pytest.raises(ValueError, match="expected a whole number of at least 1"):

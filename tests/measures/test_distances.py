@@ -189,7 +189,7 @@ def test_lpips_reads_the_old_file_format_of_the_published_weights_and_broadcasts
     np.testing.assert_array_equal(grey, colour)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "another network", "empty"])
+@pytest.mark.parametrize("damage", ["truncated", "text", "accounts", "another network", "empty"])
 def test_damaged_vgg_weights_are_one_clear_error(y, cache, damage):
     if damage == "another network":
         torch.save({"features.0.weight": torch.zeros(1)}, cache)
@@ -197,9 +197,11 @@ def test_damaged_vgg_weights_are_one_clear_error(y, cache, damage):
         small = {"features.0.weight": torch.zeros(1000)}
         torch.save(small, cache)
         whole = cache.read_bytes()
-        cache.write_bytes({"truncated": whole[:700], "text": b"not found", "empty": b""}[damage])
-    with pytest.raises(ValueError, match=r"expected torchvision's VGG16 weights in .*vgg16-397923af.pth"):
-        perceptual.lpips(y[:1], y[1:2])
+        texts = {"text": b"not found", "accounts": b"root:x:0:0:root:/root:/bin/bash\n", "empty": b""}
+        cache.write_bytes(texts.get(damage, whole[:700]))
+    for asked in (perceptual.find_vgg, lambda: perceptual.lpips(y[:1], y[1:2])):
+        with pytest.raises(ValueError, match=r"expected torchvision's VGG16 weights in .*vgg16-397923af.pth"):
+            asked()
 
 
 def test_lpips_refuses_raw_pixels_and_tiny_images(cache):

@@ -41,9 +41,10 @@ def test_inception_takes_weights_from_the_cache_and_images_of_any_size(cache):
 
 
 def test_damaged_weights_and_unknown_layers_are_refused(cache):
-    (cache / "inception_v3_google-0cc3c7bd.pth").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match="damaged or another network"):
-        module.inception()
+    for content in (b"half a file", b"root:x:0:0:root:/root:/bin/bash\n"):
+        (cache / "inception_v3_google-0cc3c7bd.pth").write_bytes(content)
+        with pytest.raises(ValueError, match="damaged or another network"):
+            module.inception()
     with pytest.raises(ValueError, match="one of fc, pool"):
         module.inception(layer="logits")
 

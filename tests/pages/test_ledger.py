@@ -19,7 +19,9 @@ from markupsafe import escape
 from support import ROOT
 
 from genens import files, provenance, store
-from genens_book.pages import claims, ledger, markup
+from genens_book.pages import budget, claims, declared, ledger, markup
+from genens_book.pages.declared import Parameter
+from genens_book.pages.kinds import Real, Several, Text, Whole
 
 CHAPTER = "02_class_ablation"
 ENTRY = {
@@ -86,6 +88,15 @@ PROFILES = {
     },
 }
 
+DECLARED = {
+    "profile": declared.PROFILE,
+    "seed": declared.SEED,
+    "n_samples": declared.SAMPLES,
+    "guidance": Parameter(Real(0, 10), "how strong"),
+    "digits": Parameter(Several(Whole(0, 9)), "which"),
+    "weights": Parameter(Text("a name"), "of what", none="the usual"),
+}
+
 
 @pytest.fixture(autouse=True)
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -96,6 +107,8 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, chapters in PROFILES.items():
         (folder / "profiles" / f"{name}.yml").write_text(yaml.safe_dump(chapters))
     monkeypatch.setattr(store, "home", lambda: tmp_path)
+    monkeypatch.setattr(declared, "CHAPTERS", {CHAPTER: DECLARED, "01_codes": DECLARED})
+    monkeypatch.setattr(budget, "COSTS", {})
     monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
     yield folder
 
@@ -159,10 +172,13 @@ def test_a_run_with_another_value_is_custom_and_says_what_differs() -> None:
         ({"layout": {"a": 1}}, "unknown parameter 'layout'"),
         ({"profile": "latop"}, "expected a profile"),
         ({"profile": None}, "expected the parameter profile"),
-        ({"n_samples": "many"}, "expected n_samples as int like 1000, got 'many'"),
-        ({"n_samples": True}, "expected n_samples as int"),
-        ({"n_samples": 2.5}, "expected n_samples as int"),
-        ({"digits": 3}, "expected digits as list"),
+        ({"n_samples": "many"}, "expected n_samples as a whole number of at least 1; got 'many'; its profile has 1000"),
+        ({"n_samples": True}, "expected n_samples as a whole number"),
+        ({"n_samples": 2.5}, "expected n_samples as a whole number"),
+        ({"n_samples": None}, "expected n_samples as a whole number of at least 1; got None"),
+        ({"guidance": float("nan")}, "expected guidance as a number above 0 up to 10; got nan"),
+        ({"digits": 3}, "expected digits as a list of 1 to 20, each a whole number from 0 to 9"),
+        ({"weights": 3}, "expected weights as a name, or None: the usual; got 3"),
     ],
 )
 def test_wrong_parameters_are_refused_in_one_line(changes: dict, words: str, tmp_path: Path) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from pickle import UnpicklingError  # what torch.load raises for a damaged file; nothing is unpickled here
 
 import torch
 from torch import Tensor, nn
 
-from genens_book.measures.not_run import NotRun, find_weights
+from genens_book.measures.not_run import UNREADABLE, NotRun, find_weights
 
 INCEPTION_FILES = "inception_v3_google-*.pth"  # torchvision's DEFAULT weights in the torch cache
 SIDE = 299
@@ -43,7 +42,7 @@ def inception(path: str | Path | None = None, layer: str = "fc") -> nn.Module | 
         network = Inception3(transform_input=True, init_weights=False)  # as torchvision has it for these weights
     try:
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), assign=True)
-    except (RuntimeError, EOFError, KeyError, TypeError, AttributeError, UnpicklingError) as problem:
+    except UNREADABLE as problem:
         raise ValueError(
             f"expected torchvision's Inception v3 weights in {file}, but they are damaged or "
             f"another network's ({type(problem).__name__}); fetch inception_v3_google-0cc3c7bd.pth "

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
+
+# What `torch.load` raises for a file of something else, which it takes for a program of its own (nothing is executed).
+UNREADABLE = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+    UnpicklingError,
+)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError  # what torch.load raises for a damaged file; nothing is unpickled here
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from genens_book.measures import classifier, distances
 from genens_book.measures.judges import Judge
-from genens_book.measures.not_run import NotRun, find_weights
+from genens_book.measures.not_run import UNREADABLE, NotRun, find_weights
 
 VGG_FILES = "vgg16-*.pth"  # torchvision's ImageNet VGG16 in the torch cache; today vgg16-397923af.pth
 
@@ -59,8 +58,12 @@ def feature_distance(model: Judge, a: object, b: object, batch: int = 256) -> np
 
 
 def find_vgg(path: str | Path | None = None) -> Path | NotRun:
-    """The VGG16 weights behind LPIPS; see `find_weights`."""
-    return find_weights("VGG16", VGG_FILES, "vgg16-397923af.pth", path)
+    """The VGG16 weights behind LPIPS; see `find_weights`. They are read at once, before anything is drawn: ValueError
+    for damaged ones, or another network's."""
+    file = find_weights("VGG16", VGG_FILES, "vgg16-397923af.pth", path)
+    if isinstance(file, Path):
+        _vgg_lpips(file, file.stat().st_mtime_ns)
+    return file
 
 
 def lpips(a: object, b: object, weights: str | Path | None = None, batch: int = 64) -> np.ndarray | NotRun:
@@ -110,7 +113,7 @@ def _vgg_lpips(file: Path, changed: int) -> nn.Module:
         vgg = read(file)
         state = {key: _vgg_or_linear(key, vgg, linear) for key in network.state_dict()}
         network.load_state_dict(state, assign=True)
-    except (RuntimeError, EOFError, KeyError, TypeError, AttributeError, UnpicklingError) as problem:
+    except UNREADABLE as problem:
         raise ValueError(
             f"expected torchvision's VGG16 weights in {file}, but they are damaged or another "
             f"network's ({type(problem).__name__}); fetch vgg16-397923af.pth anew"

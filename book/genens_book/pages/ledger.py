@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import difflib
 import io
 import json
 import re
@@ -34,69 +33,6 @@ claims = paper.load  # ledger.claims() is what tests call
 # "no" is shown, by a test of equivalence; "not seen" is not, and what "cannot be seen" no outcome could have shown.
 ANSWERS = ("yes", "no", "the opposite", "not seen", "cannot be seen")
 
-_PLAIN = (int, float, str, bool, list, tuple, dict, type(None))
-
-
-# ---------------------------------------------------------------- parameters
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _parameters(chapter: str, namespace: Mapping[str, object]) -> tuple[dict, dict]:
-    """The chapter's parameters as the notebook holds them, and as its profile does."""
-    profile = namespace.get("profile")
-    if not isinstance(profile, str):
-        raise ValueError(
-            f"expected the parameter profile, one of {', '.join(parameters.profiles())}; got {profile!r:.50}"
-        )
-    chapters = parameters.load(profile)
-    if chapter not in chapters:
-        raise ValueError(f"profile {profile!r} has no chapter {chapter!r}{_meant(chapter, chapters)}")
-    expected = {name: value for name, value in chapters[chapter].items() if name != "profile"}
-    if missing := [name for name in expected if name not in namespace]:
-        raise ValueError(
-            f"{chapter}: expected the parameter {missing[0]!r}, which profile {profile!r} lists, found none"
-        )
-    # A name that papermill was given by mistake lands among the notebook's globals like any other.
-    known = {"profile"}.union(*(parameters.load(name).get(chapter, {}) for name in parameters.profiles()))
-    for name, value in namespace.items():
-        if isinstance(value, _PLAIN) and not name.startswith("_") and name not in known | {"In", "Out"}:
-            raise ValueError(
-                f"{chapter}: unknown parameter {name!r}{_meant(name, known)}; it takes {', '.join(sorted(known))}"
-            )
-    given = {name: namespace[name] for name in expected}
-    for name, value in given.items():
-        if not _same_kind(value, expected[name]):
-            raise ValueError(
-                f"{chapter}: expected {name} as {type(expected[name]).__name__} like "
-                f"{expected[name]!r:.40}, got {value!r:.40}"
-            )
-        if name.startswith("n_") and value is not None and value < 1:  # a count: n_samples and its like
-            raise ValueError(f"{chapter}: expected {name} as a whole number of at least 1, got {value!r}")
-    return given, expected
-
-
-def _same_kind(value: object, like: object) -> bool:
-    """Whether a parameter can stand where the profile has another: None stands for 'all' or 'not given'."""
-    if value is None or like is None or (isinstance(like, float) and type(value) is int):
-        return True
-    return type(value) is type(like) or {type(value), type(like)} <= {list, tuple}
-
-
-def within(n_samples: int, **wanted: int) -> None:
-    """Raises ValueError when one of `wanted`, a number of samples to show or use, is none or more than are drawn."""
-    for name, number in wanted.items():
-        if number < 1:
-            raise ValueError(f"expected {name} at least 1, got {number}")
-        if number > n_samples:
-            raise ValueError(
-                f"expected {name} at most n_samples = {n_samples}, got {number}; draw more samples or ask for fewer"
-            )
-
-
 # ---------------------------------------------------------------- a chapter's run
 
 
@@ -104,30 +40,38 @@ class Run:
     """One execution of a chapter: its parameters, its clock, and what it recorded.
 
     `chapter` is the notebook's name without `.ipynb`; `namespace` its `globals()` after the parameters cell.
-    Raises ValueError, one line, for an unknown profile, or an unknown, missing or ill-typed parameter. Where
-    a value differs from the profile's, `profile` is "custom" and `changed` says which, name -> (profile's,
-    this run's).
+    Raises ValueError, one line, for an unknown profile, for parameters that are unknown, missing, not of their kind, or
+    do not fit one another, and for a run beyond its budget; FileNotFoundError for an ensemble that is not there. Where
+    a value differs from the profile's, `profile` is "custom" and `changed` says which, name -> (profile's, this run's).
     """
 
     def __init__(self, chapter: str, namespace: dict[str, object]) -> None:
-        self.chapter, self.claims, self._began = chapter, paper.load(), time.perf_counter()
+        self.chapter, self._began = chapter, time.perf_counter()
         self._namespace = namespace
         # Run again in a live notebook: names that later cells made are no parameters.
         first = namespace.setdefault("_ledger_first_names", frozenset(namespace))
-        self.parameters, expected = _parameters(chapter, {k: v for k, v in namespace.items() if k in first})
+        given = {name: value for name, value in namespace.items() if name in first}
+        self.parameters, self.expected = parameters.given(chapter, given)
         self.base = str(namespace["profile"])
+        own = self.parameters.get("dataset")  # whose ensemble is trained first: the trainer asks again
+        self.fits(**({} if own else parameters.manifests(chapter, self.parameters, self.base)))
         self.changed = {
-            name: (expected[name], value)
+            name: (self.expected[name], value)
             for name, value in self.parameters.items()
-            if _as_json(value) != _as_json(expected[name])
+            if _as_json(value) != _as_json(self.expected[name]) and name != "budget"  # which changes no result
         }
-        self.profile = "custom" if self.changed else self.base
+        self.profile, self.claims = "custom" if self.changed else self.base, paper.load()
         self.made = provenance.describe()
         self.records: dict[str, dict] = {}
         self.questions: list[dict[str, str]] = []
         self.again: dict[str, list[float]] = {}  # by claim: the same number by other training runs
         self.dataset = self.reduced = ""  # what its ensemble was trained on and in which setting, once `on` has said it
         self._save()  # forgets what an earlier execution recorded: no number outlives its run
+
+    def fits(self, **manifests: Mapping) -> None:
+        """ValueError, one line, unless the parameters fit one another, ensembles with these manifests (by the parameter
+        that names them), and the budget. What asks about other ensembles is left open."""
+        parameters.fits(self.chapter, self.parameters, self.expected, manifests)
 
     @property
     def path(self) -> Path:
@@ -179,7 +123,7 @@ class Run:
         Raises ValueError for an unknown id or a value that does not suit.
         """
         if id not in self.claims:
-            raise ValueError(f"expected the id of a claim in claims.yml, got {id!r}{_meant(id, self.claims)}")
+            raise ValueError(f"expected the id of a claim in claims.yml, got {id!r}{parameters.meant(id, self.claims)}")
         claim = self.claims[id]
         if claim.chapter != self.chapter:
             raise ValueError(
@@ -338,7 +282,7 @@ def scorecard(profile: str) -> list[dict[str, object]]:
     if profile not in [*parameters.profiles(), "custom"]:
         raise ValueError(
             f"expected a profile out of {', '.join(parameters.profiles())} or custom, got {profile!r}"
-            f"{_meant(profile, parameters.profiles())}"
+            f"{parameters.meant(profile, parameters.profiles())}"
         )
     book = paper.load()
     records = {

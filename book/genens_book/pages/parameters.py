@@ -1,55 +1,35 @@
-"""What can be set in a chapter: the profiles, its notebook's parameters, and the page that tells how to run it again.
+"""What can be set in a chapter: the profiles, the checks of what was given, the page that tells how to run it again.
 
-A line of a parameters cell says what it is for: `steps = 20  # denoising steps | time grows in proportion`, meaning
-and effect on the run time with a bar between them. COMMON speaks for names that mean the same in every chapter.
+Checked is what is `declared`: first that every parameter is of its kind, then that they fit one another and the
+ensembles that they name, and last that the run is within its `budget`. All that before anything is computed.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import functools
-import io
 import json
-import tokenize
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 from markupsafe import Markup
 
-from genens import store
+from genens import files, store
 from genens_book.measures import judges
 from genens_book.measures.judges import DigitNet
-from genens_book.pages import markup
+from genens_book.pages import budget, declared, markup
+from genens_book.pages.kinds import Ensemble, shown
+from genens_book.pages.limits import Manifests, Values
 from genens_book.pages.markup import Page
 
 SHIPPED = "laptop"  # the profile whose ensembles come with the book
 
-COMMON = {
-    "profile": ("the set of parameters whose weights and records are used: smoke, laptop or paper", "none by itself"),
-    "seed": ("of every random draw of the chapter", "none"),
-    "weights": (
-        "an ensemble of the profile, or the path of a folder with one",
-        "grows with the network and its members",
-    ),
-    "steps": ("denoising steps, out of the schedule's 1000", "in proportion"),
-    "sampler": ("ancestral or ddim", "none"),
-    "variance": ("of the noise that ancestral steps add: posterior, beta or alpha_beta", "none"),
-    "precision": (
-        "of the members' forward passes: float32, or bfloat16 with engine eager, where the CPU has it",
-        "bfloat16 about halves it on such a CPU, and is refused on others",
-    ),
-    "engine": (
-        "of the members' forward passes: openvino, or eager, plain PyTorch",
-        "eager takes a fifth to a half longer",
-    ),
-    "tangents": (
-        "of the Jacobian: differences of two forward passes, or forward, PyTorch's exact ones",
-        "forward takes several times as long",
-    ),
-    "n_samples": ("generated images", "in proportion"),
-}
+_PLAIN = (int, float, str, bool, list, tuple, dict, type(None))
+
+
+# ---------------------------------------------------------------- profiles
 
 
 def profiles() -> list[str]:
@@ -59,12 +39,11 @@ def profiles() -> list[str]:
 
 def profile_file(profile: str) -> Path:
     """The file of a profile; ValueError for an unknown one."""
-    path = store.home() / "book" / "profiles" / f"{profile}.yml"
+    folder = store.home() / "book" / "profiles"
     if profile not in profiles():
-        raise ValueError(
-            f"expected a profile among {', '.join(profiles()) or '(none)'} in {path.parent}; got {profile!r}"
-        )
-    return path
+        known = ", ".join(profiles()) or "(none)"
+        raise ValueError(f"expected a profile among {known} in {folder}; got {shown(profile)}")
+    return folder / f"{profile}.yml"
 
 
 def load(profile: str) -> dict[str, dict]:
@@ -107,15 +86,94 @@ def _shipped(name: str) -> Path:
     return store.home() / "weights" / name
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a parameters cell."""
+# ---------------------------------------------------------------- checks
 
-    name: str
-    kind: str
-    default: object
-    meaning: str
-    cost: str
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """The end of an error about a name that is not known: which one may have been meant."""
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def given(chapter: str, namespace: Mapping[str, object]) -> tuple[dict, dict]:
+    """The chapter's parameters as the notebook's globals hold them, and as its profile does. ValueError, one line, for
+    an unknown profile, an unknown or missing parameter, or one that is not of its kind."""
+    profile = namespace.get("profile")
+    if not isinstance(profile, str):
+        raise ValueError(f"expected the parameter profile, one of {', '.join(profiles())}; got {shown(profile)}")
+    chapters = load(profile)
+    if chapter not in chapters:
+        raise ValueError(f"profile {profile!r} has no chapter {chapter!r}{meant(chapter, chapters)}")
+    known, expected = declared.CHAPTERS.get(chapter, {}), chapters[chapter]
+    if undeclared := sorted(expected.keys() - known.keys()):
+        raise ValueError(
+            f"{chapter}: expected its parameter {undeclared[0]!r} in genens_book/pages/declared.py: add it"
+        )
+    if missing := [name for name in expected if name not in namespace]:
+        raise ValueError(
+            f"{chapter}: expected the parameter {missing[0]!r}, which profile {profile!r} lists, found none"
+        )
+    # A name that papermill was given by mistake lands among the notebook's globals like any other.
+    for name, value in namespace.items():
+        if isinstance(value, _PLAIN) and not name.startswith("_") and name not in {*known, "In", "Out"}:
+            raise ValueError(
+                f"{chapter}: unknown parameter {shown(name)}{meant(name, known)}; it takes {', '.join(sorted(known))}"
+            )
+    values = {name: namespace[name] for name in expected if name != "profile"}
+    for name, value in values.items():
+        if not known[name].holds(value):
+            raise _refusal(chapter, name, f"as {known[name]}", value, expected[name])
+    return values, {name: value for name, value in expected.items() if name != "profile"}
+
+
+def manifests(chapter: str, values: Values, profile: str) -> dict[str, dict]:
+    """The manifests of the ensembles that a chapter's parameters name, by parameter. FileNotFoundError where there is
+    none, ValueError for another."""
+    found = {}
+    for name, one in declared.CHAPTERS[chapter].items():
+        if isinstance(one.kind, Ensemble):
+            try:
+                file = folder(str(values[name]), profile) / "manifest.json"
+                found[name] = _manifest(file)
+            except FileNotFoundError:
+                raise FileNotFoundError(
+                    f"{chapter}: expected {file}, found no such file; check {name}, restore the folder or make it "
+                    "again (make train)"
+                ) from None
+            except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as problem:
+                why = f"{type(problem).__name__}: {shown(str(problem))}"
+                raise ValueError(f"{chapter}: expected {name} as {one}; got {shown(values[name])} ({why})") from problem
+    return found
+
+
+def _manifest(file: Path) -> dict:
+    """The manifest in a file. ValueError and its like for any other."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if found.pop("manifest_sha256") != files.digest(found):
+        raise ValueError("the manifest was edited")
+    if lacking := {"n", "images", "shape", "unet", "recipe", "data", "files"} - found.keys():
+        raise ValueError(f"a manifest without {', '.join(sorted(lacking))}")
+    return found
+
+
+def fits(chapter: str, values: Values, expected: Values, manifests: Manifests) -> None:
+    """ValueError, one line, where parameters of the right kinds (`given`) do not fit one another, or the ensembles, or
+    the budget. What depends on an ensemble whose manifest is not there is not asked."""
+    for name, one in declared.CHAPTERS[chapter].items():
+        if one.limit and values[name] is not None and (limit := one.limit(values[name], values, manifests)):
+            raise _refusal(chapter, name, limit, values[name], expected[name])
+    if chapter in budget.COSTS and ("weights" not in values or "weights" in manifests):
+        changed = {name: value for name, value in values.items() if value != expected[name] and name != "budget"}
+        said = ", ".join(f"{name} = {shown(value)}" for name, value in changed.items())
+        budget.check(chapter, values, manifests, said)
+
+
+def _refusal(chapter: str, name: str, what: str, value: object, usual: object) -> ValueError:
+    usually = f"; its profile has {shown(usual)}" if usual != value else ""
+    return ValueError(f"{chapter}: expected {name} {what}; got {shown(value)}{usually}")
+
+
+# ---------------------------------------------------------------- the page that tells how to run a chapter again
 
 
 def notebook(chapter: str) -> Path:
@@ -128,28 +186,11 @@ def notebook(chapter: str) -> Path:
     return path
 
 
-def parameters(path: Path) -> list[Parameter]:
-    """The parameters of a notebook, in its order. ValueError for a name that nothing is said about."""
+def defaults(path: Path) -> dict[str, object]:
+    """The parameters of a notebook with their defaults, in its order."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     text = next("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", []))
-    said = {
-        token.start[0]: token.string.lstrip("# ")
-        for token in tokenize.generate_tokens(io.StringIO(text).readline)
-        if token.type == tokenize.COMMENT
-    }
-    found = []
-    for line in ast.parse(text).body:
-        name, value = ast.unparse(line.targets[0]), ast.literal_eval(line.value)
-        meaning, bar, cost = said.get(line.end_lineno, "").partition(" | ")
-        common = COMMON.get(name, ("", ""))
-        meaning, cost = (meaning, cost) if bar else common
-        if not meaning or not cost:
-            raise ValueError(
-                f"{path.name}: expected `{name} = ...  # meaning | effect on the run time`; got {meaning!r}"
-            )
-        kind = f"list of {type(value[0]).__name__}" if isinstance(value, list) and value else type(value).__name__
-        found.append(Parameter(name, kind, value, meaning, cost))
-    return found
+    return {ast.unparse(line.targets[0]): ast.literal_eval(line.value) for line in ast.parse(text).body}
 
 
 def command(chapter: str, change: dict[str, object]) -> str:
@@ -165,10 +206,15 @@ def chapter(name: str, **change: object) -> Page:
 
     Raises ValueError when `change` has a name that the chapter does not take, as the line would not run.
     """
-    known = parameters(notebook(name))
-    if odd := [key for key in change if key not in {one.name for one in known}]:
-        raise ValueError(f"{name}: expected a parameter among {', '.join(one.name for one in known)}; got {odd[0]!r}")
-    lines = [[one.name, one.kind, json.dumps(one.default), one.meaning, one.cost] for one in known]
-    table = markup.lines_table(["name", "type", "default", "meaning", "effect on the run time"], lines, numeric=False)
+    usual, known = defaults(notebook(name)), declared.CHAPTERS[name]
+    if odd := [key for key in change if key not in known]:
+        raise ValueError(f"{name}: expected a parameter among {', '.join(known)}; got {odd[0]!r}")
+    lines = [
+        [key, json.dumps(value), one.meaning, str(one), one.cost]
+        for key, value in usual.items()
+        for one in [known[key]]
+    ]
+    head = ["name", "default", "meaning", "what it may be", "effect on the run time"]
+    table = markup.lines_table(head, lines, numeric=False)
     line = command(name, change)
     return Page(markup.render("chapter.html", command=line, table=Markup(table.html)), f"{line}\n{table.text}")

@@ -12,7 +12,6 @@ from genens.recipe import Recipe, trained_on
 from genens_book.chapters.fid import analysis
 from genens_book.measures import classifier, fid, gallery, imagenet, not_run, stats
 from genens_book.measures.references import Real
-from genens_book.pages import ledger
 
 
 def normal(n, F=3, seed=0, shift=0.0):
@@ -96,14 +95,6 @@ def test_the_picture_has_every_set_and_says_how_much_of_the_variance_it_shows():
     np.testing.assert_allclose(found["samples"].std(axis=(0, 1)), [3, 2], rtol=0.05)
     with pytest.raises(ValueError, match=r"expected n in 1\.\.4000"):
         analysis.picture(sets, normal(100, 4), 5000, seed=0)
-
-
-def test_asking_for_more_than_there_is_says_so():
-    ledger.within(5, n_sheet=5)
-    with pytest.raises(ValueError, match="n_sheet at most n_samples = 5, got 6; draw more samples or ask for fewer"):
-        ledger.within(5, n_plane=1, n_sheet=6)
-    with pytest.raises(ValueError, match="^expected n_sheet at least 1, got 0$"):
-        ledger.within(5, n_sheet=0)
 
 
 def test_training_images_are_those_of_the_manifest_or_an_error():

@@ -204,46 +204,6 @@ def test_the_way_of_a_jacobian_is_its_product_with_the_change_of_the_weights():
             np.testing.assert_allclose(found[b, v], sum((mixture[i] - 1 / n) * J[b, i] for i in range(n)), atol=1e-6)
 
 
-FITTING = dict(
-    n_samples=48,
-    n_rotating=8,
-    n_path=8,
-    n_counterfactuals=48,
-    n_directions=2,
-    n_near=3,
-    per_step=1,
-    tangents="forward",
-    per_steps=[0, 1, 16],
-    shares=[0.1, 0.2, 0.5, 1.0],
-)
-
-
-@pytest.mark.parametrize(
-    "wrong, message",
-    [
-        (dict(n_rotating=49), "n_rotating of at most n_samples = 48, got 49"),
-        (dict(n_path=50), "n_path of at most n_samples"),
-        (dict(n_directions=60), "n_directions of at most n_counterfactuals"),
-        (dict(n_near=9), r"n_near of at most len\(shares\) = 4"),
-        (dict(n_near=1), "n_near of at least 2"),
-        (dict(n_counterfactuals=1, n_directions=1), "n_counterfactuals of at least 2"),
-        (dict(per_step=17), r"per_step and per_steps in 0\.\.16"),
-        (dict(per_steps=[0, 1, 8]), "0 and 16 among per_steps"),
-        (dict(shares=[0.1, 0.2, 0.5]), "end with 1"),
-        (dict(shares=[0.0, 0.2, 1.0]), "between 0 and 1"),
-    ],
-)
-def test_parameters_that_do_not_fit_together_are_refused(wrong, message):
-    analysis.check_parameters(FITTING, 16)
-    with pytest.raises(ValueError, match=message):
-        analysis.check_parameters(FITTING | wrong, 16)
-
-
-def test_an_ensemble_of_one_is_refused():
-    with pytest.raises(ValueError, match="at least 2 members"):
-        analysis.check_parameters(FITTING, 1)
-
-
 def test_torch_and_numpy_give_the_same():
     given = made()
     tensors = {name: torch.from_numpy(value) if name != "mixtures" else value for name, value in given.items()}

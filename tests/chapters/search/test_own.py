@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import ROOT
+from support import ROOT, run_chapter
 
 from genens import codes as coding
 from genens import ensemble
@@ -76,9 +76,6 @@ def test_an_ensemble_belongs_to_images_and_settings_not_to_a_place(tmp_path, mon
         (dict(side=10), ValueError, "a multiple of 4, at least 8 pixels; got 10"),
         (dict(n=6), ValueError, "expected between 8 and 64 members"),
         (dict(steps=0), ValueError, "at least one step"),
-        (dict(k=27), ValueError, r"expected k in 1\.\.26"),
-        (dict(k=0), ValueError, "got 0"),
-        (dict(per_step=9), ValueError, r"expected per_step in 0\.\.8"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(tmp_path, store, change, error, message):
@@ -94,6 +91,36 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(tmp_pa
         own.trained(**given)
     assert "\n" not in str(caught.value)
     assert not store.exists()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(k=26), "expected k at most 25 with an ensemble of 26 images; got 26"),
+        (dict(per_step=9), "expected per_step at most 8 with an ensemble of 8 members; got 9"),
+        (dict(n_members=10, per_step=11), "expected per_step at most 10"),
+        (dict(side=40_000), "side = 40000"),
+        (dict(train_steps=10**9), "train_steps = 1000000000"),
+        (dict(precision="int8"), "expected precision as one of float32"),
+        (dict(sampler="euler"), "expected sampler as one of ancestral, ddim; got 'euler'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_chapter_refuses_what_its_images_do_not_bear_before_reading_or_training(tmp_path, store, change, message):
+    place, usual = pictures(tmp_path / "mine"), dict(side=8, train_steps=2, k=5)
+    with pytest.raises(ValueError) as caught:
+        run_chapter("06_search", **{**usual, "dataset": f"folder:{place}", **change})
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert not store.exists() or [path.name for path in store.iterdir()] == ["ledger"]
+
+
+def test_images_in_a_zip_file_count_as_well(tmp_path):
+    pictures(tmp_path / "mine", 13, ("cat", "dog"))
+    packed = shutil.make_archive(str(tmp_path / "mine"), "zip", tmp_path / "mine")
+    for place in (tmp_path / "mine", packed):
+        known = own.foretold(f"folder:{place}", 8, None, 5)
+        assert (known["n"], known["images"], known["shape"]) == (8, 26, (3, 8, 8))
+    assert own.foretold("folder:/nowhere", 8, None, 5) is None
 
 
 def saved(folder, recipe, codes, images):

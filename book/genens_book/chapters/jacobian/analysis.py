@@ -35,35 +35,6 @@ FIGURES = {
 }  # pixels and sizes, in the paper's Figure 5
 
 
-def check_parameters(given: Mapping[str, object], n: int) -> None:
-    """Whether the chapter's parameters fit together, and an ensemble of n members. ValueError, one line, if not."""
-    for name, whole, limit in (
-        ("n_rotating", "n_samples", given["n_samples"]),
-        ("n_path", "n_samples", given["n_samples"]),
-        ("n_directions", "n_counterfactuals", given["n_counterfactuals"]),
-        ("n_near", "len(shares)", len(given["shares"])),
-    ):
-        if given[name] > limit:
-            raise ValueError(
-                f"expected {name} of at most {whole} = {limit}, got {given[name]}; lower it or raise {whole}"
-            )
-    for name in ("n_counterfactuals", "n_near"):
-        if given[name] < 2:
-            raise ValueError(f"expected {name} of at least 2, to correlate or to fit a line; got {given[name]}")
-    if n < 2:
-        raise ValueError(f"expected an ensemble of at least 2 members, whose weights can be traded; got {n}")
-    outside = [k for k in [*given["per_steps"], given["per_step"]] if not 0 <= k <= n]
-    if outside or n not in given["per_steps"] or 0 not in given["per_steps"]:
-        raise ValueError(
-            f"expected per_step and per_steps in 0..{n}, members used a step, and 0 and {n} among per_steps; "
-            f"got {given['per_step']} and {given['per_steps']}"
-        )
-    if given["tangents"] not in jacobians.TANGENTS:
-        raise ValueError(f"expected tangents as one of {', '.join(jacobians.TANGENTS)}; got {given['tangents']!r}")
-    if not given["shares"] or given["shares"][-1] != 1 or not all(0 < share <= 1 for share in given["shares"]):
-        raise ValueError(f"expected shares of the way between 0 and 1 that end with 1; got {given['shares']}")
-
-
 # ---------------------------------------------------------------- approximate and true changes
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from math import comb
@@ -73,24 +74,40 @@ def home(made: Recipe, images: data.Dataset) -> Path:
     return store.trained() / f"own-{files.digest({**settings, 'images': images.digest})[:12]}"
 
 
+def foretold(spec: str, side: int, n: int | None, steps: int) -> dict | None:
+    """What the ensemble's manifest will say, as far as that is known before an image is read: images in colour, as many
+    as there are files. None where they are too few, of which `recipe` says more."""
+    place = Path(spec.partition(":")[2]).expanduser()
+    names = zipfile.ZipFile(place).namelist() if zipfile.is_zipfile(place) else [*place.glob("*"), *place.glob("*/*")]
+    if (N := sum(str(name).lower().endswith(data.SUFFIXES) for name in names)) < SMALLEST:
+        return None
+    return {
+        "n": members_for(N) if n is None else n,
+        "images": N,
+        "shape": (3, side, side),
+        "unet": {**UNET, "channels": 3},
+        "recipe": {"dataset": spec, "steps": steps, **TRAINING},
+    }
+
+
 def trained(
     spec: str,
     side: int,
     n: int | None,
     steps: int,
     seed: int = 0,
-    k: int = 1,
-    per_step: int = 1,
+    fits: Callable[..., None] = lambda **manifests: None,
     workers: int | None = None,
 ) -> Path:
     """The folder of an ensemble trained on your images; what was trained before is used again, what was
     stopped goes on.
 
-    k and per_step are what will be asked of it (`attribution.top_k`, `jacobians.jacobian`): what cannot be had is
-    refused before the minutes of training, not after. An estimate of the time comes first. Raises as `recipe`.
+    fits: asked before any image is read or any minute trained, with as much as is known of the ensemble's manifest
+    (`ledger.Run.fits`): what it refuses is not trained. An estimate of the time comes first. Raises as `recipe`.
     """
+    if known := foretold(spec, side, n, steps):
+        fits(weights=known)
     made, images = recipe(spec, side, n, steps, seed)
-    check(len(images), made.n, k, per_step)
     folder, workers = home(made, images), workers or os.cpu_count() or 1
     with announced() as out:
         if (folder / "manifest.json").is_file():
@@ -111,14 +128,6 @@ def trained(
         )
         train_ensemble(made, folder, workers=workers)
     return folder
-
-
-def check(N: int, n: int, k: int, per_step: int) -> None:
-    """ValueError unless lists of k fit a database of N images, and n members have per_step to differentiate."""
-    if not 1 <= k <= N:
-        raise ValueError(f"expected k in 1..{N} (a database of {N} images), got {k}")
-    if not 0 <= per_step <= n:
-        raise ValueError(f"expected per_step in 0..{n}, members used a step; got {per_step}")
 
 
 def database(members: Ensemble, thumbnails: Path) -> Gallery:

@@ -386,5 +386,15 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
         "profile": PROFILE,
         "utilisation": Parameter(Real(0, 1), "share of a GPU's peak that such networks reach, assumed"),
     },
+    "machines": {
+        "profile": PROFILE,
+        "N": Parameter(Whole(2, 10**12), "images: those of LAION-5B"),
+        "members": Parameter(
+            Several(Whole(4, codes.MAX_MEMBERS)), "how many, a line of the table each", limit=limits.with_codes("N")
+        ),
+        "epochs": Parameter(Real(0, 1e6), "times that a member sees each of its images"),
+        "utilisation": Parameter(Real(0, 1), "share of a GPU's peak that such networks reach, assumed"),
+        "processes": Parameter(Whole(1), "that search side by side, each on cores like those measured"),
+    },
     **{name: {"profile": PROFILE} for name in ("appendix_networks", "own_images", "rerun", "scorecard", "speed")},
 }

@@ -169,3 +169,13 @@ def there(value: str, values: Values, manifests: Manifests) -> str:
 def folder(value: str, values: Values, manifests: Manifests) -> str:
     """Nothing, or a folder of images."""
     return "" if not value or value.startswith("folder:") else "as folder:PATH, a folder of your own png or jpg images"
+
+
+def with_codes(other: str) -> Limit:
+    """Even numbers of members, each with codes of half of them for so many images."""
+
+    def limit(value: list[int], values: Values, manifests: Manifests) -> str:
+        few = next((n for n in value if n % 2 or comb(n, n // 2) < values[other]), None)
+        return "" if few is None else f"each even and with C(n, n/2) >= {other} = {values[other]:,}, unlike {few}"
+
+    return limit

@@ -75,7 +75,7 @@ def at_hand(manifest: Mapping, thumbnails: str | Path) -> Gallery:
     folder = Path(thumbnails)
     kept = load(folder) if (folder / "manifest.json").is_file() else None
     try:
-        images = recipe.Recipe(**manifest["recipe"]).images()
+        images = recipe.recipe_of(manifest).images()
     except FileNotFoundError:
         if kept is None:
             raise
@@ -108,11 +108,21 @@ def keep(images: Dataset, rows: Sequence[int] | np.ndarray, folder: str | Path) 
 
 
 def load(folder: str | Path) -> Gallery:
-    """What `keep` wrote. Raises FileNotFoundError when a file is missing, ValueError when one is damaged."""
-    manifest, arrays = files.read_folder(folder), files.load_arrays(Path(folder) / FILE)
-    labels, rows, images = (torch.from_numpy(arrays[name]) for name in ("labels", "rows", "images"))
+    """What `keep` wrote. Raises FileNotFoundError when a file is missing, ValueError, which names it, when one is
+    damaged."""
+    file = Path(folder) / FILE
+    manifest, contents = files.read_folder(folder)
+    with files.expecting("thumbnails, the rows they are of, and labels", file, files.RESTORE):
+        name, classes = str(manifest["name"]), tuple(manifest["classes"])
+        arrays = files.arrays_from_bytes(contents[FILE], file)
+        labels, rows, images = (torch.from_numpy(arrays[part]) for part in ("labels", "rows", "images"))
+        labels, rows, shapes = labels.long(), rows.long(), [tuple(one.shape) for one in (labels, rows, images)]
+        if labels.min() < 0 or labels.max() >= len(classes) or rows.min() < 0 or rows.max() >= len(labels):
+            raise ValueError("labels without a class, or rows without a label")
+        if images.dtype != torch.uint8 or [*map(len, shapes)] != [1, 1, 4] or len(images) != len(rows):
+            raise ValueError(f"labels, rows and {images.dtype} images of shapes {shapes}")
     said = (
-        f"The images of {manifest['name']} are not at hand: shown are thumbnails kept with the weights, and a grey "
+        f"The images of {name} are not at hand: shown are thumbnails kept with the weights, and a grey "
         "square where none was kept."
     )
-    return Gallery(manifest["name"], tuple(manifest["classes"]), labels.long(), rows.long(), images, said)
+    return Gallery(name, classes, labels, rows, images, said)

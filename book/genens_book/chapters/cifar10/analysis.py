@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from genens import unet
 from genens.ensemble import Ensemble
-from genens.recipe import Recipe
+from genens.recipe import recipe_of
 from genens.unet import UNetConfig
 from genens_book.pages import markup
 from genens_book.pages.claims import NOT_RUN, Claim
@@ -28,7 +28,7 @@ SAME = {
 def reduced(book: Mapping[str, Claim], members: Ensemble, steps: int) -> str:
     """In what an ensemble of CIFAR-10, sampled in so many denoising steps, falls short of the paper's setting; "" where
     it does not. (Whose features a FID is by is said with the FID.)"""
-    recipe = Recipe(**members.manifest["recipe"])
+    recipe = recipe_of(members.manifest)
     apart = {
         "million parameters": (_millions(UNetConfig(**recipe.unet)), _millions(UNetConfig.paper(3))),
         "training steps": (recipe.steps, _value(book, "epochs") * _value(book, "epoch-batches")),

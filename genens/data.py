@@ -33,7 +33,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 CIFAR_FOLDER, CIFAR_ZIP = "cifar-10-batches-py", "cifar-10-jpeg.zip"
 CELEBA_SIZE = 128  # paper, Section B.1
 FACES_SIZE = 32
-PIXELS, BESIDE = "pixels.u8", "beside.safetensors"
+PIXELS, BESIDE, ARRAYS = "pixels.u8", "beside", "arrays.safetensors"
+LARGE = 1 << 30  # bytes of pixels, of which no digest is worked out again
 CHUNK = 256  # images decoded at a time on their way into a packed data set
 # What PIL raises for a file that is no image, cut short, damaged, or a bomb.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -236,51 +237,57 @@ def pack(folder: str | Path, about: Dataset, chunks: Iterable[torch.Tensor]) -> 
     Shows progress. Raises ValueError for chunks of another size, or too many or too few of them; then, and when it
     cannot be written (OSError), nothing is left.
     """
-    folder, sha = Path(folder), _sha(about.images.shape)
-    with (
-        files.staged(folder) as temporary,
-        tqdm(desc=f"packing {about.name}", total=len(about), unit="image", file=sys.stderr) as bar,
-    ):
-        with temporary.open("wb") as file:
-            for chunk in chunks:
-                if chunk.shape[1:] != about.images.shape[1:] or bar.n + len(chunk) > len(about):
-                    raise ValueError(
-                        f"expected {tuple(about.images.shape)} pixels, got {tuple(chunk.shape)} at {bar.n}"
-                    )
-                pixels = chunk.numpy().tobytes()
-                sha.update(pixels)
-                file.write(pixels)
-                bar.update(len(chunk))
-        if bar.n != len(about):
-            raise ValueError(f"expected {len(about)} images, got {bar.n}")
-        sha.update(_bytes(about.labels))
+    with files.staged(folder) as new:
+        new.mkdir()
+        sha = _write_pixels(new / PIXELS, about, chunks)
         beside = {"labels": about.labels} | ({} if about.attributes is None else {"attributes": about.attributes})
         manifest = {
             "name": about.name,
             "shape": list(about.images.shape),
             "classes": about.classes,
             "attribute_names": about.attribute_names,
-            "data": sha.hexdigest(),
+            "data": sha,
             "made": provenance.describe(),
         }
-        files.write_folder(folder, {BESIDE: files.arrays_to_bytes(beside), PIXELS: temporary}, manifest)
+        files.write_folder(new / BESIDE, {ARRAYS: files.arrays_to_bytes(beside)}, manifest)
     return unpack(folder)
+
+
+def _write_pixels(file: Path, about: Dataset, chunks: Iterable[torch.Tensor]) -> str:
+    """Write the pixels one chunk after the other; returns the data set's digest."""
+    shape, sha = about.images.shape, _sha(about.images.shape)
+    bar = tqdm(desc=f"packing {about.name}", total=len(about), unit="image", file=sys.stderr)
+    with bar, file.open("wb") as opened:
+        for chunk in chunks:
+            if chunk.shape[1:] != shape[1:] or bar.n + len(chunk) > len(about):
+                raise ValueError(f"expected {tuple(shape)} pixels, got {tuple(chunk.shape)} at {bar.n}")
+            pixels = chunk.numpy().tobytes()
+            sha.update(pixels)
+            opened.write(pixels)
+            bar.update(len(chunk))
+    if bar.n != len(about):
+        raise ValueError(f"expected {len(about)} images, got {bar.n}")
+    sha.update(_bytes(about.labels))
+    return sha.hexdigest()
 
 
 def unpack(folder: str | Path) -> Dataset:
     """What `pack` wrote; pixels come into memory as they are used. Raises FileNotFoundError when a file is missing,
-    ValueError when one is not as it was written; pixels beyond a gigabyte are not read for that."""
-    folder = Path(folder)
-    manifest = files.read_folder(folder, remedy="delete the folder, and it is made anew")
-    beside = {name: torch.from_numpy(value) for name, value in files.load_arrays(folder / BESIDE).items()}
-    shape, names = manifest["shape"], ("name", "classes", "attribute_names")
-    pixels = torch.from_file(str(folder / PIXELS), shared=False, size=int(np.prod(shape)), dtype=torch.uint8)
-    name, classes, attribute_names = (manifest[key] for key in names)
-    found = Dataset(
-        pixels.view(shape), beside["labels"], name, tuple(classes), beside.get("attributes"), tuple(attribute_names)
-    )
-    found.__dict__["digest"] = manifest["data"]  # known since it was written: the pixels are not read for it
-    return found
+    ValueError when one is not as it was written; of more than a gigabyte of pixels only the size is looked at."""
+    folder, remedy = Path(folder), "delete the folder, and it is made anew"
+    manifest, contents = files.read_folder(folder / BESIDE, remedy=remedy)
+    with files.expecting("a packed data set", folder, remedy):
+        beside = {k: torch.from_numpy(v) for k, v in files.arrays_from_bytes(contents[ARRAYS], folder).items()}
+        name, classes, names = manifest["name"], tuple(manifest["classes"]), tuple(manifest["attribute_names"])
+        size, file = int(np.prod(manifest["shape"])), folder / PIXELS
+        if (found := file.stat().st_size) != size:
+            raise ValueError(f"{PIXELS} is truncated or edited: expected {size} bytes, found {found}")
+        pixels = torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8).view(manifest["shape"])
+        whole = Dataset(pixels, beside["labels"], name, classes, beside.get("attributes"), names)
+        if size <= LARGE and whole.digest != manifest["data"]:
+            raise ValueError(f"{PIXELS} was edited")
+        whole.__dict__["digest"] = manifest["data"]  # known since it was written: no pixels are read for it
+    return whole
 
 
 def _sha(shape: Sequence[int]):

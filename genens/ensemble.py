@@ -22,6 +22,8 @@ from genens import codes as coding
 from genens import engines, files
 from genens.unet import UNet, UNetConfig
 
+CODES = "codes.safetensors"
+MAX_SIDE = 4096  # pixels
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
@@ -126,7 +128,7 @@ def save(
 ) -> None:
     """Write members' state dicts, codes bool (N, n) and manifest as one folder, all or nothing."""
     written = {f"member_{i:02d}.safetensors": to_file(state, dtype) for i, state in enumerate(states)}
-    written["codes.safetensors"] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
+    written[CODES] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
     files.write_folder(folder, written, {**manifest, "n": len(states), "codes": coding.digest(codes)})
 
 
@@ -134,26 +136,49 @@ def load(folder: str | Path, precision: str = "float32", engine: str = "eager", 
     """The ensemble in a folder written by `save`; its digest is of the files, the precision and the engine.
 
     Raises ValueError for a precision or an engine that this machine does not have (nothing else is taken instead).
-    Raises FileNotFoundError when a file is missing; ValueError when one is truncated or edited, when the codes are
-    not those the members were trained with, or when a weight is not a number.
+    Raises FileNotFoundError when a file is missing; ValueError, which names the file, when one is truncated or edited,
+    when the codes are not those the members were trained with, when a weight is not a number, and for a manifest that
+    does not describe them.
     """
     check_precision(precision, device)
     engines.check(engine, precision)
     folder = Path(folder)
-    manifest = files.read_folder(folder)
-    codes = from_bytes((folder / "codes.safetensors").read_bytes())["codes"].numpy()
-    if coding.digest(codes) != manifest["codes"]:
-        raise ValueError(
-            f"expected the codes the members were trained with (digest {manifest['codes'][:12]}), "
-            f"got {coding.digest(codes)[:12]} in {folder}; restore the folder or run `make train`"
-        )
-    config, models = UNetConfig(**manifest["unet"]), []
-    for i in range(manifest["n"]):
-        state = from_bytes((folder / f"member_{i:02d}.safetensors").read_bytes())
-        if bad := [name for name, value in state.items() if not value.isfinite().all()]:
-            raise ValueError(f"expected finite weights, got NaN or infinity in {bad[0]} of member {i} in {folder}")
-        models.append(UNet(config))
-        models[-1].load_state_dict({name: value.float() for name, value in state.items()})
+    manifest, contents = files.read_folder(folder)
+    with files.expecting("the codes the members were trained with", folder / CODES, files.RESTORE):
+        codes = from_bytes(contents[CODES])["codes"].numpy()
+        if coding.digest(codes) != manifest["codes"]:
+            raise ValueError(f"digest {coding.digest(codes)[:12]}, not {manifest['codes'][:12]}")
+    with files.expecting("the manifest of an ensemble", folder / "manifest.json", files.RESTORE):
+        config = _network(manifest, codes)
+    models = []
+    for i in range(codes.shape[1]):
+        name = f"member_{i:02d}.safetensors"
+        with files.expecting("finite weights of the network in the manifest", folder / name, files.RESTORE):
+            models.append(_member(contents.pop(name), config))
     written = {name: entry["sha256"] for name, entry in manifest["files"].items()}
     digest = files.digest({"files": written, "precision": precision, "engine": engine})
     return Ensemble(models, codes, manifest["shape"], digest, precision, manifest, engine).to(device)
+
+
+def _network(manifest: dict, codes: np.ndarray) -> UNetConfig:
+    """The members' network. ValueError unless image shape and codes (N, n) are as the manifest has them."""
+    config, (N, n), shape = UNetConfig(**manifest["unet"]), codes.shape, list(manifest["shape"])
+    sides = range(config.stride, MAX_SIDE + 1, config.stride)
+    if [*map(type, shape)] != [int] * 3 or shape[0] != config.channels or not {*shape[1:]} <= {*sides}:
+        kind = f"[{config.channels}, H, W] in multiples of {config.stride} up to {MAX_SIDE}"
+        raise ValueError(f"shape {shape}, not {kind}")
+    known = {"n": n, "images": N, "split_sizes": coding.split_sizes(codes).tolist()}
+    if odd := [name for name, value in known.items() if manifest.get(name, value) != value]:
+        raise ValueError(f"{odd[0]} {manifest[odd[0]]}, of which the codes have {known[odd[0]]}")
+    return config
+
+
+def _member(content: bytes, config: UNetConfig) -> UNet:
+    """A member from its file."""
+    state = {name: value.to(torch.float32, copy=True) for name, value in from_bytes(content).items()}
+    if bad := [name for name, value in state.items() if not value.isfinite().all()]:
+        raise ValueError(f"NaN or infinity in {bad[0]}")
+    with torch.device("meta"):  # no numbers are drawn, and no memory is taken, for weights that are replaced at once
+        model = UNet(config)
+    model.load_state_dict(state, assign=True)
+    return model

@@ -3,49 +3,143 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
+import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as _from_bytes
 from safetensors.numpy import save as _to_bytes
+from yaml import YAMLError
 
 Arrays = dict[str, np.ndarray]
-LARGE = 2**30  # bytes
-_RESTORE = "restore the folder (git checkout, or your copy) or make it again (make train)"
+RESTORE = "restore the folder (git checkout, or your copy) or make it again (make train)"
+
+
+# ---------------------------------------------------------------- written at once
 
 
 @contextlib.contextmanager
-def staged(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, gone afterwards whatever happens; a failed write becomes one line, an OSError."""
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:12]}.tmp"  # mkdtemp would make it private
+def locked(path: Path, wait: Callable[[str], object] | None = None) -> Iterator[bool]:
+    """Hold a lock file until the block ends, or this process, however it ends; False where the file system has no
+    locks, and nothing is held.
+
+    While another process holds it: BlockingIOError, or with `wait`, which is told what process that is, waiting.
+    """
+    with contextlib.ExitStack() as opened:
+        while True:
+            file, held = opened.enter_context(open(path, "a+")), True
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if wait is None:
+                    raise
+                file.seek(0)
+                wait(file.read() or "another process")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:
+                held = False
+            if _is_at(file.fileno(), path):  # who held it may have removed it
+                break
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()}")
+            file.flush()
+            yield held
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    return False
+
+
+_TEMPORARY = re.compile(r"(\..+\.[0-9a-f]{12})\.(tmp|lock)")
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name in a new folder beside `path`, which goes whatever happens, and by its lock tells that it is in use."""
+    name = f".{path.name}.{uuid.uuid4().hex[:12]}"
+    temporary = path.with_name(f"{name}.tmp")
+    with locked(path.with_name(f"{name}.lock"), wait=lambda _: None):  # _sweep may try it
+        try:
+            temporary.mkdir()
+            yield temporary / path.name
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed have left: temporary folders whose locks nobody holds."""
+    for left in filter(None, map(_TEMPORARY.fullmatch, os.listdir(folder))):
+        with contextlib.suppress(OSError), locked(folder / f"{left[1]}.lock") as held:
+            if held:
+                shutil.rmtree(folder / f"{left[1]}.tmp", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def staged(path: str | Path, replace: bool = True) -> Iterator[Path]:
+    """A name for a new file or folder, which becomes `path` at once when the block ends well: a reader sees the old one
+    or the new one, never a part and never neither (but see `_exchange`).
+
+    An existing folder is replaced, or kept with `replace=False` (two writers of one artifact: both right). What killed
+    writers have left in the parent folder is removed. Raises OSError, one line, when it cannot be written; then what
+    was at `path`, if anything, is untouched.
+    """
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
+        _sweep(path.parent)
+        with _beside(path) as new:
+            yield new
+            try:
+                os.replace(new, path)
+            except OSError as problem:
+                if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                if replace:
+                    _exchange(new, path)
     except OSError as problem:
         advice = "check that the folder may be written to"
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "free some space there, or point GENENS_STORE at another disk"
-        why = os.strerror(problem.errno or errno.EIO)
+        why = os.strerror(problem.errno) if problem.errno else str(problem)
         said = f"could not write {path} ({why}); nothing half-written is left; {advice}"
         raise OSError(problem.errno, said) from problem
-    finally:  # also after KeyboardInterrupt; a finished write has moved the temporary name away
-        for leftover in (temporary, _aside(temporary)):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
 
 
-def _aside(temporary: Path) -> Path:
-    return temporary.with_suffix(".old")
+def _exchange(new: Path, old: Path) -> None:
+    """Each folder gets the other's name, at once, for which Python has no function. On a file system that cannot, such
+    as NFS, there is neither for a moment, and a process that is killed just then leaves the old one as `NAME.old`."""
+    system, names = ctypes.CDLL(None), (os.fsencode(new), os.fsencode(old))
+    if sys.platform == "darwin":
+        failed = system.renamex_np(*names, 2)  # RENAME_SWAP
+    else:
+        failed = system.renameat2(-100, names[0], -100, names[1], 2)  # AT_FDCWD; RENAME_EXCHANGE
+    if failed:
+        aside = old.with_name(f"{old.name}.old")
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(old, aside)
+        try:
+            os.replace(new, old)
+        except OSError:
+            os.replace(aside, old)
+            raise
+        shutil.rmtree(aside)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -56,93 +150,112 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def atomic_write(path: str | Path, content: bytes | str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part. OSError when it cannot."""
-    path = Path(path)
-    with staged(path) as temporary:
-        _write(temporary, content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
+    """Write a file as `staged` says."""
+    with staged(path) as new:
+        _write(new, content.encode() if isinstance(content, str) else content)
 
 
 def write_folder(
-    path: str | Path,
-    files: Mapping[str, bytes | Path],
-    manifest: dict,
-    *,
-    name: str = "manifest.json",
-    replace: bool = True,
+    path: str | Path, files: Mapping[str, bytes], manifest: dict, *, name: str = "manifest.json", replace: bool = True
 ) -> None:
-    """Write a folder of files and a manifest that lists each one's sha256 and size, all at once. A file given by its
-    path, on the same disk, is moved there.
-
-    An existing folder is replaced, or kept with `replace=False` (two writers of one artifact: both right).
-    Raises OSError, one line, when it cannot be written; then the old folder, if any, is untouched.
-    """
-    path = Path(path)
-    listed = {key: _stated(content) for key, content in files.items()}
+    """Write a folder of files and a manifest that lists each one's sha256 and size, as `staged` says."""
+    listed = {key: {"sha256": sha256(content), "bytes": len(content)} for key, content in files.items()}
     body = json.loads(canonical({**manifest, "files": listed}))
     body["manifest_sha256"] = digest(body)
-    with staged(path) as temporary:
-        temporary.mkdir()
+    with staged(path, replace) as new:
+        new.mkdir()
         for key, content in files.items():
-            if isinstance(content, Path):
-                os.replace(content, temporary / key)
-            else:
-                _write(temporary / key, content)
-        _write(temporary / name, (json.dumps(body, indent=1) + "\n").encode())
-        if replace and path.is_dir():
-            os.replace(path, _aside(temporary))
-        try:
-            os.replace(temporary, path)
-        except OSError as problem:
-            if _aside(temporary).is_dir() and not path.exists():
-                os.replace(_aside(temporary), path)
-            if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another writer was first: keep its folder
-                raise
+            _write(new / key, content)
+        _write(new / name, (json.dumps(body, indent=1) + "\n").encode())
 
 
-def _stated(content: bytes | Path) -> dict:
-    if isinstance(content, Path):
-        return {"sha256": sha256_file(content), "bytes": content.stat().st_size}
-    return {"sha256": sha256(content), "bytes": len(content)}
+def remove_folder(path: str | Path) -> None:
+    """Remove a folder so that others see all of it or nothing. FileNotFoundError when there is none."""
+    with _beside(Path(path)) as aside:
+        os.replace(path, aside)
 
 
-def read_folder(path: str | Path, *, name: str = "manifest.json", remedy: str = _RESTORE) -> dict:
-    """The manifest of a folder made by `write_folder`, after checking every file it lists; of one beyond LARGE only the
-    size, which takes no time.
+# ---------------------------------------------------------------- read and checked
 
-    Raises FileNotFoundError for a missing folder or file and ValueError for a truncated or edited one.
+
+class Damaged(ValueError):
+    """Data on disk that are not what they should be: the error of `expecting`."""
+
+
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+@contextlib.contextmanager
+def expecting(what: str, where: str | Path, remedy: str) -> Iterator[None]:
+    """Whatever goes wrong in making sense of data becomes a `Damaged`, one line: what was expected, in which file, what
+    came, what to do. A file that is not there is a FileNotFoundError as clear."""
+    try:
+        yield
+    except Damaged:
+        raise
+    except FileNotFoundError as problem:
+        if problem.errno is None:  # it has been said
+            raise
+        raise FileNotFoundError(f"expected {what} in {where}, found no such file; {remedy}") from None
+    except (*_NONSENSE, SafetensorError, YAMLError) as problem:
+        kind = "" if type(problem) is ValueError else f"{type(problem).__name__}: "
+        said = " ".join(f"{kind}{problem}".split())
+        raise Damaged(f"expected {what} in {where}, got something else ({said:.200}); {remedy}") from problem
+
+
+def read_folder(
+    path: str | Path, *, name: str = "manifest.json", remedy: str = RESTORE
+) -> tuple[dict, dict[str, bytes]]:
+    """The manifest of a folder made by `write_folder` and the files that it lists, {name: content}, all checked.
+
+    They are of one folder even if it is being replaced. Raises FileNotFoundError for a missing folder or file and
+    ValueError for a truncated or edited one.
     """
     path = Path(path)
-    if not (path / name).is_file():
-        raise FileNotFoundError(f"expected {path / name}, found no such file; {remedy}")
-    try:
-        manifest = json.loads((path / name).read_text())
-        stated = manifest.pop("manifest_sha256")
-        files = dict(manifest["files"])
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise ValueError(f"{path / name} is damaged ({type(problem).__name__}); {remedy}") from problem
-    if digest(manifest) != stated:
-        raise ValueError(f"{path / name} was edited: it no longer has the sha256 it states; {remedy}")
-    for key, expected in files.items():
-        file = path / key
-        if not file.is_file():
-            raise FileNotFoundError(f"expected {file}, which {name} lists, found no such file; {remedy}")
-        size, found = expected["bytes"], file.stat().st_size
-        if found != size:
-            raise ValueError(f"{file} is truncated or edited: expected {size} bytes, found {found}; {remedy}")
-        if size <= LARGE and sha256_file(file) != expected["sha256"]:
-            raise ValueError(f"{file} was edited: its sha256 is not the one in {name}; {remedy}")
-    return manifest
+    while True:
+        try:
+            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileNotFoundError(f"expected {path / name}, found no such file; {remedy}") from None
+        try:
+            return _read(folder, path, name, remedy)
+        except FileNotFoundError:
+            if _is_at(folder, path):
+                raise
+        finally:
+            os.close(folder)
 
 
-def load_arrays(path: str | Path) -> Arrays:
-    """Read a safetensors file. FileNotFoundError when missing, ValueError when it is not whole."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"expected a safetensors file at {path}, found none")
-    try:
-        return _from_bytes(Path(path).read_bytes())
-    except SafetensorError as problem:
-        raise ValueError(f"{path} is not a whole safetensors file ({problem})") from problem
+def _read(folder: int, path: Path, name: str, remedy: str) -> tuple[dict, dict[str, bytes]]:
+    def content(file: str, listed: str = "") -> bytes:
+        try:
+            with open(file, "rb", opener=partial(os.open, dir_fd=folder)) as opened:
+                return opened.read()
+        except (FileNotFoundError, IsADirectoryError):
+            raise FileNotFoundError(f"expected {path / file}{listed}, found no such file; {remedy}") from None
+
+    written, found = content(name), {}
+    with expecting("a manifest and its sha256", path / name, remedy):
+        manifest = json.loads(written)
+        if manifest.pop("manifest_sha256") != digest(manifest):
+            raise ValueError("it was edited")
+        listed = {file: (entry["bytes"], entry["sha256"]) for file, entry in manifest["files"].items()}
+        if odd := [file for file in listed if os.path.basename(file) != file or not file.isprintable()]:
+            raise ValueError(f"{odd[0]!r:.60} is not the name of a file in this folder")
+    for file, (size, sum_) in listed.items():
+        found[file] = content(file, f", which {name} lists")
+        if len(found[file]) != size:
+            got = f"expected {size} bytes, found {len(found[file])}"
+            raise ValueError(f"{path / file} is truncated or edited: {got}; {remedy}")
+        if sha256(found[file]) != sum_:
+            raise ValueError(f"{path / file} was edited: its sha256 is not the one in {name}; {remedy}")
+    return manifest, found
+
+
+def arrays_from_bytes(content: bytes, where: str | Path, remedy: str = RESTORE) -> Arrays:
+    """Arrays in the safetensors format. ValueError, which names the file `where` they were read, for anything else."""
+    with expecting("a whole safetensors file of numbers", where, remedy):
+        return as_numpy(_from_bytes(content))
 
 
 def arrays_to_bytes(arrays: Mapping[str, object]) -> bytes:
@@ -166,12 +279,6 @@ def as_numpy(arrays: object) -> Arrays:
 def sha256(content: bytes) -> str:
     """Hex sha256 of bytes."""
     return hashlib.sha256(content).hexdigest()
-
-
-def sha256_file(path: str | Path) -> str:
-    """Hex sha256 of a file, read in pieces."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(value: object) -> str:

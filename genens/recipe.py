@@ -10,7 +10,8 @@ import numpy as np
 import yaml
 
 from genens import codes as coding
-from genens import data
+from genens import data, files
+from genens.unet import UNetConfig
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Recipe:
         total = self.n or len(self.classes)
         if self.only and (list(self.only) != sorted({*self.only}) or self.only[0] < 0 or self.only[-1] >= total):
             raise ValueError(f"expected only as some of the members 0 to {total - 1}, ascending; got {list(self.only)}")
+        UNetConfig(**self.unet)  # which says what is wrong with a network that cannot be
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
 
@@ -106,21 +108,23 @@ def recipes(file: str | Path) -> dict[str, Recipe]:
 
     Raises FileNotFoundError when there is no such file, ValueError for one that holds something else.
     """
-    try:
+    with files.expecting("recipes under 'train' (name: settings)", file, "see book/profiles/laptop.yml"):
         listed = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         return {name: Recipe(**entry) for name, entry in listed.get("train", {}).items()}
-    except FileNotFoundError:
-        raise FileNotFoundError(f"expected a file that lists recipes at {file}, found none") from None
-    except (yaml.YAMLError, AttributeError, TypeError) as problem:
-        said = " ".join(str(problem).split())
-        raise ValueError(f"expected {file} to list recipes under 'train', name: settings; {said}") from problem
+
+
+def recipe_of(manifest: Mapping) -> Recipe:
+    """The recipe that an ensemble's manifest states. ValueError unless it does, and which images are meant."""
+    with files.expecting("an ensemble's recipe and images", "its manifest.json", files.RESTORE):
+        if type(manifest["images"]) is not int or type(manifest["data"]) is not str:
+            raise ValueError(f"{manifest['images']!r:.40} images of digest {manifest['data']!r:.40}")
+        return Recipe(**manifest["recipe"])
 
 
 def trained_on(manifest: Mapping) -> data.Dataset:
     """The images that an ensemble was trained on, all splits together, from its manifest. Raises ValueError when the
     data at hand are not those."""
-    images = Recipe(**manifest["recipe"]).images()
-    digest = manifest["data"]
+    images, digest = recipe_of(manifest).images(), manifest["data"]
     if images.digest != digest:
         raise ValueError(
             f"expected the {manifest['images']:,} images that the members were trained on (digest {digest[:12]}), got "

@@ -23,6 +23,8 @@ from tqdm import tqdm
 from genens import files, provenance, ranks
 from genens.files import Arrays, digest
 
+FILE = "arrays.safetensors"
+
 
 def home() -> Path:
     """The repository: the environment's GENENS_HOME, or where this package lies, or, when it is installed elsewhere,
@@ -63,7 +65,7 @@ def identity(value: object, name: str = "value") -> object:
     if isinstance(value, list | tuple | range):
         return [identity(item, f"{name}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, Path):
-        return files.sha256_file(value)
+        return files.sha256(value.read_bytes())
     if hasattr(value, "state_dict"):
         return digest(identity(dict(value.state_dict()), name))
     if is_dataclass(value) and not isinstance(value, type):
@@ -92,27 +94,34 @@ def where(function: Callable, /, **arguments: object) -> Path:
     return _folder(_identity(function, arguments))
 
 
-def _read(identity: Mapping) -> Arrays:
-    folder = _folder(identity)
-    meta = files.read_folder(folder, name="meta.json", remedy=f"delete the folder {folder} and run again")
-    if meta["key"] != digest(identity):
-        raise ValueError(f"{folder} holds another result (key {meta['key'][:24]}); delete that folder and run again")
-    return files.load_arrays(folder / "arrays.safetensors")
+def _read(identity: Mapping, length: int | None = None) -> Arrays:
+    folder, key = _folder(identity), digest(identity)
+    remedy = f"delete the folder {folder} and run again"
+    meta, contents = files.read_folder(folder, name="meta.json", remedy=remedy)
+    with files.expecting(f"the result of key {key[:24]}", folder, remedy):
+        if meta["key"] != key:
+            raise ValueError(f"another result, of key {meta['key'][:24]}")
+        return _rows(files.arrays_from_bytes(contents[FILE], folder / FILE, remedy), length)
+
+
+def _rows(arrays: Arrays, length: int | None) -> Arrays:
+    """The arrays, if each has as many rows. ValueError otherwise."""
+    for name, value in arrays.items():
+        if length is not None and value.shape[:1] != (length,):
+            raise ValueError(f"expected '{name}' with {length} rows, one for each index, got shape {value.shape}")
+    return arrays
 
 
 def _make(identity: Mapping, call: Callable[[], Mapping[str, object]], length: int | None = None) -> Arrays:
     """The stored result, or a new one: computed, written whole, returned."""
     folder = _folder(identity)
     if folder.exists():
-        return _read(identity)
+        return _read(identity, length)
     began = time.perf_counter()
-    arrays = files.as_numpy(call())
-    for name, value in arrays.items():
-        if length is not None and value.shape[:1] != (length,):
-            raise ValueError(f"expected '{name}' with {length} rows, one for each index, got shape {value.shape}")
+    arrays = _rows(files.as_numpy(call()), length)
     took = round(time.perf_counter() - began, 3)
     meta = {**identity, "key": digest(identity), "seconds": took, "made": provenance.describe()}
-    written = {"arrays.safetensors": files.arrays_to_bytes(arrays)}
+    written = {FILE: files.arrays_to_bytes(arrays)}
     files.write_folder(folder, written, meta, name="meta.json", replace=False)
     return arrays
 
@@ -151,7 +160,7 @@ def chunked(
     def rows(start: int, stop: int) -> Arrays:
         whole = part(start, start + chunk)
         if stop < start + chunk and _folder(whole).exists():  # a larger run has made this chunk in full
-            return {name: value[: stop - start] for name, value in _read(whole).items()}
+            return {name: value[: stop - start] for name, value in _read(whole, chunk).items()}
         return _make(part(start, stop), lambda: function(indices=range(start, stop), **arguments), stop - start)
 
     def end(start: int) -> int:
@@ -171,7 +180,8 @@ def chunked(
             bar.update(end(start) - start)
     ranks.wait()
     parts = [own[start] if start in own else rows(start, end(start)) for start in starts]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    with files.expecting("the same arrays in all chunks", root() / f"{common['kind']}-*", "delete these and run again"):
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _is_count(value: object) -> bool:

@@ -13,25 +13,29 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent import futures
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load as from_bytes
+from torch import Tensor
 from tqdm import tqdm
 
 from genens import codes as coding
 from genens import data, ensemble, files, provenance, ranks, store
-from genens.recipe import Recipe, recipes
-from genens.training import SAVE_EVERY, train_member
+from genens.recipe import Recipe, recipe_of, recipes
+from genens.training import FROM_START, SAVE_EVERY, train_member
 from genens.unet import UNetConfig
+
+WEIGHTS = "weights.safetensors"
+AGAIN = "restore it, or delete it to train this member again"
 
 
 def train_ensemble(
@@ -47,10 +51,10 @@ def train_ensemble(
     """Train the members of `recipe` and write the ensemble to `folder` once all are there; True when it was written.
 
     Checkpoints lie in `checkpoints`, by default beside trained ensembles (`store.trained`), in a folder named by the
-    recipe, and the ensemble's go once it is written. Several machines that share it can each train some `members`; the
-    processes that torchrun started each take every so-manieth, one at a time, and the first writes the ensemble. part:
-    see `training.Trainer`. Raises ValueError for a recipe's precision that this machine has no hardware for, and for a
-    finished member that is not as it was written.
+    recipe, and the ensemble's go once it is written. Several machines that share it can each train some `members`, and
+    the processes that torchrun started take every so-manieth, one at a time; those that another process is training are
+    waited for, and who is done last writes the ensemble. part: see `training.Trainer`. Raises ValueError for a recipe's
+    precision that this machine has no hardware for, and for a finished member that is not as it was written.
     """
     ensemble.check_precision(recipe.precision, torch.device(device).type)
     rank, size = ranks.started()
@@ -60,33 +64,42 @@ def train_ensemble(
         raise ValueError(f"expected members of {folder.name}, {_listed(recipe.members)}; got {_listed(sorted(odd))}")
     runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
     paths = {i: runs / f"member_{i:02d}" for i in recipe.members}
-    wanted = members or recipe.members
-    if todo := {i: paths[i] for i in wanted[rank::size] if not _is_done(paths[i])}:
-        _train_members(folder.name, recipe, todo, ranks.device(device), workers, save_every, part)
-    if rank > 0:
-        return True  # the first process writes the ensemble
-    while size > 1 and not all(_is_done(paths[i]) for i in wanted):
-        time.sleep(0.5)  # for the others; torchrun ends this when one of them fails for good
-    if not all(map(_is_done, paths.values())):
-        return False
-    codes, notes = codes[:, list(recipe.members)], [_note(path) for path in paths.values()]
-    manifest = {
-        "recipe": asdict(recipe),
-        "unet": UNetConfig(**recipe.unet).to_dict(),
-        "shape": list(images.images.shape[1:]),
-        "data": images.digest,
-        "images": len(images),
-        "split_sizes": coding.split_sizes(codes).tolist(),
-        "member_wall_seconds": [note["wall"] for note in notes],
-        "member_cpu_seconds": [note["cpu"] for note in notes],  # one thread: its wall time when undisturbed
-        "member_loss": [note["loss"] for note in notes],
-        "workers": workers,
-        "device": device,
-        "made": provenance.describe(),
-    }
-    ensemble.save(folder, [load_file(path / "weights.safetensors") for path in paths.values()], codes, manifest)
-    shutil.rmtree(runs)
+    runs.mkdir(parents=True, exist_ok=True)
+    wait = partial(_wait, folder.name)
+    with ExitStack() as held:
+        for i in (wanted := sorted({*(members or recipe.members)})[rank::size]):
+            held.enter_context(files.locked(runs.with_name(f"{runs.name}.{i:02d}.lock"), wait))
+        todo = {i: paths[i] for i in wanted if not _is_done(paths[i])}
+        if todo and runs.is_dir():
+            _train_members(folder.name, recipe, todo, ranks.device(device), workers, save_every, part)
+        held.enter_context(files.locked(runs.with_name(f"{runs.name}.lock"), wait))  # one of several writes it
+        if not runs.is_dir():  # another process that trained these members was done first, and has written it
+            return True
+        if not all(map(_is_done, paths.values())):
+            return False
+        notes, states = zip(*map(_done, paths.values()), strict=True)
+        codes = codes[:, list(recipe.members)]
+        manifest = {
+            "recipe": asdict(recipe),
+            "unet": UNetConfig(**recipe.unet).to_dict(),
+            "shape": list(images.images.shape[1:]),
+            "data": images.digest,
+            "images": len(images),
+            "split_sizes": coding.split_sizes(codes).tolist(),
+            "member_wall_seconds": [note["wall"] for note in notes],
+            "member_cpu_seconds": [note["cpu"] for note in notes],  # one thread: its wall time when undisturbed
+            "member_loss": [note["loss"] for note in notes],
+            "workers": workers,
+            "device": device,
+            "made": provenance.describe(),
+        }
+        ensemble.save(folder, states, codes, manifest)
+        files.remove_folder(runs)
     return True
+
+
+def _wait(name: str, who: str) -> None:
+    print(f"{name}: {who} is training it; waiting for what it does", file=sys.stderr)
 
 
 # A member in training is its checkpoint, `member_00.safetensors`; one that is done is a folder, `member_00`.
@@ -96,14 +109,22 @@ def _is_done(path: Path) -> bool:
     return path.is_dir()
 
 
-def _note(path: Path) -> dict:
-    """Of a member: step, wall and processor seconds, loss; step 0 before its first checkpoint. ValueError for a member
-    that is done and not as it was written."""
-    if _is_done(path):
-        return files.read_folder(path, remedy="restore it, or delete it to train this member again")
-    if not (checkpoint := path.with_suffix(".safetensors")).exists():
+def _done(path: Path) -> tuple[dict, dict[str, Tensor]]:
+    """Of a member that is done, the note of its last checkpoint and its weights."""
+    note, contents = files.read_folder(path, remedy=AGAIN)
+    with files.expecting("a member's weights", path / WEIGHTS, AGAIN):
+        return note, from_bytes(contents[WEIGHTS])
+
+
+def _checkpoint(path: Path) -> Path:
+    return path.with_suffix(".safetensors")
+
+
+def _note(checkpoint: Path) -> dict[str, float]:
+    """Of a member in training: step, wall and processor seconds, loss; step 0 before its first checkpoint."""
+    if not checkpoint.exists():
         return {"step": 0}
-    with safe_open(checkpoint, "pt") as file:
+    with files.expecting("a checkpoint", checkpoint, FROM_START), safe_open(checkpoint, "pt") as file:
         return {name: float(value) for name, value in file.metadata().items()}
 
 
@@ -115,15 +136,15 @@ def _train_members(
     context.set_forkserver_preload([__spec__.name])  # PyTorch is imported once, whatever the number of workers
     progress = context.Array("q", max(todo) + 1, lock=False)  # steps behind each member
     for i, path in todo.items():
-        progress[i] = int(_note(path)["step"])
-    pool = ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (progress,))
+        progress[i] = int(_note(_checkpoint(path))["step"])
+    pool = futures.ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (progress,))
     try:
         jobs = [pool.submit(_work, recipe, i, path, device, save_every, part) for i, path in todo.items()]
         total, peaks = recipe.steps * len(todo), []
         others = ranks.started()[0] > 0  # whose bars would be in the way of the first one's
         with tqdm(desc=name, total=total, initial=sum(progress), unit="step", smoothing=0.02, disable=others) as bar:
             while jobs:
-                finished, unfinished = wait(jobs, timeout=0.5)
+                finished, unfinished = futures.wait(jobs, timeout=0.5)
                 bar.update(sum(progress) - bar.n)
                 peaks += [job.result() for job in finished]
                 jobs = list(unfinished)
@@ -160,9 +181,9 @@ def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: floa
 
     images = recipe.images()
     split = torch.from_numpy(coding.splits(recipe.codes(images))[member])
-    checkpoint = path.with_suffix(".safetensors")
+    checkpoint = _checkpoint(path)
     state = train_member(data.Rows(images.images, split), recipe, member, checkpoint, report, device, save_every, part)
-    files.write_folder(path, {"weights.safetensors": ensemble.to_file(state)}, _note(path))
+    files.write_folder(path, {WEIGHTS: ensemble.to_file(state)}, _note(checkpoint))
     checkpoint.unlink()
     return provenance.peak_memory()
 
@@ -184,7 +205,7 @@ def _listed(members: Sequence[int]) -> str:
 
 def _is_there(folder: Path, recipe: Recipe) -> bool:
     """Whether a folder holds what this recipe makes."""
-    return (folder / "manifest.json").is_file() and Recipe(**files.read_folder(folder)["recipe"]) == recipe
+    return (folder / "manifest.json").is_file() and recipe_of(files.read_folder(folder)[0]) == recipe
 
 
 def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], None]) -> None:
@@ -202,7 +223,7 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
         if rank == 0:
             side = size if size > 1 else given.workers or os.cpu_count() or 1
             say(name, recipe, given.device, min(side, len(recipe.members)))
-        if not train_ensemble(
+        written = train_ensemble(
             recipe,
             out / name,
             given.members,
@@ -210,7 +231,8 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
             given.workers,
             checkpoints=given.checkpoints,
             part=given.part,
-        ):
+        )
+        if not written and size == 1:  # of several processes the last one writes it
             print(f"genens.train: {name} waits for its other members", file=sys.stderr)
 
 

@@ -25,6 +25,7 @@ from genens.seeds import generator
 from genens.unet import UNet, UNetConfig, build
 
 SAVE_EVERY = 20.0  # seconds between checkpoints
+FROM_START = "delete it to train this member from the start"
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
@@ -173,16 +174,16 @@ class Trainer:
         files.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
 
     def resume(self, path: Path) -> tuple[float, float]:
-        """Continue from a checkpoint; returns the wall and the processor seconds already spent."""
-        with safe_open(path, "pt") as file:
-            note = file.metadata()
+        """Continue from a checkpoint; returns the wall and the processor seconds already spent. ValueError for a file
+        that is none of this recipe."""
+        with files.expecting("a checkpoint of this recipe", path, FROM_START), safe_open(path, "pt") as file:
+            note = {name: float(value) for name, value in file.metadata().items()}
             for name, tensor in self._tensors().items():
                 tensor.copy_(file.get_tensor(name))
-        self.step = int(note["step"])
-        self.losses = [float(note["loss"])]
-        recipe, N = self.recipe, len(self.images)
-        self.rows = batches(N, recipe.batch, recipe.replace, recipe.seed, self.member, self.step)
-        return float(note["wall"]), float(note["cpu"])
+            self.step, self.losses = int(note["step"]), [note["loss"]]
+            recipe, N = self.recipe, len(self.images)
+            self.rows = batches(N, recipe.batch, recipe.replace, recipe.seed, self.member, self.step)
+            return note["wall"], note["cpu"]
 
 
 def train_member(

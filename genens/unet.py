@@ -16,6 +16,8 @@ from torch.nn import functional as F
 
 from genens.schedules import alpha_bars
 
+MOST = {"channels": 1024, "width": 4096, "blocks": 64, "patch": 64, "groups": 1024, "T": 10_000}  # of any sane network
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -42,6 +44,13 @@ class UNetConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
         object.__setattr__(self, "attention", tuple(self.attention))
+        counts = [(name, getattr(self, name), most) for name, most in MOST.items()]
+        for name, value, most in [*counts, *(("each multiplier", value, 64) for value in self.multipliers)]:
+            if type(value) is not int or not 1 <= value <= most:
+                raise ValueError(f"expected {name} as a whole number in 1..{most:,}, got {value!r:.40}")
+        if not 1 <= len(self.multipliers) <= 10 or not 0 <= self.dropout < 1 or type(self.skip) is not bool:
+            got = f"{len(self.multipliers)}, {self.dropout!r:.40} and {self.skip!r:.40}"
+            raise ValueError(f"expected 1 to 10 multipliers, dropout below 1, and skip true or false; got {got}")
         levels = range(len(self.multipliers))
         if outside := [level for level in self.attention if level not in levels]:
             raise ValueError(f"attention levels lie in 0..{len(levels) - 1} (one a multiplier); got {outside}")
@@ -65,8 +74,8 @@ class UNetConfig:
 
 def timestep_embedding(T: int, width: int) -> Tensor:
     """Sinusoids of geometrically spaced frequencies, sine and cosine interleaved: (T, width), float32."""
-    frequency = torch.exp(-torch.arange(0, width, 2) / width * math.log(10000))
-    angle = torch.arange(T).float()[:, None] * frequency
+    frequency = torch.exp(-torch.arange(0, width, 2, device="cpu") / width * math.log(10000))
+    angle = torch.arange(T, device="cpu").float()[:, None] * frequency  # numbers, even of a network on device meta
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench import faults
 from genens import codes as coding
 from genens import ensemble, files
 from genens.unet import UNetConfig, build
@@ -60,8 +61,7 @@ def test_a_truncated_or_edited_file(folder):
 
 
 def test_codes_of_another_ensemble(folder):
-    manifest = files.read_folder(folder)
-    written = {name: (folder / name).read_bytes() for name in manifest.pop("files")}
+    manifest, written = files.read_folder(folder)
     written["codes.safetensors"] = files.arrays_to_bytes({"codes": ~CODES})
     files.write_folder(folder, written, manifest)
     with pytest.raises(ValueError, match="expected the codes the members were trained with"):
@@ -72,7 +72,7 @@ def test_not_a_number_in_the_weights(tmp_path):
     states = [build(CONFIG, i).state_dict() for i in range(3)]
     states[2]["head.bias"][0] = float("nan")
     ensemble.save(tmp_path / "e", states, CODES, {"unet": CONFIG.to_dict(), "shape": [1, 28, 28]})
-    with pytest.raises(ValueError, match="head.bias of member 2"):
+    with pytest.raises(ValueError, match="member_02.safetensors, got something else .NaN or infinity in head.bias"):
         ensemble.load(tmp_path / "e")
 
 
@@ -80,5 +80,48 @@ def test_an_edited_manifest(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["shape"] = [1, 32, 32]
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ValueError, match="manifest.json was edited"):
+    with pytest.raises(ValueError, match="manifest.json, got something else .it was edited"):
         ensemble.load(folder)
+
+
+def resigned(folder, **changes):
+    """The folder with other entries in its manifest, and with the right sha256 of it."""
+    faults.sign(folder, json.loads((folder / "manifest.json").read_text()) | changes, listed=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"files": {}}, "codes.safetensors, got something else"),
+        ({"shape": [1, 0, 28]}, r"shape \[1, 0, 28\], not \[1, H, W\] in multiples of 2"),
+        ({"shape": [3, 28, 28]}, r"shape \[3, 28, 28\], not \[1, H, W\]"),
+        ({"shape": [1, 28, 2.8e9]}, "shape"),
+        ({"shape": None}, "manifest.json"),
+        ({"n": 2}, "n 2, of which the codes have 3"),
+        ({"split_sizes": [2, 1, 1]}, r"split_sizes \[2, 1, 1\], of which the codes have"),
+        ({"images": 4}, "images 4, of which the codes have 3"),
+        ({"unet": CONFIG.to_dict() | {"T": 0}}, "expected T as a whole number in 1..10,000, got 0"),
+        ({"unet": CONFIG.to_dict() | {"T": 10**12}}, "expected T as a whole number"),
+        ({"unet": CONFIG.to_dict() | {"width": 16}}, "member_00.safetensors, got something else .*size mismatch"),
+        ({"unet": CONFIG.to_dict() | {"width": 4096, "multipliers": [64]}}, "member_00.safetensors"),
+        ({"unet": CONFIG.to_dict() | {"depth": 2}}, "unexpected keyword argument 'depth'"),
+        ({"unet": []}, "manifest.json"),
+        ({"codes": 7}, "codes.safetensors"),
+    ],
+)
+def test_a_manifest_that_does_not_describe_its_members_is_refused_even_if_it_is_signed(folder, changes, words):
+    resigned(folder, **changes)
+    with pytest.raises(ValueError, match=f"expected .* in {folder}/.*{words}") as caught:
+        ensemble.load(folder)
+    assert "\n" not in str(caught.value) and "make train" in str(caught.value)
+
+
+def test_members_and_codes_that_are_none_are_refused_even_if_they_are_signed(folder):
+    for name in ("member_01.safetensors", "codes.safetensors"):
+        whole = (folder / name).read_bytes()
+        for content in (b"", b"garbage", files.arrays_to_bytes({"x": np.zeros(3)})):
+            (folder / name).write_bytes(content)
+            faults.sign(folder, json.loads((folder / "manifest.json").read_text()))
+            with pytest.raises(ValueError, match=f"expected .* in {folder}/{name}, got something else"):
+                ensemble.load(folder)
+        (folder / name).write_bytes(whole)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import errno
 import importlib
 import json
 import multiprocessing
 import os
+import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -119,8 +123,7 @@ def test_the_key_is_read_off_the_arguments(tmp_path: Path) -> None:
 def test_strided_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.float32).reshape(4, 6)
     content = files.arrays_to_bytes({"turned": array.T, "every": array[::2, ::-1], "one": np.float64(3)})
-    files.atomic_write(tmp_path / "a.safetensors", content)
-    back = files.load_arrays(tmp_path / "a.safetensors")
+    back = files.arrays_from_bytes(content, tmp_path / "a.safetensors")
     np.testing.assert_array_equal(back["turned"], array.T)
     np.testing.assert_array_equal(back["every"], array[::2, ::-1])
     assert back["one"].shape == () and back["one"] == 3
@@ -390,12 +393,12 @@ def test_the_names_that_the_package_loads_when_asked_count_as_imported(tmp_path,
 
 def test_a_folder_is_read_back_with_its_manifest(tmp_path: Path) -> None:
     files.write_folder(tmp_path / "w" / "demo", {"a.bin": b"alpha", "b.bin": b""}, {"seed": 3})
-    manifest = files.read_folder(tmp_path / "w" / "demo")
+    manifest, contents = files.read_folder(tmp_path / "w" / "demo")
     assert manifest["seed"] == 3 and manifest["files"]["a.bin"] == {"sha256": files.sha256(b"alpha"), "bytes": 5}
-    assert (tmp_path / "w" / "demo" / "a.bin").read_bytes() == b"alpha"
+    assert contents == {"a.bin": b"alpha", "b.bin": b""}
     files.write_folder(tmp_path / "w" / "demo", {"c.bin": b"gamma"}, {"seed": 4})
     assert everything_in(tmp_path / "w") == ["demo", "demo/c.bin", "demo/manifest.json"]
-    assert files.read_folder(tmp_path / "w" / "demo")["seed"] == 4
+    assert files.read_folder(tmp_path / "w" / "demo")[0]["seed"] == 4
 
 
 @pytest.mark.parametrize(
@@ -405,9 +408,13 @@ def test_a_folder_is_read_back_with_its_manifest(tmp_path: Path) -> None:
         ("missing", FileNotFoundError, "a.bin, which manifest.json lists, found no such file"),
         ("truncated", ValueError, "a.bin is truncated or edited: expected 5 bytes, found 4"),
         ("edited", ValueError, "a.bin was edited"),
-        ("manifest edited", ValueError, "manifest.json was edited"),
-        ("manifest truncated", ValueError, "manifest.json is damaged"),
-        ("manifest not ours", ValueError, "manifest.json is damaged"),
+        ("a folder in its place", FileNotFoundError, "a.bin, which manifest.json lists, found no such file"),
+        ("manifest edited", ValueError, "sha256 in .*manifest.json, got something else \\(it was edited"),
+        ("manifest truncated", ValueError, "manifest.json, got something else"),
+        ("manifest not ours", ValueError, "manifest.json, got something else"),
+        ("manifest nested deeply", ValueError, "manifest.json, got something else \\(RecursionError"),
+        ("manifest without files", ValueError, "manifest.json, got something else"),
+        ("manifest lists another folder's", ValueError, "'../x' is not the name of a file in this folder"),
     ],
 )
 def test_a_damaged_folder_is_one_clear_error(damage: str, error: type[Exception], words: str, tmp_path: Path) -> None:
@@ -419,6 +426,9 @@ def test_a_damaged_folder_is_one_clear_error(damage: str, error: type[Exception]
             folder = tmp_path / "other"
         case "missing":
             (folder / "a.bin").unlink()
+        case "a folder in its place":
+            (folder / "a.bin").unlink()
+            (folder / "a.bin").mkdir()
         case "truncated":
             (folder / "a.bin").write_bytes(b"alph")
         case "edited":
@@ -429,26 +439,141 @@ def test_a_damaged_folder_is_one_clear_error(damage: str, error: type[Exception]
             manifest.write_text(manifest.read_text()[:40])
         case "manifest not ours":
             manifest.write_text("[1, 2]")
+        case "manifest nested deeply":
+            manifest.write_text("[" * 10**5 + "]" * 10**5)
+        case "manifest without files":
+            manifest.write_text(json.dumps({"manifest_sha256": files.digest({})}))
+        case "manifest lists another folder's":
+            body = {"files": {"../x": {"sha256": files.sha256(b""), "bytes": 0}}}
+            manifest.write_text(json.dumps({**body, "manifest_sha256": files.digest(body)}))
+            (tmp_path / "x").write_bytes(b"")
     with pytest.raises(error, match=words) as caught:
         files.read_folder(folder)
     assert "\n" not in str(caught.value) and "make train" in str(caught.value)
 
 
-def test_a_failed_replacement_keeps_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files.write_folder(tmp_path / "demo", {"a.bin": b"alpha"}, {"seed": 3})
-    replace, moves = os.replace, []
+class Unable:
+    """A system whose file system cannot exchange folders."""
 
-    def failing(origin: object, target: object) -> None:
-        moves.append(target)
-        if len(moves) == 2:  # the old folder is aside, the new one is about to take its place
+    def __init__(self, *_: object, **__: object) -> None:
+        self.renameat2 = self.renamex_np = lambda *_: -1
+
+
+def test_where_folders_cannot_be_exchanged_one_takes_the_others_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", Unable)
+    files.write_folder(tmp_path / "demo", {"a.bin": b"alpha"}, {"seed": 3})
+    (tmp_path / "demo.old").mkdir()  # of a process that was killed
+    files.write_folder(tmp_path / "demo", {"a.bin": b"beta"}, {"seed": 4})
+    assert files.read_folder(tmp_path / "demo")[1] == {"a.bin": b"beta"}
+    assert everything_in(tmp_path) == ["demo", "demo/a.bin", "demo/manifest.json"]
+
+
+@pytest.mark.parametrize("moves", [0, 1])
+def test_a_failed_replacement_keeps_the_old_folder(moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", Unable)
+    files.write_folder(tmp_path / "demo", {"a.bin": b"alpha"}, {"seed": 3})
+    replace, made = os.replace, []
+
+    def failing(origin: Path, target: Path) -> None:
+        if target == tmp_path / "demo" and not made and not target.exists():
+            made.append(target)  # the old folder is aside, the new one is about to take its place
+            raise OSError(errno.EIO, "Input/output error")
+        if moves == 0 and target == tmp_path / "demo.old":
             raise OSError(errno.EIO, "Input/output error")
         replace(origin, target)
 
     monkeypatch.setattr(os, "replace", failing)
     with pytest.raises(OSError, match="could not write"):
         files.write_folder(tmp_path / "demo", {"a.bin": b"beta"}, {"seed": 4})
-    assert files.read_folder(tmp_path / "demo")["seed"] == 3
+    assert files.read_folder(tmp_path / "demo")[0]["seed"] == 3
     assert everything_in(tmp_path) == ["demo", "demo/a.bin", "demo/manifest.json"]
+
+
+def test_a_folder_that_is_replaced_again_and_again_is_whole_at_every_moment(tmp_path: Path) -> None:
+    def write(k: int) -> None:
+        files.write_folder(tmp_path / "demo", {f"{i}.bin": bytes([k]) * 3000 for i in range(k % 3 + 1)}, {"k": k})
+
+    write(0)
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(lambda: [write(k) for k in range(1, 60)])
+        while not writing.done():
+            manifest, contents = files.read_folder(tmp_path / "demo")
+            k = manifest["k"]
+            assert contents == {f"{i}.bin": bytes([k]) * 3000 for i in range(k % 3 + 1)}
+    writing.result()
+    assert files.read_folder(tmp_path / "demo")[0]["k"] == 59
+
+
+def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer comes in just after a reader has the manifest."""
+    files.write_folder(tmp_path / "demo", {"a.bin": b"alpha"}, {"seed": 3})
+    digest = files.digest
+
+    def after_a_writer(value: object) -> str:
+        monkeypatch.setattr(files, "digest", digest)
+        files.write_folder(tmp_path / "demo", {"b.bin": b"beta"}, {"seed": 4})
+        return digest(value)
+
+    monkeypatch.setattr(files, "digest", after_a_writer)
+    manifest, contents = files.read_folder(tmp_path / "demo")
+    assert manifest["seed"] == 4 and contents == {"b.bin": b"beta"}
+
+
+STAGES = (
+    "import sys, time; from genens import files\nwith files.staged(sys.argv[1]) as new: new.mkdir(); print(flush=True)"
+)
+
+
+def staging(path: Path) -> subprocess.Popen:
+    """A process that is writing a folder and does not come to an end."""
+    writer = subprocess.Popen([sys.executable, "-c", f"{STAGES}; time.sleep(600)", path], stdout=subprocess.PIPE)
+    writer.stdout.readline()
+    return writer
+
+
+def test_what_a_killed_writer_has_left_goes_with_the_next_write_and_what_one_at_work_has_does_not(
+    tmp_path: Path,
+) -> None:
+    with staging(tmp_path / "living") as living:
+        with staging(tmp_path / "dead") as dead:
+            dead.kill()
+        (tmp_path / ".older.0123456789ab.tmp").mkdir()  # of versions without locks
+        (tmp_path / ".mine.tmp").mkdir()
+        assert len(everything_in(tmp_path)) == 8
+        files.atomic_write(tmp_path / "new.json", "{}")
+        left = [name for name in everything_in(tmp_path) if "/" not in name]
+        living.kill()
+    assert [name.partition(".living.")[0] for name in left] == ["", "", ".mine.tmp", "new.json"]
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").exists(), reason="needs a folder that even root may not write to")
+@pytest.mark.parametrize("path", ["/sys/kernel/a.json", "/sys/kernel/store/a.json"])
+def test_where_nothing_can_be_written_that_is_said(path: str) -> None:
+    with pytest.raises(OSError, match=f"could not write {path} .*; nothing half-written is left; check that") as caught:
+        files.atomic_write(path, "{}")
+    assert "\n" not in str(caught.value)
+
+
+def test_who_finds_a_lock_held_is_told_by_whom_and_waits_or_not(tmp_path: Path) -> None:
+    lock, told = tmp_path / "lock", []
+
+    def wait() -> None:
+        with files.locked(lock, told.append) as held:
+            told.append(held)
+
+    with ThreadPoolExecutor(1) as pool:
+        with files.locked(lock):
+            with pytest.raises(BlockingIOError), files.locked(lock):
+                pass
+            waiting = pool.submit(wait)
+            while not told:
+                time.sleep(0.01)
+        waiting.result()
+    assert told == [f"process {os.getpid()}", True] and not lock.exists()
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,11 +593,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{}", b"not safetensors at all"])
 def test_a_file_of_arrays_that_is_not_whole_is_refused(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "a.safetensors").write_bytes(content)
-    with pytest.raises(ValueError, match="not a whole safetensors file"):
-        files.load_arrays(tmp_path / "a.safetensors")
-    with pytest.raises(FileNotFoundError, match="found none"):
-        files.load_arrays(tmp_path / "b.safetensors")
+    with pytest.raises(ValueError, match="expected a whole safetensors file of numbers in .*a.safetensors, got"):
+        files.arrays_from_bytes(content, tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("bad", [{}, None, {"a": np.array(["text"])}, {"a": np.array([1j])}, [1, 2]])

@@ -2,10 +2,13 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ import torch
 from support import ROOT
 
 from genens import codes as coding
-from genens import data, ensemble, train
+from genens import data, ensemble, files, train
 from genens.recipe import Recipe
 from genens.schedules import alpha_bars
 from genens.seeds import generator
@@ -195,6 +198,45 @@ def test_members_that_are_done_are_kept_one_by_one_and_refused_when_damaged(tmp_
     assert ensemble.load(tmp_path / "pair").manifest["member_loss"][1] > 0
 
 
+def test_two_trainings_of_one_ensemble_end_well_and_the_second_waits_for_the_first(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    recipe = Recipe("mnist", steps=2, n=2, h=1, limit=2, batch=4, unet=TINY)
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(train_ensemble, recipe, tmp_path / "pair", workers=1) for _ in range(2)]
+        assert [job.result() for job in jobs] == [True, True]
+    said = [line for line in capsys.readouterr().err.splitlines() if "waiting" in line]
+    assert len(said) == 1  # by whom, it may not have written yet
+    assert said[0].removeprefix("pair: ").startswith((f"process {os.getpid()} is training it", "another process"))
+    assert ensemble.load(tmp_path / "pair").n == 2
+    assert not list((tmp_path / "store" / "trained" / "checkpoints").iterdir())
+
+
+def test_what_another_training_has_done_meanwhile_is_not_done_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(train, "_train_members", None)
+    recipe, kept = Recipe("mnist", steps=2, n=2, h=1, limit=2, batch=4, unet=TINY), tmp_path / "kept"
+
+    def others_write_it(path, wait):
+        if path.name.endswith(".00.lock"):
+            shutil.rmtree(path.with_name(path.name.removesuffix(".00.lock")))
+        return nullcontext()
+
+    monkeypatch.setattr(files, "locked", others_write_it)
+    assert train_ensemble(recipe, tmp_path / "pair", checkpoints=kept)
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path):
+    checkpoint = tmp_path / "member_00.safetensors"
+    train_member(images(), PLAIN, 0, checkpoint)
+    whole = checkpoint.read_bytes()
+    other = dataclasses.replace(PLAIN, unet=TINY | {"width": 16})
+    for content, recipe in ((whole[:-1], PLAIN), (b"", PLAIN), (whole, other)):
+        checkpoint.write_bytes(content)
+        with pytest.raises(ValueError, match=f"expected a checkpoint of this recipe in {checkpoint}, got") as caught:
+            train_member(images(), recipe, 0, checkpoint)
+        assert "delete it to train this member from the start" in str(caught.value)
+
+
 def test_kill_minus_nine_and_start_again(tmp_path):
     """The command line, killed in the middle of training and run again, against members trained without a stop."""
     recipe = {"dataset": "mnist", "n": 2, "h": 1, "limit": 2, "batch": 4, "steps": 100, "unet": TINY}
@@ -323,7 +365,7 @@ def test_impossible_recipes_are_refused(wrong):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["nope.yml"], "expected a file that lists recipes at nope.yml, found none"),
+        (["nope.yml"], "expected recipes under 'train' (name: settings) in nope.yml, found no such file"),
         ([], "expected a file that lists recipes, such as book/profiles/laptop.yml"),
         (
             [str(ROOT / "book" / "profiles" / "laptop.yml"), "--only", "nope"],

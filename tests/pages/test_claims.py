@@ -165,7 +165,7 @@ def test_a_missing_field_a_double_id_and_a_broken_file_are_refused(tmp_path: Pat
     with pytest.raises(ValueError, match="claim number 1: expected fields"):
         claims.load(written(path, "text"))
     path.write_text("- id: [\n")
-    with pytest.raises(ValueError, match="is not YAML") as caught:
+    with pytest.raises(ValueError, match="expected the paper's claims as YAML") as caught:
         claims.load(path)
     assert "\n" not in str(caught.value)
     path.write_text("")

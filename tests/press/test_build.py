@@ -220,6 +220,40 @@ def test_an_interrupted_build_says_so_and_leaves_no_kernel(tiny):
         os.kill(kernel, 0)
 
 
+def test_two_builds_at_once_end_both_well(tiny):
+    tiny.write(GLUE + "\nimport time\ntime.sleep(3)")
+    with ThreadPoolExecutor(2) as pool:
+        done = [job.result() for job in [pool.submit(tiny.build) for _ in range(2)]]
+    assert [one.returncode for one in done] == [0, 0], done
+    first, second = sorted(done, key=lambda one: "waiting" in one.stdout)
+    assert "01_tiny                  executed in" in first.stdout and "waiting" not in first.stdout
+    assert re.search(r"waiting +for process \d+, which builds in .*_build", second.stdout)
+    assert (
+        "01_tiny                  up to date" in second.stdout
+        and "pages                    up to date" in second.stdout
+    )
+    assert "forty-two" in tiny.page.read_text()
+    assert not [path for path in tiny.page.parents[2].iterdir() if path.name.startswith(".") or path.suffix == ".lock"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(tiny, builder, capsys):
+    (tiny.root / "file").write_text("in the way")
+    assert "Not a directory" in refused(builder, capsys, "--out", str(tiny.root / "file" / "out"))
+
+
+def test_a_chapter_with_a_damaged_stamp_runs_again(builder, tmp_path):
+    copy = tmp_path / "01_tiny.ipynb"
+    copy.write_text("{}")
+    for stamp, there in (
+        ('{"key": "k", "records": []}', True),
+        ('{"key": "k", "rec', False),
+        ("[]", False),
+        ("", False),
+    ):
+        copy.with_suffix(".json").write_text(stamp)
+        assert builder.up_to_date(copy, "k", "laptop") == there
+
+
 def test_plain_jupyter_book_build_works_in_place(tiny):
     program = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", program, "build", "-W", "-n", "."]

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -30,6 +29,7 @@ PROFILES = {  # images: how many of the first ones are used (None: all); epochs,
     "laptop": {"images": None, "epochs": None, "folds": None},
 }
 PROFILES["paper"] = PROFILES["laptop"]
+MAX_IMAGES = 10**8
 
 Progress = Callable[[int], object]
 
@@ -250,8 +250,8 @@ def save(models: Sequence[Judge], path: str | Path, manifest: dict[str, object])
 def load(path: str | Path | None = None) -> Judge | CrossFitted:
     """The judge in the folder `path` (default: the shipped weights/digits), in float32.
 
-    Raises FileNotFoundError when a file is missing and ValueError when one is truncated, edited, or of
-    another network.
+    Raises FileNotFoundError when a file is missing and ValueError, which names it, when one is truncated, edited, of
+    another network, or has weights that are not finite.
     """
     return _load(path)[0]
 
@@ -263,31 +263,33 @@ def manifest(path: str | Path | None = None) -> dict:
 
 def _load(path: str | Path | None) -> tuple[Judge | CrossFitted, dict]:
     path = store.home() / "weights" / "digits" if path is None else Path(path)
-    found = files.read_folder(path)
-    kind = found.get("judge", DigitNet.kind)  # the first manifests do not say
-    if kind not in JUDGES:
-        raise ValueError(f"expected a judge of {' or '.join(JUDGES)} in {path}, got one of {kind!r}")
-    judge = JUDGES[kind]
-    folds = found.get("cross_validation", {}).get("folds", 1)
-    nets = [_read(judge, path / name) for name in weights_of(judge, folds)]
-    if judge.cross_fitted:
-        return CrossFitted(nets, found["training"]["seed"], found["data"]["images"]).eval(), found
-    return nets[0], found
+    found, contents = files.read_folder(path)
+    with files.expecting(f"a judge of {' or '.join(JUDGES)}", path / "manifest.json", files.RESTORE):
+        judge = JUDGES[found.get("judge", DigitNet.kind)]  # the first manifests do not say
+        if not contents or {*contents} != {*weights_of(judge, len(contents))}:
+            raise ValueError(f"a list of {', '.join(contents) or 'no files'}")
+        if not 0 <= found.get("cross_validation", {"mean": 1})["mean"] <= 1:
+            raise ValueError("an accuracy that is none")
+        nets = [_read(judge, path / name, contents[name]) for name in weights_of(judge, len(contents))]
+        if not judge.cross_fitted:
+            return nets[0], found
+        if found["data"]["images"] > MAX_IMAGES:
+            raise ValueError(f"more than {MAX_IMAGES:,} images")
+        model = CrossFitted(nets, found["training"]["seed"], found["data"]["images"]).eval()
+        model.unseen(0)  # which asks whether these are numbers that go together
+        return model, found
 
 
-def _read(judge: type[Judge], file: Path) -> Judge:
-    try:
-        state = from_bytes(file.read_bytes())
+def _read(judge: type[Judge], file: Path, content: bytes) -> Judge:
+    again = f"make them again (python -m genens_book.measures.classifier --judge {judge.kind} --out {file.parent})"
+    with files.expecting(f"{judge.__name__}'s weights, finite", file, again):
         with torch.device("meta"):  # no numbers are drawn for weights that are replaced at once
             model = judge()
-        model.load_state_dict(
-            {name: value.float() if value.is_floating_point() else value for name, value in state.items()}, assign=True
-        )
-    except (OSError, SafetensorError, RuntimeError) as problem:
-        raise ValueError(
-            f"expected {judge.__name__}'s weights in {file}, found others; make them again "
-            f"(python -m genens_book.measures.classifier --judge {judge.kind} --out {file.parent})"
-        ) from problem
+        types = {name: value.dtype for name, value in model.state_dict().items()}
+        state = {name: value.to(types[name], copy=True) for name, value in from_bytes(content).items()}
+        if bad := [name for name, value in state.items() if not value.isfinite().all()]:
+            raise ValueError(f"NaN or infinity in {bad[0]}")
+        model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()
 
 
@@ -315,8 +317,9 @@ def _bar(judge: type[Judge], label: str, N: int, epochs: int) -> tqdm:
 
 def _stored(function: Callable, **arguments: object) -> tuple[dict[str, np.ndarray], float]:
     """What `function` gives, now or in an earlier run, and the seconds it took."""
-    result = store.compute(function, **arguments)
-    return result, files.read_folder(store.where(function, **arguments), name="meta.json")["seconds"]
+    result, folder = store.compute(function, **arguments), store.where(function, **arguments)
+    with files.expecting("the seconds that a result took", folder / "meta.json", f"delete {folder} and run again"):
+        return result, float(files.read_folder(folder, name="meta.json")[0]["seconds"])
 
 
 def build(

@@ -79,7 +79,7 @@ def at_hand(manifest: Mapping, thumbnails: str | Path) -> Gallery:
     folder = Path(thumbnails)
     kept = load(folder) if (folder / "manifest.json").is_file() else None
     try:
-        images = recipe.Recipe(**manifest["recipe"]).images()
+        images = recipe.recipe_of(manifest).images()
     except FileNotFoundError:
         if kept is None:
             raise
@@ -120,15 +120,29 @@ def keep(images: Dataset, rows: Sequence[int] | np.ndarray, folder: str | Path) 
 
 
 def load(folder: str | Path) -> Gallery:
-    """What `keep` wrote. Raises FileNotFoundError when a file is missing, ValueError when one is damaged."""
-    manifest, arrays = files.read_folder(folder), files.load_arrays(Path(folder) / FILE)
-    labels, rows = (torch.from_numpy(arrays[name].astype(np.int64)) for name in ("labels", "rows"))
-    names, attributes = tuple(manifest["attribute_names"]), None
-    if names:
-        attributes = torch.from_numpy(np.unpackbits(arrays["attributes"], axis=1, count=len(names)).astype(bool))
+    """What `keep` wrote. Raises FileNotFoundError when a file is missing, ValueError, which names it, when one is
+    damaged."""
+    file = Path(folder) / FILE
+    manifest, contents = files.read_folder(folder)
+    with files.expecting("thumbnails, the rows they are of, and labels", file, files.RESTORE):
+        name, classes, names = str(manifest["name"]), tuple(manifest["classes"]), tuple(manifest["attribute_names"])
+        arrays = files.arrays_from_bytes(contents[FILE], file)
+        labels, rows, images = (torch.from_numpy(arrays[part]) for part in ("labels", "rows", "images"))
+        labels, rows, shapes = labels.long(), rows.long(), [tuple(one.shape) for one in (labels, rows, images)]
+        if labels.min() < 0 or labels.max() >= len(classes) or rows.min() < 0 or rows.max() >= len(labels):
+            raise ValueError("labels without a class, or rows without a label")
+        if images.dtype != torch.uint8 or [*map(len, shapes)] != [1, 1, 4] or len(images) != len(rows):
+            raise ValueError(f"labels, rows and {images.dtype} images of shapes {shapes}")
+        attributes = _attributes(arrays["attributes"], len(names), len(labels)) if names else None
     said = (
-        f"The images of {manifest['name']} are not at hand: shown are thumbnails kept with the weights, and a grey "
+        f"The images of {name} are not at hand: shown are thumbnails kept with the weights, and a grey "
         "square where none was kept."
     )
-    images = torch.from_numpy(arrays["images"])
-    return Gallery(manifest["name"], tuple(manifest["classes"]), labels, rows, images, said, attributes, names)
+    return Gallery(name, classes, labels, rows, images, said, attributes, names)
+
+
+def _attributes(packed: np.ndarray, A: int, N: int) -> Tensor:
+    """As `keep` packed them: bool (N, A). ValueError for another shape."""
+    if packed.dtype != np.uint8 or packed.shape != (N, -(-A // 8)):
+        raise ValueError(f"attributes of shape {packed.shape} for {N} images")
+    return torch.from_numpy(np.unpackbits(packed, axis=1, count=A).astype(bool))

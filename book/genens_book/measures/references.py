@@ -104,13 +104,13 @@ def write(found: Mapping[str, Real], images: Dataset, out: str | Path) -> dict:
 
 def load(path: str | Path) -> dict[str, Real]:
     """What is in a folder that `build` wrote, by the name of the network: photographs, efficientnet. Raises
-    FileNotFoundError when a file is missing, ValueError when one is damaged."""
-    files.read_folder(path)
-    parts: dict[str, dict[str, np.ndarray]] = {}
-    for key, value in files.load_arrays(Path(path) / FILE).items():
-        name, part = key.split(".")
-        parts.setdefault(name, {})[part] = value
-    return {name: _unpack(**found) for name, found in parts.items()}
+    FileNotFoundError when a file is missing, ValueError, which names it, when one is damaged."""
+    contents, parts = files.read_folder(path)[1], {}
+    with files.expecting("moments and features, finite", Path(path) / FILE, files.RESTORE):
+        for key, value in files.arrays_from_bytes(contents[FILE], Path(path) / FILE).items():
+            name, part = key.split(".")
+            parts.setdefault(name, {})[part] = value
+        return {name: _unpack(**found) for name, found in parts.items()}
 
 
 def _pack(real: Real) -> dict[str, np.ndarray]:
@@ -123,11 +123,16 @@ def _pack(real: Real) -> dict[str, np.ndarray]:
 
 
 def _unpack(moments: np.ndarray, rows: np.ndarray, confidence: np.ndarray | None = None) -> Real:
-    F = rows.shape[1]
+    M, F = rows.shape
+    with np.errstate(over="ignore"):
+        rows = rows.astype(np.float32)
+    given = [moments, rows] if confidence is None else [moments, rows, confidence]
+    if not all(np.isfinite(one).all() for one in given) or any(one.shape != (M,) for one in given[2:]):
+        raise ValueError(f"NaN or infinity, or no confidence for each of {M} rows")
     upper = np.zeros((F, F))
     upper[np.triu_indices(F)] = moments[F:]
     whole = upper + np.triu(upper, 1).T
-    return Real(rows.astype(np.float32), moments[:F].astype(np.float64), whole, confidence)
+    return Real(rows, moments[:F].astype(np.float64), whole, confidence)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,7 +18,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from genens import store
+from genens import files, store
 from genens_book.measures.stats import proportion
 from genens_book.pages.words import times
 
@@ -59,10 +59,8 @@ def load(path: str | Path | None = None) -> dict[str, Claim]:
     path = Path(path) if path else store.home() / "book" / "claims.yml"
     if not path.is_file():
         raise FileNotFoundError(f"expected the paper's claims at {path}, found no such file; run from the repository")
-    try:
+    with files.expecting("the paper's claims as YAML", path, "restore it (git checkout)"):
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as problem:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(problem).split())}") from problem
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path}: expected a list of claims, got {type(entries).__name__}")
     found: dict[str, Claim] = {}

@@ -309,15 +309,11 @@ def _records(path: Path) -> dict[str, dict]:
 
 
 def _record(path: Path) -> dict:
-    try:
+    with files.expecting("the record of a run", path, "delete it and run the chapter again"):
         record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record["claims"], dict):
-            raise TypeError(f"claims is a {type(record['claims']).__name__}")
+        if not all(isinstance(one, dict) for one in (record["claims"], *record["claims"].values())):
+            raise TypeError("claims are not fields by id")
         return record
-    except (ValueError, KeyError, TypeError) as problem:
-        raise ValueError(
-            f"{path} is no record of a run ({type(problem).__name__}); delete it and run the chapter again"
-        ) from problem
 
 
 def titles() -> dict[str, str]:

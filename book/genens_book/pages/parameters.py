@@ -47,13 +47,19 @@ def profile_file(profile: str) -> Path:
 
 
 def load(profile: str) -> dict[str, dict]:
-    """{chapter: {parameter: value}}, and under "train" {ensemble: recipe}. ValueError for an unknown profile."""
-    return _parsed(profile_file(profile).read_text(encoding="utf-8"))
+    """{chapter: {parameter: value}}, and under "train" {ensemble: recipe}. ValueError for an unknown or damaged
+    profile."""
+    file = profile_file(profile)
+    with files.expecting("parameters by chapter", file, "correct it"):
+        return _parsed(file.read_text(encoding="utf-8"))
 
 
 @functools.cache
 def _parsed(text: str) -> dict[str, dict]:
-    return yaml.safe_load(text) or {}
+    found = yaml.safe_load(text) or {}
+    if not all(isinstance(part, dict) for part in [found, *found.values()]):
+        raise ValueError("no settings by name")
+    return found
 
 
 def folder(weights: str, profile: str) -> Path:

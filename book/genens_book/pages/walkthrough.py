@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genens.files import atomic_write
+from genens import files
 from genens_book.pages.markup import Page, render
 from genens_book.pages.plotting import Picture
 
@@ -83,24 +83,24 @@ def keep(run: Walkthrough, folder: Path) -> None:
     pictures = {}
     for key, picture in run.pictures.items():
         for theme in ("light", "dark"):
-            atomic_write(folder / f"{key}-{theme}.png", getattr(picture, theme))
+            files.atomic_write(folder / f"{key}-{theme}.png", getattr(picture, theme))
         pictures[key] = {"alt": picture.alt, "width": picture.width}
     told = {name: getattr(run, name) for name in ("values", "said", "seconds", "parameters", "provenance")}
-    atomic_write(folder / "run.json", json.dumps(told | {"pictures": pictures}, indent=1, ensure_ascii=False).encode())
+    files.atomic_write(
+        folder / "run.json", json.dumps(told | {"pictures": pictures}, indent=1, ensure_ascii=False).encode()
+    )
 
 
 def load(folder: Path) -> Walkthrough:
-    """What `keep` wrote; FileNotFoundError, saying what to do, when it is not there."""
-    if not (folder / "run.json").is_file():
-        raise FileNotFoundError(
-            f"expected a kept run in {folder}, found none: git checkout it, or see genens_book.pages.walkthrough"
-        )
-    told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    pictures = {
-        key: Picture(*((folder / f"{key}-{theme}.png").read_bytes() for theme in ("light", "dark")), **about)
-        for key, about in told.pop("pictures").items()
-    }
-    return Walkthrough(**told, pictures=pictures)
+    """What `keep` wrote; FileNotFoundError, saying what to do, when it is not there, ValueError when it is damaged."""
+    file = folder / "run.json"
+    with files.expecting("a kept run", file, "git checkout it, or see genens_book.pages.walkthrough"):
+        told = json.loads(file.read_text(encoding="utf-8"))
+        pictures = {
+            key: Picture(*((folder / f"{key}-{theme}.png").read_bytes() for theme in ("light", "dark")), **about)
+            for key, about in told.pop("pictures").items()
+        }
+        return Walkthrough(**told, pictures=pictures)
 
 
 def terminal(run: Walkthrough) -> Page:

@@ -41,7 +41,7 @@ import yaml
 
 import genens
 import genens_book
-from genens import provenance, store
+from genens import files, provenance, store
 from genens_book.pages import parameters
 from genens_book.press import pdf
 
@@ -176,13 +176,20 @@ def chapter_key(notebook: Path, given: dict[str, Any], code: str, profile: str) 
     return fingerprint(parts)
 
 
+def stamped(path: Path) -> Any:
+    """What a stamp says; None when there is none, or a damaged one: what it stands for is then made again."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+
+
 def up_to_date(copy: Path, key: str, profile: str) -> bool:
     """Whether the executed copy was made from this key and what it recorded is still in the store."""
-    stamp = copy.with_suffix(".json")
-    if not (copy.is_file() and stamp.is_file()):
+    known = stamped(copy.with_suffix(".json"))
+    if not (copy.is_file() and isinstance(known, dict) and known.get("key") == key):
         return False
-    known = json.loads(stamp.read_text(encoding="utf-8"))
-    return known["key"] == key and all((ledger_folder(profile) / name).is_file() for name in known["records"])
+    return all((ledger_folder(profile) / name).is_file() for name in known["records"])
 
 
 # ---------------------------------------------------------------- executing
@@ -194,7 +201,7 @@ def train_missing(profile: str, folder: Path) -> None:
     A stamp in `folder` spares the start of PyTorch when nothing has changed since the last time.
     """
     stamp, recipes = folder / "trained.json", load_profile(profile).get("train")
-    if stamp.is_file() and json.loads(stamp.read_text()) == fingerprint([recipes, code_digest(profile)]):
+    if stamped(stamp) == fingerprint([recipes, code_digest(profile)]):
         return
     command = [sys.executable, "-m", "genens_book.press.train", "--profile", profile, "--missing"]
     done = subprocess.run(command, cwd=ROOT, check=False)
@@ -202,8 +209,7 @@ def train_missing(profile: str, folder: Path) -> None:
         raise KeyboardInterrupt
     if done.returncode:
         raise BuildError(f"training the ensembles of profile {profile} failed (exit code {done.returncode})")
-    folder.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps(fingerprint([recipes, code_digest(profile)])))
+    files.atomic_write(stamp, json.dumps(fingerprint([recipes, code_digest(profile)])))
 
 
 def execute(notebook: Path, copy: Path, given: dict[str, Any]) -> None:
@@ -289,7 +295,7 @@ def execute_chapters(profile: str, folder: Path) -> None:
     def note(path: Path, seconds: float) -> None:
         records = [record.name for record in ledger_folder(profile).glob(f"{path.stem}.json")]
         stamp = {"key": chapter_key(path, given[path], code, profile), "records": records, "seconds": round(seconds, 1)}
-        copies[path].with_suffix(".json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+        files.atomic_write(copies[path].with_suffix(".json"), json.dumps(stamp, indent=1))
         if peak := peak_memory(path.stem, profile):
             peaks[path.stem] = peak
         say(f"{path.stem:<24} executed in {seconds:.1f} s" + (f", at most {peak / 1e6:,.0f} MB" if peak else ""))
@@ -441,7 +447,7 @@ def _jupyter_book(folder: Path, profile: str, log: Path) -> bool:
 def render(profile: str, folder: Path, key: str) -> Path:
     """Runs Jupyter Book on the staged tree, warnings being errors; returns the folder of finished pages."""
     html, stamp = folder / "_build" / "html", folder / "rendered.json"
-    if stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == key and html.is_dir():
+    if stamped(stamp) == key and html.is_dir():
         say(f"{'pages':<24} up to date")
         return html
     stamp.unlink(missing_ok=True)
@@ -460,24 +466,23 @@ def render(profile: str, folder: Path, key: str) -> Path:
         for line in complaints:
             print(line, file=sys.stderr)
         raise BuildError(f"rendering failed with {len(complaints)} warnings; Sphinx's words are in {log}")
-    stamp.write_text(json.dumps(key), encoding="utf-8")
+    files.atomic_write(stamp, json.dumps(key))
     say(f"{'pages':<24} rendered in {time.perf_counter() - start:.1f} s")
     return html
 
 
 def publish(html: Path, profile: str, out: Path) -> Path:
-    """Puts the finished pages, the scorecard as data and their PDF in place of the last book; returns its index."""
-    fresh, old, final = out / "html.new", out / "html.old", out / "html"
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(html, fresh)
-    for path in (Path(os.environ["GENENS_STORE"]) / "scorecard" / profile).glob("scorecard.*"):
-        shutil.copyfile(path, fresh / "book" / path.name)
-    pdf.attach(fresh, out / profile)
-    if final.exists():
-        os.rename(final, old)
-    os.rename(fresh, final)
-    shutil.rmtree(old, ignore_errors=True)
+    """Puts the finished pages, the scorecard as data and their PDF in place of the last book, at once; returns its
+    index."""
+    final = out / "html"
+    with files.staged(final) as fresh:
+        for path in files_below(html):
+            copy = fresh / path.relative_to(html)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        for path in (Path(os.environ["GENENS_STORE"]) / "scorecard" / profile).glob("scorecard.*"):
+            shutil.copyfile(path, fresh / "book" / path.name)
+        pdf.attach(fresh, out / profile)
     # Left by a plain `jupyter-book build .`, it would make the next one take these pages for its own.
     shutil.rmtree(out / ".doctrees", ignore_errors=True)
     return final / "index.html"
@@ -496,10 +501,12 @@ def build(profile: str, out: Path) -> Path:
     os.environ["GENENS_DATA"] = str(Path(os.environ.get("GENENS_DATA") or ROOT / "data").resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # a debugger's notice in every kernel's log
     folder = out / profile
-    if profile == FROM_SCRATCH:
-        train_missing(profile, folder)
-    execute_chapters(profile, folder)
-    return publish(render(profile, folder, stage(folder)), profile, out)
+    out.mkdir(parents=True, exist_ok=True)
+    with files.locked(out / "build.lock", lambda who: say(f"{'waiting':<24} for {who}, which builds in {out}")):
+        if profile == FROM_SCRATCH:
+            train_missing(profile, folder)
+        execute_chapters(profile, folder)
+        return publish(render(profile, folder, stage(folder)), profile, out)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -513,8 +520,8 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.perf_counter()
     try:
         index = build(options.profile, options.out.resolve())
-    except BuildError as error:
-        print(f"genens_book.press.build: {error}", file=sys.stderr)
+    except (BuildError, OSError) as error:
+        print(f"genens_book.press.build: {error!s:.1000}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("genens_book.press.build: interrupted; finished chapters are kept, so run it again", file=sys.stderr)

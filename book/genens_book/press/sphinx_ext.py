@@ -84,6 +84,8 @@ def copy_explorer(out: Path) -> None:
             f"the explorer's {Path(missing.filename).name} is not in the store: delete the executed explorer.ipynb and "
             "build again"
         ) from missing
+    except ValueError as damaged:
+        raise SphinxError(str(damaged)) from damaged
 
 
 def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

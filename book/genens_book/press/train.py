@@ -39,7 +39,8 @@ def announce(name: str, recipe: Recipe, device: str, side: int) -> None:
 def trained() -> dict[str, Path]:
     """What was trained on this machine beside the shipped ensembles: {name: folder}, checkpoints of unfinished ones
     too."""
-    found = sorted(path.parent for path in store.trained().rglob("manifest.json"))
+    there = (path.parent for path in store.trained().rglob("manifest.json"))
+    found = sorted(path for path in there if not any(part.suffix == ".tmp" for part in path.parents))
     unfinished = sorted(path for path in store.trained().glob("checkpoints/*") if path.is_dir())
     return {path.relative_to(store.trained()).as_posix(): path for path in [*found, *unfinished]}
 

@@ -95,8 +95,10 @@ def test_every_curve_has_a_panel_with_its_points_and_two_slopes():
 def test_a_damaged_file_is_one_line(tmp_path, text):
     if text is not None:
         (tmp_path / "results.json").write_text(text)
-    with pytest.raises(ValueError, match="what python -m bench measured in .* run the command") as caught:
-        analysis.read(tmp_path / "results.json", "python -m bench", "parts")
+    with pytest.raises(
+        FileNotFoundError if text is None else ValueError, match="what python -m bench measured in .* run the command"
+    ) as caught:
+        analysis.read(tmp_path / "results.json", "python -m bench", lambda found: found["parts"])
     assert "\n" not in str(caught.value)
 
 

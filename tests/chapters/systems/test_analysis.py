@@ -12,7 +12,7 @@ from genens_book.pages import claims
 def members(**changes):
     paper = dict(steps=250_000, batch=128, unet=UNetConfig.paper(3).to_dict())
     recipe = Recipe("cifar10", n=20, h=10, **{**paper, **changes})
-    return SimpleNamespace(manifest={"recipe": asdict(recipe)}, shape=(3, 32, 32))
+    return SimpleNamespace(manifest={"recipe": asdict(recipe), "images": 9, "data": "0" * 64}, shape=(3, 32, 32))
 
 
 def test_a_reduced_setting_says_in_what_it_falls_short():

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from genens import store
+from genens import files, store
 from genens.recipe import Recipe
 from genens_book.chapters.class_ablation import analysis
 from genens_book.measures import stats
@@ -57,16 +57,12 @@ def rows(recipe: Mapping, file: Path | None = None) -> list[Row]:
     """The rows of bench/retrained.json that were trained by this recipe but for seed and order of classes. ValueError
     for a file that is damaged or lacks a number."""
     file = file or store.home() / "bench" / "retrained.json"
-    try:
+    measured, remedy = "the retrained ensembles that bench/retrained.py measured", "restore it or run the script"
+    with files.expecting(measured, file, remedy):
         found = json.loads(file.read_text(encoding="utf-8"))
         for one in found:
             _ = one["name"], one["drawn"]["n_samples"], [float(one["numbers"][id]["value"]) for id in NAMES]
         return [one for one in found if _kind(one["manifest"]["recipe"]) == _kind(recipe)]
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise ValueError(
-            f"expected the retrained ensembles that bench/retrained.py measured in {file}, got something else "
-            f"({type(problem).__name__}: {problem}); restore it or run the script"
-        ) from problem
 
 
 def _kind(recipe: Mapping) -> dict:

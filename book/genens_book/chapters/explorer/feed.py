@@ -270,10 +270,13 @@ def where(profile: str, file: str = FILE) -> Path:
 
 
 def written(profile: str) -> list[Path]:
-    """The page's data under a profile, and the files of the worlds that it names. FileNotFoundError without data."""
+    """The page's data under a profile, and the files of the worlds that it names. FileNotFoundError without data,
+    ValueError for damaged ones."""
     found = where(profile)
-    more = json.loads(found.read_text().removeprefix(OPENS).removesuffix(ENDS))["more"]
-    return [found, *(where(profile, world["file"]) for world in more)]
+    text = found.read_text()
+    with files.expecting("the explorer's data", found, "delete the executed explorer.ipynb and build again"):
+        more = json.loads(text.removeprefix(OPENS).removesuffix(ENDS))["more"]
+        return [found, *(where(profile, world["file"]) for world in more)]
 
 
 def write(explorer: Mapping, profile: str) -> tuple[int, str]:

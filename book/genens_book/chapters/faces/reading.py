@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -182,20 +181,16 @@ def load(folder: str | Path | None = None) -> Reader:
     """The reader in a folder (default: the shipped weights/face_reader), in float32. Raises FileNotFoundError when a
     file is missing, ValueError when one is damaged or another network's."""
     folder, reader = _place(folder), Reader()
-    files.read_folder(folder)
-    try:
-        state = from_bytes((folder / FILE).read_bytes())
+    contents = files.read_folder(folder)[1]
+    with files.expecting("the face reader's weights", folder / FILE, files.RESTORE):
+        state = from_bytes(contents[FILE])
         reader.load_state_dict({name: v.float() if v.is_floating_point() else v for name, v in state.items()})
-    except (SafetensorError, RuntimeError) as problem:
-        raise ValueError(
-            f"expected the face reader's weights in {folder / FILE}, found others; make them again"
-        ) from problem
     return reader.requires_grad_(False).eval()
 
 
 def manifest(folder: str | Path | None = None) -> dict:
     """What stands beside its weights: the settings of training, and how it did. Raises as `load`."""
-    return files.read_folder(_place(folder))
+    return files.read_folder(_place(folder))[0]
 
 
 def _place(folder: str | Path | None) -> Path:

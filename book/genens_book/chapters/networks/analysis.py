@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from genens import store
+from genens import files, store
 from genens.recipe import recipes
 from genens.unet import UNetConfig
 from genens_book.pages import markup, parameters
@@ -15,25 +15,18 @@ from genens_book.pages.markup import Page
 from genens_book.pages.words import share
 
 Row = Mapping[str, object]
-NUMBERS = ("parameters", "steps", "seconds", "held_out", "fid", "confident", "forward_64_ms")
 SETTINGS = ("batch", "lr", "ema", "weight", "optimizer", "times")
 
 
 def candidates(file: Path | None = None) -> list[Row]:
     """The rows of bench/networks.json. ValueError for a file that is damaged or lacks a number."""
     file = file or store.home() / "bench" / "networks.json"
-    try:
+    with files.expecting("the candidates that bench/networks.py measured", file, "restore it or run the script"):
         rows = json.loads(file.read_text(encoding="utf-8"))
         if not rows:
             raise ValueError("no rows")
-        for row in rows:
-            _ = row["name"], row["unet"], *(float(row[key]) for key in NUMBERS), *(row[key] for key in SETTINGS)
-    except (ValueError, KeyError, TypeError) as problem:
-        raise ValueError(
-            f"expected the candidates that bench/networks.py measured in {file}, got something else "
-            f"({type(problem).__name__}: {problem}); restore it or run the script"
-        ) from problem
-    return rows
+        _ = table(rows), [(UNetConfig(**row["unet"]), *(row[key] for key in SETTINGS)) for row in rows]
+        return rows
 
 
 def table(rows: Sequence[Row]) -> Page:

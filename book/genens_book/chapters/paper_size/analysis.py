@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from genens import store
+from genens import files, store
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.words import number, share, words
@@ -27,21 +27,13 @@ def rows(file: Path | None = None) -> tuple[list[Row], Mapping]:
     """The rows of bench/paper.json, one an ensemble, and what they were measured with. ValueError for a file that is
     damaged or lacks a number."""
     file = file or store.home() / "bench" / "paper.json"
-    try:
+    with files.expecting("what bench/paper.py measured", file, "restore it or run the script"):
         found = json.loads(file.read_text(encoding="utf-8"))
-        for row in found["rows"]:
-            _ = row["name"], row["dataset"], row["n"], row["N"], row["parameters"], row["part"], row["batch"]
-            _ = {name: float(row["disk_gigabytes"][name]) for name in ("members", "checkpoint", "samples", "jacobians")}
-            for stage in STAGES:
-                _ = [float(row["stages"][stage][key]) for key in ("seconds", "flops", "units", "gigabytes")]
         if not found["rows"]:
             raise ValueError("no rows")
-        return found["rows"], found["made"]
-    except (ValueError, KeyError, TypeError) as problem:
-        raise ValueError(
-            f"expected what bench/paper.py measured in {file}, got something else ({type(problem).__name__}: "
-            f"{problem}); restore it or run the script"
-        ) from problem
+        rows, made = found["rows"], found["made"]
+        _ = table(rows, made, 1.0), sizes_table(rows), parts(rows), [row["name"] for row in rows]
+        return rows, made
 
 
 def core_hours(row: Row, stage: str, cores: int) -> float:

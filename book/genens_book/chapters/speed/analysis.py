@@ -3,54 +3,60 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import stats as scipy_stats
 
-from genens import store
+from genens import files, store
 from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.words import number, power, share, words
 
 Line = Mapping[str, object]
+BENCH = store.home() / "bench"
 PASSES = {"forward": "forward pass", "training": "training step"}  # of which operations are counted
 
 
-def _read(name: str, command: str, *keys: str) -> dict:
-    file = store.home() / "bench" / name
-    return read(file, command, *keys)
-
-
-def read(file: Path, command: str, *keys: str) -> dict:
-    """A file of measurements that has these keys. ValueError, naming the command that makes it, for any other."""
-    try:
+def read(file: Path, command: str, shown: Callable[[dict], object]) -> dict:
+    """A file of measurements, of which can be made what is `shown`. ValueError or FileNotFoundError, naming the command
+    that makes it, for any other."""
+    with files.expecting(f"what {command} measured", file, "restore it or run the command"):
         found = json.loads(file.read_text(encoding="utf-8"))
-        _ = [found[key] for key in keys]
+        shown(found)
         return found
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise ValueError(
-            f"expected what {command} measured in {file}, got something else ({type(problem).__name__}: {problem}); "
-            "restore it or run the command"
-        ) from problem
 
 
-def results() -> dict:
-    """bench/results.json."""
-    return _read("results.json", "python -m bench", "parts", "scan")
+def results(file: Path | None = None) -> dict:
+    """bench/results.json. Raises as `read`."""
+
+    def shown(found: Mapping) -> object:
+        scan = [float(found["scan"][key]) for key in ("codes", "samples", "seconds", "gigabytes", "k", "n", "checked")]
+        return scan, _machine(found["scan"]), ratios_table(lines(found)), met(lines(found))
+
+    return read(file or BENCH / "results.json", "python -m bench", shown)
 
 
-def engines() -> dict:
-    """bench/engines.json."""
-    return _read("engines.json", "python -m bench.engines", "forward", "tangents", "training", "machine")
+def engines(file: Path | None = None) -> dict:
+    """bench/engines.json. Raises as `read`."""
+
+    def shown(found: Mapping) -> object:
+        eager = float(found["forward"]["eager"]["share"])
+        return eager, _machine(found), limit_table(found), [best(found, part) for part in PASSES]
+
+    return read(file or BENCH / "engines.json", "python -m bench.engines", shown)
 
 
-def scaling() -> dict:
-    """bench/scaling.json."""
-    return _read("scaling.json", "python -m bench.scaling", "curves", "machine")
+def scaling(file: Path | None = None) -> dict:
+    """bench/scaling.json. Raises as `read`."""
+
+    def shown(found: Mapping) -> object:
+        return _machine(found), growth_table(growth(found))
+
+    return read(file or BENCH / "scaling.json", "python -m bench.scaling", shown)
 
 
 def machines(results: Mapping, engines: Mapping, scaling: Mapping) -> dict[str, str]:
@@ -150,12 +156,14 @@ class Growth:
 
 
 def growth(found: Mapping) -> list[Growth]:
-    """Every curve of bench/scaling.json, with its exponent in time."""
+    """Every curve of bench/scaling.json, with its exponent in time. ValueError for one of too few points."""
     curves = []
     for name, curve in found["curves"].items():
         x, seconds, megabytes = (
             np.array([p[key] for p in curve["points"]], float) for key in ("x", "seconds", "megabytes")
         )
+        if len(x) < 3 or not (np.isfinite([x, seconds]).all() and min(x.min(), seconds.min()) > 0):
+            raise ValueError(f"{len(x)} points of {name!r:.40}, not three or more above 0")
         fit = scipy_stats.linregress(np.log(x), np.log(seconds))
         half = float(fit.stderr * scipy_stats.t.ppf(0.975, len(x) - 2))
         slope = float(fit.slope)

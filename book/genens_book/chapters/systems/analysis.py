@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from genens import unet
 from genens.ensemble import Ensemble
-from genens.recipe import Recipe
+from genens.recipe import recipe_of
 from genens.unet import UNetConfig
 from genens_book.pages import markup
 from genens_book.pages.claims import NOT_RUN, Claim
@@ -30,7 +30,7 @@ SAME = {
 def reduced(book: Mapping[str, Claim], members: Ensemble, steps: int, dataset: str) -> str:
     """In what an ensemble, sampled in so many denoising steps, falls short of the paper's of a data set ("cifar10",
     "celeba"); "" where it does not. (Whose features a FID is by is said with the FID.)"""
-    recipe, of = Recipe(**members.manifest["recipe"]), functools.partial(_value, book, dataset)
+    recipe, of = recipe_of(members.manifest), functools.partial(_value, book, dataset)
     apart = {
         "pixels a side": (members.shape[-1], int(book[f"s3.2-image-side-{dataset}"].value)),
         "million parameters": (_millions(UNetConfig(**recipe.unet)), _millions(UNetConfig.paper(3))),

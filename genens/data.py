@@ -11,7 +11,6 @@ import os
 import struct
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -19,26 +18,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from genens import files, provenance
+from genens import files, pictures, provenance
 
 MNIST = Path(__file__).parent / "assets" / "mnist"
 MNIST_SHA256 = {
     "t10k-images-idx3-ubyte.gz": "1a1a05eab793c14bb050b398624a11b0ffd1a2953baed553b1b9bd079e2a20be",
     "t10k-labels-idx1-ubyte.gz": "b91679a0acfe4ba0e50a2437a903084cba1f5f92592b016a25a7dfd00455798b",
 }
-SUFFIXES = (".png", ".jpg", ".jpeg")
 CIFAR_FOLDER, CIFAR_ZIP = "cifar-10-batches-py", "cifar-10-jpeg.zip"
 CELEBA_SIZE = 128  # paper, Section B.1
 FACES_SIZE = 32
 PIXELS, BESIDE, ARRAYS = "pixels.u8", "beside", "arrays.safetensors"
 LARGE = 1 << 30  # bytes of pixels, of which no digest is worked out again
 CHUNK = 256  # images decoded at a time on their way into a packed data set
-# What PIL raises for a file that is no image, cut short, damaged, or a bomb.
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-PROGRESS_FROM = 2_000  # files; fewer are read before a bar would be of use
 
 
 @dataclass(frozen=True)
@@ -209,7 +203,7 @@ def _celeba(root: Path, size: int | None) -> Dataset:
     empty = torch.empty((len(paths), 3, size, size), dtype=torch.uint8, device="meta")
     people, names = tuple(map(str, who.tolist())), tuple(name for name in whole.attr_names if name)
     about = Dataset(empty, labels.flatten(), "CelebA", people, whole.attr.bool(), names)
-    return pack(folder, about, (_read(paths[i : i + CHUNK], size) for i in range(0, len(paths), CHUNK)))
+    return pack(folder, about, (pictures.read(paths[i : i + CHUNK], size) for i in range(0, len(paths), CHUNK)))
 
 
 def _faces(root: Path, size: int | None) -> Dataset:
@@ -320,83 +314,24 @@ def _folder(path: Path | zipfile.Path, size: int | None) -> Dataset:
     if not path.is_dir():
         raise FileNotFoundError(f"expected a folder of images, but {path} is not a folder: check the path")
     subfolders = sorted((p for p in path.iterdir() if p.is_dir() and p.name[0] != "."), key=lambda p: p.name)
-    files = _images_in(path)
+    for subfolder in subfolders if isinstance(path, Path) else []:
+        pictures.check_inside(subfolder)
+    files = pictures.within(path)
     if files and subfolders:
         loose = f"move the {len(files)} loose images away"
         raise ValueError(f"expected images or class folders in {path}, got both: {loose}")
     if not files and not subfolders:
         raise FileNotFoundError(f"expected png or jpg images in {path}, got none: check the path")
-    by_class = {folder.name: _images_in(folder) for folder in subfolders or [path]}  # a flat folder is one class
+    by_class = {folder.name: pictures.within(folder) for folder in subfolders or [path]}  # a flat folder is one class
     if empty := [name for name, members in by_class.items() if not members]:
         raise FileNotFoundError(
             f"expected png or jpg images in every class folder of {path}, got none in {empty[0]}: "
             "remove it, or give the folder one level down"
         )
-    images = _read([file for members in by_class.values() for file in members], size)
+    found = [file for members in by_class.values() for file in members]
+    pictures.tell_identical(images := pictures.read(found, size), found)
     labels = torch.repeat_interleave(torch.tensor([len(members) for members in by_class.values()]))
     return Dataset(images, labels, path.name, tuple(by_class))
-
-
-def _images_in(path: Path | zipfile.Path) -> list[Path | zipfile.Path]:
-    files = (p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) and p.name[0] != ".")
-    return sorted((p for p in files if p.is_file()), key=lambda p: p.name)
-
-
-def _read(files: Sequence[Path | zipfile.Path], size: int | None) -> torch.Tensor:
-    """Decode files into uint8 (N, C, H, W). Grey files among RGB ones become RGB, which loses nothing."""
-    images: np.ndarray | None = None
-    quiet = len(files) < PROGRESS_FROM
-    for i, file in enumerate(tqdm(files, "reading images", unit="file", file=sys.stderr, disable=quiet)):
-        pixels = _decode(file, size)
-        if images is None:
-            images = np.empty((len(files), *pixels.shape), np.uint8)
-        if pixels.shape[1:] != images.shape[2:]:
-            (h, w), (h0, w0) = pixels.shape[1:], images.shape[2:]
-            raise ValueError(
-                f"expected images of one size, but {file} is {w}x{h} and {files[0]} is {w0}x{h0}: "
-                "give size= to crop and resize them all"
-            )
-        if len(pixels) > images.shape[1]:
-            images = np.repeat(images, 3, axis=1)
-        images[i] = pixels
-    return torch.from_numpy(images)
-
-
-def _decode(file: Path | zipfile.Path, size: int | None) -> np.ndarray:
-    """One image file as uint8 (C, H, W), turned upright as its EXIF orientation says."""
-    try:
-        with file.open("rb") as stream, Image.open(stream) as opened:
-            image = ImageOps.exif_transpose(opened)
-            image.load()
-    except DECODE_ERRORS as error:
-        raise ValueError(f"expected a readable png or jpg, but {file} is not ({error}): repair or remove it") from error
-    image = _opaque(image, file)
-    if size is not None:
-        image = _squared(image, size)
-    pixels = np.asarray(image)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def _opaque(image: Image.Image, file: Path | zipfile.Path) -> Image.Image:
-    """The image as L or RGB. Alpha is dropped only where it says nothing."""
-    if image.mode in ("L", "RGB"):
-        return image
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() == (255, 255):
-        image = image.convert(image.mode[:-1])
-    if image.mode not in ("L", "RGB"):
-        raise ValueError(f"expected an opaque 8-bit grey or RGB image, but {file} is {image.mode}: convert it")
-    return image
-
-
-def _squared(image: Image.Image, size: int) -> Image.Image:
-    from torchvision.transforms import functional as tvf
-
-    square = image if image.width == image.height else tvf.center_crop(image, min(image.size))
-    return square if square.width == size else tvf.resize(square, [size, size])
 
 
 def _resized(images: torch.Tensor, size: int | None) -> torch.Tensor:
@@ -405,4 +340,4 @@ def _resized(images: torch.Tensor, size: int | None) -> torch.Tensor:
         return images
     from torchvision.transforms import functional as tvf
 
-    return torch.stack([tvf.pil_to_tensor(_squared(tvf.to_pil_image(image), size)) for image in images])
+    return torch.stack([tvf.pil_to_tensor(pictures.squared(tvf.to_pil_image(image), size)) for image in images])

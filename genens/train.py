@@ -29,7 +29,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genens import codes as coding
-from genens import data, ensemble, files, provenance, ranks, store
+from genens import data, ensemble, files, pictures, provenance, ranks, store
 from genens.recipe import Recipe, recipe_of, recipes
 from genens.training import FROM_START, SAVE_EVERY, train_member
 from genens.unet import UNetConfig
@@ -161,7 +161,7 @@ def _train_members(
 def _start_worker(progress: object) -> None:
     """One thread a worker: the members share the cores, and the sums of a run do not depend on how many there are."""
     torch.set_num_threads(1)
-    data.PROGRESS_FROM = sys.maxsize  # whoever started this has shown the reading of the images
+    pictures.PROGRESS_FROM = sys.maxsize  # whoever started this has shown the reading of the images
     threading.Thread(target=_end_with_parent, daemon=True).start()
     global _progress
     _progress = progress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import pickle  # only to write the CIFAR-10 files that torchvision reads
 import shutil
 from dataclasses import FrozenInstanceError, replace
@@ -15,8 +16,10 @@ import torch
 from PIL import Image
 from torchvision import datasets as tv
 
-from genens import codes, data
+from genens import codes, data, pictures
 from genens.recipe import Recipe
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*identical to others")  # many of these pictures are
 
 CLASSES = [0, 1, 2, 3, 4, 6, 8]
 DIGEST = "69fdaa6b10ec3fe58f8daff783216e99ab0dc76d42fc5dc19c1f2a8221d2f41c"
@@ -404,7 +407,82 @@ def test_progress_goes_to_stderr_for_big_folders_only(tmp_path, monkeypatch, cap
         write(tmp_path / f"{i}.png", pixels(2, 2, seed=i))
     data.load(f"folder:{tmp_path}")
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(data, "PROGRESS_FROM", 3)
+    monkeypatch.setattr(pictures, "PROGRESS_FROM", 3)
     data.load(f"folder:{tmp_path}")
     out, err = capsys.readouterr()
     assert out == "" and "reading images" in err
+
+
+def eps(file: Path) -> None:
+    """What Pillow would start Ghostscript for."""
+    file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n%%EOF\n")
+
+
+@pytest.mark.parametrize("suffix", ["GIF", "BMP", "TIFF", "PPM", "WEBP", "EPS"])
+def test_other_formats_are_no_pictures_whatever_their_name(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a data file started a program"))
+    if suffix == "EPS":
+        eps(tmp_path / "a.png")
+    else:
+        Image.fromarray(pixels(4, 4, 3)).save(tmp_path / "a.png", format=suffix)
+    with pytest.raises(ValueError, match=r"readable png or jpg, but .*a\.png is not"):
+        data.load(f"folder:{tmp_path}")
+
+
+def test_an_animation_is_refused(tmp_path):
+    first, *more = (Image.fromarray(pixels(4, 4, 3, seed=i)) for i in range(3))
+    first.save(tmp_path / "a.png", save_all=True, append_images=more)
+    with pytest.raises(ValueError, match="it has 3 frames"):
+        data.load(f"folder:{tmp_path}")
+
+
+def test_a_transparent_colour_is_refused_where_it_occurs_and_not_where_it_does_not(tmp_path):
+    for mode, colour, other in (("L", 7, 9), ("RGB", (7, 7, 7), (9, 9, 9))):
+        picture = Image.new(mode, (4, 4), colour)
+        picture.save(tmp_path / "a.png", transparency=other)
+        assert (data.load(f"folder:{tmp_path}").images == 7).all()
+        picture.save(tmp_path / "a.png", transparency=colour)
+        with pytest.raises(ValueError, match="opaque 8-bit grey or RGB"):
+            data.load(f"folder:{tmp_path}")
+
+
+def test_nothing_outside_the_folder_is_read_and_nothing_is_skipped_in_silence(tmp_path):
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    write(inside / "a.png", pixels(4, 4))
+    write(outside / "b.png", pixels(4, 4, seed=1))
+    odd = inside / "c.png"
+    for make, said in (
+        (lambda: odd.symlink_to(outside / "b.png"), "is a link to .*b.png: copy it"),
+        (lambda: odd.symlink_to(inside / "gone.png"), "a link to nothing: remove it"),
+        (lambda: os.mkfifo(odd), "a pipe, device or socket: remove it"),
+        (lambda: odd.symlink_to("/dev/zero"), "is a link to /dev/zero: copy it"),
+    ):
+        make()
+        with pytest.raises(ValueError, match=said):
+            data.load(f"folder:{inside}")
+        odd.unlink()
+    odd.symlink_to(inside / "a.png")
+    with pytest.warns(UserWarning, match="1 of 2 images are identical to others .c.png to a.png."):
+        assert len(data.load(f"folder:{inside}")) == 2
+    (tmp_path / "classes").mkdir()
+    (tmp_path / "classes" / "b").symlink_to(outside)
+    with pytest.raises(ValueError, match="is a link to .*outside: copy it"):
+        data.load(f"folder:{tmp_path / 'classes'}")
+
+
+def test_a_name_that_a_terminal_would_act_on_is_not_printed_as_it_is(tmp_path):
+    write(tmp_path / "a\x1b[31m.png", pixels(4, 4))
+    with pytest.raises(ValueError) as refused:
+        data.load(f"folder:{tmp_path}")
+    assert "\x1b" not in str(refused.value) and r"\x1b[31m.png" in str(refused.value)
+    (tmp_path / "a\x1b[31m.png").rename(tmp_path / "ё漢字 é.png")
+    assert len(data.load(f"folder:{tmp_path}")) == 1
+
+
+def test_pictures_that_the_memory_does_not_hold_are_refused_before_room_is_made(tmp_path, monkeypatch):
+    for i in range(3):
+        write(tmp_path / f"{i}.png", pixels(8, 9, seed=i))
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4, "SC_PHYS_PAGES": 100}[name])
+    with pytest.raises(ValueError, match=r"fit into memory, got 3 of 9x8 pixels, .* give size="):
+        data.load(f"folder:{tmp_path}")
+    assert data.load(f"folder:{tmp_path}", size=4).images.shape == (3, 1, 4, 4)

@@ -54,7 +54,7 @@ def name_run(app: Sphinx, config: Config) -> None:
     made = provenance.describe()
     libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "jupyter-book"))
     said = [
-        f"profile <code>{profile}</code>" if profile else "the notebooks' default parameters",
+        f"profile <code>{html.escape(profile)}</code>" if profile else "the notebooks' default parameters",
         f"commit {markup.commit(made)}, {str(made['date'])[:10]}",
         html.escape(f"{made['machine']}, {made['cpus']} CPUs"),
         f"Python {made['python']}, {libraries}",

@@ -23,7 +23,7 @@ from typing import TextIO
 import numpy as np
 
 from genens import codes as coding
-from genens import data, files, store
+from genens import data, files, pictures, store
 from genens.ensemble import Ensemble
 from genens.recipe import Recipe
 from genens.train import train_ensemble
@@ -79,7 +79,7 @@ def foretold(spec: str, side: int, n: int | None, steps: int) -> dict | None:
     as there are files. None where they are too few, of which `recipe` says more."""
     place = Path(spec.partition(":")[2]).expanduser()
     names = zipfile.ZipFile(place).namelist() if zipfile.is_zipfile(place) else [*place.glob("*"), *place.glob("*/*")]
-    if (N := sum(str(name).lower().endswith(data.SUFFIXES) for name in names)) < SMALLEST:
+    if (N := sum(str(name).lower().endswith(pictures.SUFFIXES) for name in names)) < SMALLEST:
         return None
     return {
         "n": members_for(N) if n is None else n,

@@ -56,7 +56,7 @@ profile:
 
 install: $(READY)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(if $(LOCKED),$(LOCK))
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "make: $(PYTHON) is not on PATH: install Python 3.11, 3.12 or 3.13, or name another with PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from support import ROOT, build_environment, run_build
+from support import ROOT, Book, build_environment, run_build, visit
 
 from genens_book.press import build
 
@@ -177,7 +177,7 @@ def test_a_build_that_fails_says_why_in_one_line_and_the_previous_book_stays(tin
     assert "intro.html would load https://example.org/x.png" in log
 
 
-def test_launch_buttons_come_with_the_address_of_the_repository(tiny):
+def test_launch_buttons_come_with_the_address_of_the_repository(tiny, browser):
     (tiny.root / "book" / "intro.md").write_text(FRONT.format("{repo}`LICENSE`"))
     front = tiny.page.parent / "intro.html"
     assert tiny.build().returncode == 0 and "mybinder" not in tiny.page.read_text()
@@ -193,6 +193,10 @@ def test_launch_buttons_come_with_the_address_of_the_repository(tiny):
     assert len(pictures) == 2 and all((tiny.page.parent / picture).is_file() for picture in pictures)
     assert "mybinder" not in front.read_text(), "a page that nothing can be run on"
     assert 'href="https://github.com/owner/name/blob/HEAD/LICENSE"' in front.read_text()
+    with visit(browser, tiny.page.as_uri(), 390, "light") as seen:
+        seen.page.click(".dropdown-launch-buttons > button")
+        seen.page.locator("a[href*='mybinder']").wait_for(state="visible")
+        assert not seen.complaints_about(Book(tiny.root / "_build", 0, "", ""))
 
 
 def test_an_interrupted_build_says_so_and_leaves_no_kernel(tiny):

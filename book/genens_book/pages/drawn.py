@@ -44,7 +44,7 @@ def table(figure: Figure) -> str:
         return ""
     text = io.StringIO()
     for number, ax in enumerate(panels, 1):
-        text.write(f"# panel {number}: {_words(ax, figure)}\n")
+        text.write(f"# panel {number}: {_words(ax, figure)}".rstrip(": ") + "\n")
     used = [name for name in COLUMNS if any(mark.get(name, "") != "" for mark in marks)]
     writer = csv.DictWriter(text, used, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -216,12 +216,20 @@ _KINDS = {
 
 
 def _words_at(axis: Axis) -> dict[float, str]:
-    """The words at an axis's ticks, by place; none where ticks have numbers."""
+    """What stands at an axis's ticks, by place; nothing where that is the place itself, or a formula."""
     if not isinstance(axis.get_major_locator(), FixedLocator):
         return {}
     words = [re.sub(r"\s+", " ", label.get_text()) for label in axis.get_ticklabels()]
-    worded = any(re.search(r"[^\W\d_]", word) and "$" not in word for word in words)
-    return dict(zip(map(float, axis.get_majorticklocs()), words, strict=False)) if worded else {}
+    ticks = dict(zip(map(float, axis.get_majorticklocs()), words, strict=False))
+    told = any(word and "$" not in word and not _is(word, place) for place, word in ticks.items())
+    return ticks if told else {}
+
+
+def _is(word: str, place: float) -> bool:
+    try:
+        return np.isclose(float(word.replace(",", "").replace("−", "-")), place)
+    except ValueError:
+        return False
 
 
 def _nearest(words: dict[float, str], place: object) -> str:

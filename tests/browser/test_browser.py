@@ -176,6 +176,24 @@ def test_search_finds_a_word_and_leads_to_it(width, book, browser):
         assert not seen.complaints_about(book)
 
 
+def test_search_finds_where_placebos_are(book, browser):
+    """The index is a script, which a page from file:// may load; the search itself asks nobody."""
+    with visit(browser, f"{(book.html / 'search.html').as_uri()}?q=placebo", 1280, "light") as seen:
+        found = seen.page.locator("#search-results li a")
+        found.first.wait_for(state="visible")
+        assert "07_meaning.html" in " ".join(found.evaluate_all("all => all.map(link => link.href)"))
+        assert not seen.complaints_about(book)
+
+
+def test_the_numbers_of_a_figure_are_a_click_away(book, browser):
+    with visit(browser, (book.html / "book" / "02_class_ablation.html").as_uri(), 1280, "light") as seen:
+        with seen.page.expect_download() as download:
+            seen.page.locator("a.ge-data[href*=fig_accuracy]").first.click()
+        lines = [line for line in Path(download.value.path()).read_text().splitlines() if not line.startswith("#")]
+        assert lines[0].startswith("panel,mark,series,x,") and any(",chance," in line for line in lines)
+        assert seen.page.locator("a.ge-data[href*=fig_chosen]").count() == 0, "images have no numbers"
+
+
 def test_theme_button_changes_the_theme(book, browser):
     with visit(browser, (book.html / PAGES[1]).as_uri(), 1280, "light") as seen:
         themes = set()

@@ -101,8 +101,9 @@ class Run:
             glue(f"{self.prefix}_{name}", shown, display=False)
 
     def figure(self, name: str, draw: Callable[[], Figure], alt: str) -> Picture:
-        """What `draw` makes, for light and dark pages, glued as 02_fig_NAME, and returned. `alt` says what is seen."""
-        picture = plotting.themed(draw, alt)
+        """What `draw` makes, for light and dark pages, glued as 02_fig_NAME, and returned. `alt` says what is seen.
+        The numbers that are drawn can be downloaded as 02_fig_NAME.csv."""
+        picture = plotting.themed(draw, alt, f"{self.prefix}_fig_{name}")
         self.say(**{f"fig_{name}": picture})
         return picture
 

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from genens_book.pages import drawn
+
 # Okabe and Ito's colours (blue, vermilion, green, ...), a step lighter on dark pages; told apart by colour-blind eyes.
 LIGHT = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6B7280"]
 DARK = ["#4FA8DC", "#F08A4B", "#3FC29B", "#E3A0C6", "#F0BC4E", "#8CCBF2", "#9CA3AF"]
@@ -65,26 +67,33 @@ def style(dark: bool = False) -> dict:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure for light and for dark pages, as two PNG images of which the page shows one."""
+    """A figure for light and for dark pages, as two PNG images of which the page shows one; and its numbers, to be
+    downloaded (the book puts them beside the page: press/sphinx_ext.py)."""
 
     light: bytes
     dark: bytes
     alt: str
     width: int  # CSS pixels
+    data: str = ""  # CSV (`drawn.table`)
+    name: str = "figure"  # of the file with the data
 
     def _repr_html_(self) -> str:
-        return "".join(
+        images = "".join(
             f'<img class="ge-figure only-{theme}" alt="{html.escape(self.alt, quote=True)}" width="{self.width}" '
             f'src="data:image/png;base64,{base64.b64encode(image).decode()}">'
             for theme, image in (("light", self.light), ("dark", self.dark))
         )
+        data = base64.b64encode(self.data.encode()).decode()
+        link = f'<a class="ge-data" download="{self.name}.csv" href="data:text/csv;base64,{data}">data (CSV)</a>'
+        return images + (link if data else "")
 
     def __repr__(self) -> str:
         return f"Picture: {self.alt}"
 
 
-def themed(draw: Callable[[], Figure], alt: str) -> Picture:
-    """What `draw` makes, in both themes. `alt` says what is to be seen, for those who cannot see it.
+def themed(draw: Callable[[], Figure], alt: str, name: str = "figure") -> Picture:
+    """What `draw` makes, in both themes. `alt` says what is to be seen, for those who cannot see it; `name` is that of
+    the file with its numbers.
 
     Raises ValueError for an empty `alt`.
     """
@@ -96,10 +105,11 @@ def themed(draw: Callable[[], Figure], alt: str) -> Picture:
             figure = draw()
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.04, pil_kwargs=FAST_PNG)
+            data = drawn.table(figure)
             plt.close(figure)
         images.append(buffer.getvalue())
     width = int.from_bytes(images[0][16:20], "big")  # where a PNG file says so
-    return Picture(*images, alt, round(width * 100 / DPI))
+    return Picture(*images, alt, round(width * 100 / DPI), data, name)
 
 
 def bare(ax: Axes) -> Axes:

@@ -5,6 +5,7 @@
 * Pages say in their footer what they were built from and with.
 * Launch buttons are on the book's own pages only, and only once _config.yml says where the repository is.
 * The explorer's data, which its notebook has written to the store, is copied beside its page, every file of it.
+* The numbers of figures, which pages carry as data: links, become files beside them.
 * {repo}`PATH` names a file of the repository, and leads to it once the repository has an address.
 * The page of functions shows docstrings as they were written.
 * The build fails if a page would load a script, a style, a font or an image from another host.
@@ -12,6 +13,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import os
 import re
@@ -36,6 +38,8 @@ LOADS = re.compile(
     r"[^>]*\shref=[\"']((?:https?:)?//[^\"']+)",
     re.IGNORECASE,
 )
+
+DATA = re.compile(r'(<a class="ge-data" download="([\w.-]+)" href=")data:text/csv;base64,([^"]*)')  # plotting.Picture
 
 
 def mathjax_file() -> Path:
@@ -88,6 +92,21 @@ def copy_explorer(out: Path) -> None:
         raise SphinxError(str(damaged)) from damaged
 
 
+def put_beside(page: Path) -> None:
+    """Writes the numbers of a page's figures into files beside it, and makes the links lead there: with many points
+    inside, a page would be slow to open."""
+
+    def write(link: re.Match) -> str:
+        folder = page.parent / "data"
+        folder.mkdir(exist_ok=True)
+        (folder / link[2]).write_bytes(base64.b64decode(link[3]))
+        return f"{link[1]}data/{link[2]}"
+
+    text = page.read_text(encoding="utf-8")
+    if 'class="ge-data"' in text:
+        page.write_text(DATA.sub(write, text), encoding="utf-8")
+
+
 def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Makes our docstrings, plain text with `names`, reStructuredText: names as code, all else as it is.
 
@@ -114,13 +133,15 @@ def repository_file(
 
 
 def finish(app: Sphinx, exception: Exception | None) -> None:
-    """Copies MathJax and the explorer's data, then checks that no page asks the network for anything."""
+    """Copies MathJax and the explorer's data, puts the figures' numbers beside the pages, then checks that no page asks
+    the network for anything."""
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
     shutil.copyfile(mathjax_file(), out / "_static" / MATHJAX)
     copy_explorer(out)
     for page in sorted(out.rglob("*.html")):
+        put_beside(page)
         outside = outside_loads(page.read_text(encoding="utf-8"))
         if outside:
             name = page.relative_to(out)

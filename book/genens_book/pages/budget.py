@@ -36,8 +36,8 @@ class Cost:
 
 
 def _digits(value: float) -> str:
-    """A number to two digits: 0.03, 1.2, 3,400, 1.3e+08."""
-    return f"{float(f'{value:.2g}'):,.0f}" if 10 <= value < 1e6 else f"{value:.2g}"
+    """A number to two digits: 0.03, 1.2, 3,400, 1.3e+10."""
+    return f"{float(f'{value:.2g}'):,.0f}" if 10 <= value < 1e9 else f"{value:.2g}"
 
 
 # ---------------------------------------------------------------- what members cost

@@ -37,10 +37,6 @@ class Parameter:
         """Whether a value is of the kind, whatever the others are."""
         return bool(self.none) if value is None else self.kind.holds(value)
 
-    def at_least(self, low: int) -> Parameter:
-        """The same, a whole number that is not to be smaller."""
-        return replace(self, kind=Whole(low))
-
 
 # ---------------------------------------------------------------- what chapters share
 
@@ -59,7 +55,7 @@ WEIGHTS = Parameter(Ensemble(), "an ensemble to draw from", "grows with the netw
 OF_CLASSES = replace(WEIGHTS, meaning="an ensemble with a code for every class")
 SAMPLES = Parameter(Whole(1), "generated images", PROPORTION)
 STEPS = Parameter(Whole(1, 1000), "denoising steps, out of the schedule's 1000", PROPORTION)
-K = Parameter(Whole(1), "images in a list", limit=limits.images(1))
+K = Parameter(Whole(1, LINES), "images in a list", limit=limits.images(1))
 SAMPLING = {
     "steps": STEPS,
     "sampler": Parameter(Choice(schedules.SAMPLERS), "of the steps: ancestral, as the paper's, or ddim"),
@@ -114,8 +110,8 @@ SYSTEM = {  # of another data set beside MNIST
     **SLOPES,
     "order_seed": Parameter(Whole(), "of the orders in which members are added"),
     "weights": replace(WEIGHTS, limit=limits.of_images),
-    "n_samples": replace(SAMPLES.at_least(8), meaning="samples of the ensemble and of each of its members"),
-    "n_sheet": Parameter(Whole(1), "samples on the sheet, the first", limit=up_to("n_samples")),
+    "n_samples": replace(SAMPLES, kind=Whole(8), meaning="samples of the ensemble and of each of its members"),
+    "n_sheet": Parameter(Whole(1, 10 * LINES), "samples on the sheet, the first", limit=up_to("n_samples")),
     "n_boot": Parameter(Whole(2), "bootstrap resamples of every FID", PROPORTION),
     "n_growing": Parameter(Whole(1), "samples whose ensemble is grown", PROPORTION, limit=up_to("n_samples")),
     "n_jacobian": Parameter(Whole(1), "samples with a Jacobian", PROPORTION, limit=up_to("n_samples")),
@@ -123,7 +119,9 @@ SYSTEM = {  # of another data set beside MNIST
         Whole(2), "training images ablated, the same for every sample", PROPORTION, limit=limits.images()
     ),
     "n_lists": Parameter(
-        Whole(1, LINES), "samples whose lists are shown, of those with a Jacobian", limit=up_to("n_jacobian")
+        Whole(1, LINES),
+        "samples whose lists are shown, of those with a Jacobian",
+        limit=every(up_to("n_jacobian"), limits.lines_of_lists),
     ),
     "k": K,
     "n_deals": Parameter(Whole(1), "times that the codes are dealt anew", PROPORTION),
@@ -188,14 +186,14 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
         "n_search": Parameter(
             Whole(2, codes.MAX_MEMBERS), "members of that ensemble", PROPORTION, limit=limits.codes_for("N_search")
         ),
-        "samples_search": Parameter(Whole(1), "generated images there", PROPORTION),
+        "samples_search": Parameter(Whole(1, LINES), "generated images there", PROPORTION),
         "steps_search": replace(STEPS, meaning="denoising steps there, out of the schedule's 1000"),
     },
     "02_class_ablation": {
         **OWN,
         **DRAWING,
         "weights": replace(OF_CLASSES, limit=limits.of_classes("weights")),
-        "n_samples": SAMPLES.at_least(8),
+        "n_samples": replace(SAMPLES, kind=Whole(8)),
         "vgg": Parameter(
             Text("a file of VGG-16 weights, or nothing", empty=True),
             "weights for LPIPS; by default the torch cache is looked through",
@@ -207,8 +205,8 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
         **OWN,
         **DRAWING,
         "weights": WEIGHTS,
-        "n_samples": replace(SAMPLES.at_least(8), meaning="samples of the ensemble and of each of its members"),
-        "n_sheet": Parameter(Whole(1), "samples on the sheet, the first", limit=up_to("n_samples")),
+        "n_samples": replace(SAMPLES, kind=Whole(8), meaning="samples of the ensemble and of each of its members"),
+        "n_sheet": Parameter(Whole(1, 10 * LINES), "samples on the sheet, the first", limit=up_to("n_samples")),
         "steps_sheet": replace(STEPS, meaning="denoising steps of the same samples drawn more patiently"),
         "n_plane": Parameter(
             Whole(2), "samples of each kind in the plane of principal components", limit=up_to("n_samples")
@@ -275,7 +273,7 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
         **DRAWING,
         **SLOPES,
         "weights": replace(WEIGHTS, limit=limits.of_images),
-        "n_samples": replace(SAMPLES, meaning="generated images that are asked about"),
+        "n_samples": replace(SAMPLES, meaning="generated images that are asked about", limit=limits.lines_of_lists),
         "n_copies": Parameter(Whole(1), "generated images that are looked at for copies", PROPORTION),
         "k": replace(K, cost=f"{PROPORTION}, for the counterfactuals"),
         "decoder": Parameter(
@@ -365,8 +363,10 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
         **SLOPES,
         "weights": WEIGHTS,
         "class_weights": replace(OF_CLASSES, limit=limits.of_classes("class_weights")),
-        "n_samples": SAMPLES,
-        "n_class_samples": Parameter(Whole(1), "generated images of the class ensemble", PROPORTION),
+        "n_samples": replace(SAMPLES, limit=limits.on_the_page("weights", 6)),
+        "n_class_samples": Parameter(
+            Whole(1), "generated images of the class ensemble", PROPORTION, limit=limits.on_the_page("class_weights", 2)
+        ),
         "n_top": Parameter(
             Whole(1),
             "most influential images of each sample that are ablated in truth, and their twins",

@@ -7,7 +7,7 @@ them. It says what is expected, in words, or "" where the value is that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import comb, inf
+from math import comb, inf, prod
 from pathlib import Path
 
 from genens import engines, ensemble
@@ -144,6 +144,27 @@ def drawn(n: str, h: str) -> Limit:
     def limit(value: int, values: Values, manifests: Manifests) -> str:
         M = comb(values[n], values[h])
         return "" if value <= M else f"at most {M:,}, the codes of {n} = {values[n]} bits and weight {h} = {values[h]}"
+
+    return limit
+
+
+def lines_of_lists(value: int, values: Values, manifests: Manifests) -> str:
+    """As many lists of k as one figure can show below one another: their lines are the taller the shorter they are."""
+    most = 40 * (values["k"] + 1)
+    return "" if value <= most else f"at most 40 (k + 1) = {most:,}, or the figure of their lists is too tall"
+
+
+def on_the_page(weights: str, megabytes: int) -> Limit:
+    """As many samples of this ensemble as fit so much of the explorer's script, whose bytes were measured: a picture of
+    each item, and of each sample its Jacobian, its Gram matrix and the counterfactuals drawn."""
+
+    def limit(value: int, values: Values, manifests: Manifests) -> str:
+        n, pixels = manifests[weights]["n"], prod(manifests[weights]["shape"])
+        of_images = weights == "weights"
+        drawn = 2 * values["n_top"] + values["n_random"] if of_images else n
+        items = 133 * manifests[weights]["images"] if of_images else 0
+        size = (items + value * (2.7 * (n + 1) * pixels + 11 * n**2 + 0.7 * (n + 1 + drawn) * pixels)) / 1e6
+        return "" if size <= megabytes else f"so few that they take {megabytes} MB of the page, not {size:,.0f}"
 
     return limit
 

@@ -69,12 +69,13 @@ def test_tables_histograms_and_violins_are_in_it():
     figure, axes = plt.subplots(1, 3)
     axes[0].pcolormesh([[1, 2], [3, 4]])
     axes[0].set_xticks([0.5, 1.5], ["7", "8"])  # digits, not places
+    axes[1].hist([0.1, 0.2, 0.9], [0, 0.5, 1], histtype="stepfilled")
     axes[1].hist([0.1, 0.2, 0.9], [0, 0.5, 1], histtype="step", label="seen")
     axes[2].violinplot([[1, 2, 3]])
     found = read(figure)
     assert found[found.mark == "cell"].value.tolist() == [1, 2, 3, 4]
     assert found[found.mark == "cell"].x_name.tolist() == [7, 8, 7, 8]
-    assert found[found.series == "seen"].y.max() == 2
+    assert set(found[found.panel == 2].series) == {"seen"} and found[found.series == "seen"].y.max() == 2
     assert found[(found.panel == 3) & (found.mark == "outline")].y.agg(["min", "max"]).tolist() == [1, 3]
 
 

@@ -167,7 +167,7 @@ def _outlines(areas: PolyCollection, ax: Axes) -> Iterator[Mark]:
 
 def _polygon(area: Polygon, ax: Axes) -> Iterator[Mark]:
     """A histogram is drawn as its outline, and once more as what fills it, which has no name."""
-    if not area.get_label().startswith("_"):
+    if not (area.get_label() or "_").startswith("_"):
         yield from ({"mark": "outline", "x": x, "y": y} for x, y in area.get_xy())
 
 

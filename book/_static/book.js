@@ -18,8 +18,6 @@
   }
   addEventListener("load", () => {
     reach();
-    // Only where one is timed is there a bar to explain (genens.css).
-    for (const cell of document.querySelectorAll(".tag_parameters")) cell.classList.toggle("ge-timed", cell.textContent.includes("|"));
     window.MathJax?.startup?.promise?.then(reach);
     // Docutils names each entry of the bibliography by a role that no list may hold.
     for (const entry of document.querySelectorAll(".citation-list > .citation")) entry.setAttribute("role", "listitem");

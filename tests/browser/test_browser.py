@@ -119,13 +119,6 @@ def test_a_figure_that_is_wider_than_a_phone_shows_that_there_is_more(name, book
         assert not any(ended) and all(behind), "scrolled to the end: more to the left"
 
 
-@pytest.mark.parametrize("name, told", [("05_jacobian", True), ("scorecard", False)])
-def test_the_bar_behind_a_parameter_is_explained_where_there_is_one(name, told, book, browser):
-    with visit(browser, (book.html / "book" / f"{name}.html").as_uri(), 1280, "light") as seen:
-        script = "getComputedStyle(document.querySelector('.tag_parameters'), '::before').content"
-        assert ("after a bar" in seen.page.evaluate(script)) is told
-
-
 def test_index_leads_to_the_first_page(book, browser):
     with visit(browser, (book.html / "index.html").as_uri(), 1280, "light") as seen:
         seen.page.wait_for_url("**/intro.html")

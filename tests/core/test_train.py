@@ -205,8 +205,7 @@ def test_two_trainings_of_one_ensemble_end_well_and_the_second_waits_for_the_fir
         jobs = [pool.submit(train_ensemble, recipe, tmp_path / "pair", workers=1) for _ in range(2)]
         assert [job.result() for job in jobs] == [True, True]
     said = [line for line in capsys.readouterr().err.splitlines() if "waiting" in line]
-    assert len(said) == 1  # by whom, it may not have written yet
-    assert said[0].removeprefix("pair: ").startswith((f"process {os.getpid()} is training it", "another process"))
+    assert len(said) == 1 and "is training it" in said[0]
     assert ensemble.load(tmp_path / "pair").n == 2
     assert not list((tmp_path / "store" / "trained" / "checkpoints").iterdir())
 

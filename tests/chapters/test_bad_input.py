@@ -102,8 +102,8 @@ def test_edited_weights_stop_a_chapter(tmp_path, store):
     "chapter, given", [("03_fid", "n_plane"), ("03_fid", "n_sheet"), ("04_convergence", "n_jacobian")]
 )
 def test_more_samples_than_there_are_is_said_before_anything_is_drawn(store, chapter, given):
-    line = refusal(store, chapter, **{given: 5000})
-    assert f"expected {given} at most n_samples = " in line and "got 5000" in line
+    line = refusal(store, chapter, **{given: 900})
+    assert f"expected {given} at most n_samples = " in line and "got 900" in line
 
 
 def test_weights_that_are_not_numbers_stop_a_chapter(tmp_path, store):

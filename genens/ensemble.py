@@ -161,12 +161,12 @@ def load(folder: str | Path, precision: str = "float32", engine: str = "eager", 
 
 
 def _network(manifest: dict, codes: np.ndarray) -> UNetConfig:
-    """The members' network. ValueError unless image shape and codes (N, n) are as the manifest has them."""
-    config, (N, n), shape = UNetConfig(**manifest["unet"]), codes.shape, list(manifest["shape"])
+    """The members' network. ValueError unless it suits the images' shape, and the manifest the codes (N, n)."""
+    config, (N, n), (C, H, W) = UNetConfig(**manifest["unet"]), codes.shape, manifest["shape"]
     sides = range(config.stride, MAX_SIDE + 1, config.stride)
-    if [*map(type, shape)] != [int] * 3 or shape[0] != config.channels or not {*shape[1:]} <= {*sides}:
+    if {*map(type, (C, H, W))} != {int} or C != config.channels or H not in sides or W not in sides:
         kind = f"[{config.channels}, H, W] in multiples of {config.stride} up to {MAX_SIDE}"
-        raise ValueError(f"shape {shape}, not {kind}")
+        raise ValueError(f"shape {[C, H, W]}, not {kind}")
     known = {"n": n, "images": N, "split_sizes": coding.split_sizes(codes).tolist()}
     if odd := [name for name, value in known.items() if manifest.get(name, value) != value]:
         raise ValueError(f"{odd[0]} {manifest[odd[0]]}, of which the codes have {known[odd[0]]}")

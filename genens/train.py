@@ -109,11 +109,11 @@ def _is_done(path: Path) -> bool:
     return path.is_dir()
 
 
-def _done(path: Path) -> tuple[dict, dict[str, Tensor]]:
-    """Of a member that is done, the note of its last checkpoint and its weights."""
+def _done(path: Path) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Of a member that is done, its seconds and loss, and its weights."""
     note, contents = files.read_folder(path, remedy=AGAIN)
-    with files.expecting("a member's weights", path / WEIGHTS, AGAIN):
-        return note, from_bytes(contents[WEIGHTS])
+    with files.expecting("a member that is done", path, AGAIN):
+        return {name: float(note[name]) for name in ("wall", "cpu", "loss")}, from_bytes(contents[WEIGHTS])
 
 
 def _checkpoint(path: Path) -> Path:

@@ -18,7 +18,7 @@ def test_what_is_damaged_is_refused_in_one_clear_line_and_never_used(subject, tm
 def test_a_reader_that_checks_nothing_is_noticed(tmp_path):
     (subject,) = (one for one in faults.SUBJECTS if one.name == "references")
     careless = dataclasses.replace(subject, use=lambda folder: (folder / "features.safetensors").read_bytes())
-    _, wrong = faults.mutate(tmp_path, 25, 0, (careless,))
+    _, wrong = faults.mutate(tmp_path, 60, 0, (careless,))
     assert any(line.endswith("used") for line in wrong)
     assert any("no clear line" in line or "a foreign exception" in line for line in wrong)
 

@@ -54,9 +54,6 @@ def scaling(file: Path | None = None) -> dict:
     """bench/scaling.json. Raises as `read`."""
 
     def shown(found: Mapping) -> object:
-        points = [curve["points"] for curve in found["curves"].values()]
-        if min(map(len, points)) < 3 or min(float(value) for line in points for p in line for value in p.values()) <= 0:
-            raise ValueError("a curve of fewer than three points, or through what has no logarithm")
         return _machine(found), growth_table(growth(found))
 
     return read(file or BENCH / "scaling.json", "python -m bench.scaling", shown)

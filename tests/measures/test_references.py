@@ -62,3 +62,10 @@ def test_what_cannot_be_read_through_is_refused(judge, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="no such file"):
         references.main(["--judge", str(tmp_path / "nobody"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def test_features_of_no_image_are_refused(judge, tmp_path):
+    kept = references.Real(np.zeros((0, 3)), np.zeros(3), np.eye(3))
+    references.write({"efficientnet": kept}, judge[1], tmp_path / "out")
+    with pytest.raises(ValueError, match="expected moments and features, finite"):
+        references.load(tmp_path / "out")

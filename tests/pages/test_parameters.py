@@ -130,6 +130,13 @@ def test_a_value_is_shown_in_one_short_line_whatever_it_is():
         ("06_search", dict(weights="mnist7"), "expected weights as an ensemble with a code for every image"),
         ("06_search", dict(dataset="folder:x", precision="int8"), "expected precision as one of float32, bfloat16"),
         ("06_search", dict(dataset="mnist"), "expected dataset as folder:PATH"),
+        ("06_search", dict(dataset="folder:/nowhere"), "images that is there; got 'folder:/nowhere'"),
+        ("06_search", dict(dataset="folder:~nobody/x"), "images that is there; got 'folder:~nobody/x'"),
+        (
+            "machines",
+            dict(N=100, members=[38, 5]),
+            "expected members each even and with C(n, n/2) >= N = 100, unlike 5",
+        ),
         (
             "06_search",
             dict(n_members=100),
@@ -164,10 +171,10 @@ def test_tangents_that_rounding_would_drown_are_refused_before_anything_is_drawn
     parameters.fits("04_convergence", values, expected, manifests)
 
 
-def test_an_engine_that_is_not_installed_is_said_before_an_ensemble_is_trained(monkeypatch):
+def test_an_engine_that_is_not_installed_is_said_before_an_ensemble_is_trained(monkeypatch, tmp_path):
     engines._openvino.cache_clear()
     monkeypatch.setitem(sys.modules, "openvino", None)
-    values, expected, _ = laptop("06_search", dataset="folder:x")
+    values, expected, _ = laptop("06_search", dataset=f"folder:{tmp_path}")
     with pytest.raises(ValueError, match="set the parameter engine to eager"):
         parameters.fits("06_search", values, expected, {})
 

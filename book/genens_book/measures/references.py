@@ -127,8 +127,8 @@ def _unpack(moments: np.ndarray, rows: np.ndarray, confidence: np.ndarray | None
     with np.errstate(over="ignore"):
         rows = rows.astype(np.float32)
     given = [moments, rows] if confidence is None else [moments, rows, confidence]
-    if not all(np.isfinite(one).all() for one in given) or any(one.shape != (M,) for one in given[2:]):
-        raise ValueError(f"NaN or infinity, or no confidence for each of {M} rows")
+    if not M or not all(np.isfinite(one).all() for one in given) or any(one.shape != (M,) for one in given[2:]):
+        raise ValueError(f"NaN or infinity, no rows, or no confidence for each of {M}")
     upper = np.zeros((F, F))
     upper[np.triu_indices(F)] = moments[F:]
     whole = upper + np.triu(upper, 1).T

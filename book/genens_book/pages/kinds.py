@@ -36,7 +36,7 @@ class Real:
     closed: bool = False
 
     def __str__(self) -> str:
-        return f"a number {f'from {self.low:g}' if self.closed else f'above {self.low:g}'} up to {self.high:g}"
+        return f"a number {f'from {self.low:g}' if self.closed else f'above {self.low:g}'} up to {self.high:,.12g}"
 
     def holds(self, value: object) -> bool:
         """Whether it is one: whole numbers are, True, NaN and infinity are not."""

@@ -180,16 +180,25 @@ def _listed(value: object) -> list:
 
 def there(value: str, values: Values, manifests: Manifests) -> str:
     """Nothing, or a file that is there."""
-    try:
-        found = not value or Path(value).is_file()
-    except OSError:  # a name that no file can have
-        found = False
-    return "" if found else "as the path of a file that is there, or as nothing"
+    return (
+        ""
+        if not value or _is_so(lambda: Path(value).is_file())
+        else "as the path of a file that is there, or as nothing"
+    )
 
 
 def folder(value: str, values: Values, manifests: Manifests) -> str:
-    """Nothing, or a folder of images."""
-    return "" if not value or value.startswith("folder:") else "as folder:PATH, a folder of your own png or jpg images"
+    """Nothing, or a folder of images, or a zip file of one, that is there."""
+    kind, _, path = value.partition(":")
+    found = not value or kind == "folder" and path and _is_so(lambda: Path(path).expanduser().exists())
+    return "" if found else "as folder:PATH, a folder of your own png or jpg images that is there"
+
+
+def _is_so(asked: Callable[[], bool]) -> bool:
+    try:
+        return asked()
+    except (OSError, RuntimeError):  # a name that no file can have; a home that nobody has
+        return False
 
 
 def with_codes(other: str) -> Limit:

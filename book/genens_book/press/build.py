@@ -476,7 +476,7 @@ def publish(html: Path, profile: str, out: Path) -> Path:
     index."""
     final = out / "html"
     with files.staged(final) as fresh:
-        for path in files_below(html):
+        for path in files_below(html):  # shutil.copytree would go on when the disk is full, and name every file
             copy = fresh / path.relative_to(html)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)

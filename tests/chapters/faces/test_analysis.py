@@ -9,6 +9,7 @@ from genens.data import Dataset
 from genens_book.chapters.faces import analysis, figures, reading
 from genens_book.measures import gallery
 from genens_book.measures.not_run import NotRun
+from genens_book.pages.markup import Page
 
 N, PEOPLE, B, A = 600, 30, 6, 5
 
@@ -84,10 +85,13 @@ def test_meaning_is_asked_of_those_whom_somebody_can_read(faces):
     said = analysis.meaning_words(found)
     assert said["attributes_found"].endswith("%")
     assert figures.attributes(found.attributes).axes[0].get_yticklabels()[0].get_text() == "a"
+    shown = figures.meaning(found, lambda lists: Page("", ", ".join(lists)))
+    assert shown["table_nulls"].text == "attributes, person, distinct, several"
     nobody = analysis.meaning(gram, codes, {}, analysis.UNREAD, images, 3, 50, 0)
     assert isinstance(nobody, NotRun) and set(analysis.meaning_words(nobody).values()) == {"not run"}
     assert set(analysis.meaning_words(nobody)) == set(said)
-    assert "only drawn ones" in figures.or_reason(nobody, None).text
+    reason = figures.meaning(nobody, None)
+    assert "only drawn ones" in reason["table_nulls"].text and reason.keys() == shown.keys()
 
 
 def test_the_law_sees_groups_before_it_sees_anybody():
@@ -96,8 +100,15 @@ def test_the_law_sees_groups_before_it_sees_anybody():
     said = analysis.law(gram, 202_599, 10_177)
     assert said["person_aligned"] < said["person"] < said["image"]
     assert 24 < said["person"] and said["group_aligned"] < said["group"] <= 202_599
-    words = analysis.law_words(said, 202_599)
+    words = analysis.law_words(said, 24, 202_599)
+    assert "it would see nobody" in words["law_follows"]
+    assert "could see somebody" in analysis.law_words(said, 10**12, 202_599)["law_follows"]
     assert float(words["law_image"].replace(",", "")) == pytest.approx(said["image"], rel=0.05)
+
+
+def test_the_data_set_and_its_reader_are_told_in_numbers(faces):
+    said = analysis.data_words(faces[0])
+    assert said["people"] == PEOPLE and said["each"] == "20.00" and said["read_of"] == 8192
 
 
 def test_a_stand_in_is_called_one():

@@ -42,3 +42,18 @@ def test_the_table_beside_mnist_has_every_pair():
     head, *lines = page.text.splitlines()
     assert len(lines) == len(analysis.SAME) and all(len(line.split("\t")) == len(head.split("\t")) for line in lines)
     assert "reproduced / inconclusive" in page.text
+
+
+def test_settings_are_claims_of_the_data_set_and_are_read_off_the_ensemble():
+    ours = members(steps=10_500, batch=32, flip=True, lr=0.004)
+    ours.n = 20
+    ours.manifest["split_sizes"] = [30_000] * 20
+    found = {dataset: analysis.settings(ours, range(60_000), dataset) for dataset in ("cifar10", "celeba")}
+    assert all(of.keys() <= claims.load().keys() for of in found.values())
+    assert found["celeba"]["f6c-searched-celeba"] == 60_000 and found["celeba"]["b2-epochs-celeba"] == 11
+    assert found["cifar10"]["b2-flips"] is True and "b2-flips" not in found["celeba"]  # recorded once
+
+
+def test_what_stands_beside_mnist_is_told_together():
+    said = analysis.beside_words(rows(), "cifar10", "CIFAR-10")
+    assert said["pearson_mnist"] == "0.9" and said["same_verdict"] == len(analysis.SAME)

@@ -14,7 +14,7 @@ import torch
 from scipy.stats import rankdata
 
 from genens.theory import identification
-from genens_book.chapters.faces import reading
+from genens_book.chapters.faces import drawing, reading
 from genens_book.chapters.faces.reading import Reader
 from genens_book.measures import imagenet, nulls, references
 from genens_book.measures.gallery import Gallery
@@ -230,12 +230,31 @@ def law(gram: np.ndarray, N: int, people: int) -> dict[str, float]:
     }
 
 
-def law_words(said: Mapping[str, float], N: int) -> dict[str, str]:
-    """What `law` says, as prose has it; N images."""
+def law_words(said: Mapping[str, float], n: int, N: int) -> dict[str, str]:
+    """What `law` says of n members and N images, as prose has it, and what follows from it for a code a person."""
     members, groups = ("image", "person", "person_aligned"), ("group", "group_aligned")
     at = {name: f"{float(f'{said[name]:.2g}'):,.0f}" if np.isfinite(said[name]) else "no number" for name in members}
     large = {name: number(said[name], 3, "g") if said[name] < N else "no size" for name in groups}
-    return {f"law_{name}": shown for name, shown in (at | large).items()}
+    if n < min(said["person"], said["person_aligned"]):
+        follows = "A second ensemble with a code a person was not trained: by the law it would see nobody."
+    else:
+        follows = "By the law a second ensemble with a code a person could see somebody; none was trained."
+    return {f"law_{name}": shown for name, shown in (at | large).items()} | {"law_follows": follows}
+
+
+def data_words(images: Gallery) -> dict[str, object]:
+    """What the data set is, and how well its reader knows it, as prose has it."""
+    tested = reading.manifest()["tested"]
+    return {
+        "people": len(images.classes),
+        "each": number(len(images) / len(images.classes)),
+        "n_attributes": len(images.attribute_names),
+        "person_numbers": len(drawing.PERSON),
+        "picture_numbers": len(drawing.PICTURE),
+        "read_right": share(np.mean([*tested["attributes"].values()])),
+        "read_who": share(tested["identified"]),
+        "read_of": tested["faces"],
+    }
 
 
 # ---------------------------------------------------------------- a stand-in

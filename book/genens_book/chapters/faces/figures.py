@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from genens_book.chapters.faces.analysis import Meaning
 from genens_book.measures.gallery import Gallery
 from genens_book.measures.not_run import NotRun
 from genens_book.measures.nulls import Against
@@ -46,8 +47,16 @@ def attributes(found: Mapping[str, Against]) -> Figure:
     return figure
 
 
-def or_reason(found: object, make: Callable[[], Page | Picture]) -> Page | Picture:
-    """What `make` makes of what was found; the reason, where nothing was."""
-    if not isinstance(found, NotRun):
-        return make()
-    return Page(f"<p>{html.escape(str(found))}</p>", str(found))
+def meaning(found: Meaning | NotRun, table: Callable[[Mapping[str, Against]], Page]) -> dict[str, Page | Picture]:
+    """What was found of the lists' meaning, as a chapter shows it: the attributes, and `table` of the lists; where
+    nothing was, the reason."""
+    if isinstance(found, NotRun):
+        reason = Page(f"<p>{html.escape(str(found))}</p>", str(found))
+        return {"fig_attributes": reason, "table_nulls": reason}
+    picture = plotting.themed(
+        lambda: attributes(found.attributes),
+        "For every attribute a point, how much more lists agree with their sample than lists under codes dealt anew, "
+        "over a bar of what those do.",
+        "09_fig_attributes",
+    )
+    return {"fig_attributes": picture, "table_nulls": table(found.lists)}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from genens import unet
 from genens.ensemble import Ensemble
 from genens.recipe import recipe_of
 from genens.unet import UNetConfig
+from genens_book.measures.gallery import Gallery
 from genens_book.pages import markup
 from genens_book.pages.claims import NOT_RUN, Claim
 from genens_book.pages.markup import Page
+from genens_book.pages.words import number
 
 PANELS = {"mnist": "ad", "cifar10": "be", "celeba": "cf"}  # pixels and sizes, in the paper's Figure 5
 # What a chapter on MNIST measured and one on another data set does, by the claims that record it.
@@ -41,13 +45,35 @@ def reduced(book: Mapping[str, Claim], members: Ensemble, steps: int, dataset: s
     return ", ".join(f"{here:,} {unit} for {there:,}" for unit, (here, there) in apart.items() if here != there)
 
 
-def settings(recipe: Mapping, images: int, dataset: str) -> dict[str, object]:
-    """What Section B.2 states of a data set's training, as trained here: {claim id: value}."""
+def about(members: Ensemble, images: Gallery, n_samples: int, steps: int) -> dict[str, object]:
+    """What an ensemble is and what it took, as prose has it."""
+    recipe, spent = recipe_of(members.manifest), members.manifest["member_cpu_seconds"]
     return {
-        f"b2-learning-rate-{dataset}": recipe["lr"],
-        f"b2-batch-{dataset}": recipe["batch"],
-        f"b2-epochs-{dataset}": round(recipe["steps"] * recipe["batch"] / images),
-        "b2-flips": bool(recipe["flip"]),
+        "images": len(images),
+        "n_members": members.n,
+        "weight": members.codes[0].sum(),
+        "shown": images.said,
+        "parameters": number(unet.parameter_count(members.models[0]) / 1e6),
+        "training_steps": recipe.steps,
+        "batch": recipe.batch,
+        "cost_each": markup.duration(np.mean(spent)),
+        "cost": markup.duration(np.sum(spent)),
+        "n": n_samples,
+        "steps": steps,
+    }
+
+
+def settings(members: Ensemble, images: Gallery, dataset: str) -> dict[str, object]:
+    """What the paper states of a data set's ensemble and its training, as it is here: {claim id: value}."""
+    recipe, split = recipe_of(members.manifest), np.mean(members.manifest["split_sizes"])
+    return {
+        f"s3.2-members-{dataset}": members.n,
+        f"s3.2-image-side-{dataset}": members.shape[-1],
+        f"f6{PANELS[dataset][0]}-searched-{dataset}": len(images),
+        f"b2-learning-rate-{dataset}": recipe.lr,
+        f"b2-batch-{dataset}": recipe.batch,
+        f"b2-epochs-{dataset}": round(recipe.steps * recipe.batch / split),
+        **({"b2-flips": recipe.flip} if dataset == "cifar10" else {}),  # of both, and one chapter records a claim
     }
 
 
@@ -78,6 +104,12 @@ def beside(rows: Sequence[Mapping[str, object]], dataset: str, name: str) -> Pag
         verdicts = dict.fromkeys(str(row["verdict"]) for row in pair)
         lines.append([what, *shown, " / ".join(verdicts)])
     return markup.lines_table(head, lines, numeric=True)
+
+
+def beside_words(rows: Sequence[Mapping[str, object]], dataset: str, name: str) -> dict[str, object]:
+    """`beside`, `carried`, and MNIST's correlation, as a chapter shows them."""
+    mnist = next(row["here"] for row in rows if row["id"] == "f5a-approximates-mnist")
+    return {"table_beside": beside(rows, dataset, name), "pearson_mnist": mnist, **carried(rows, dataset)}
 
 
 def carried(rows: Sequence[Mapping[str, object]], dataset: str) -> dict[str, object]:

@@ -144,23 +144,29 @@ def load(folder: str | Path, precision: str = "float32", engine: str = "eager", 
     engines.check(engine, precision)
     folder = Path(folder)
     manifest, contents = files.read_folder(folder)
-    with files.expecting("the codes the members were trained with", folder / CODES, files.RESTORE):
-        codes = from_bytes(contents[CODES])["codes"].numpy()
-        if coding.digest(codes) != manifest["codes"]:
-            raise ValueError(f"digest {coding.digest(codes)[:12]}, not {manifest['codes'][:12]}")
+    codes = read_codes(folder, manifest, contents)
     with files.expecting("the manifest of an ensemble", folder / "manifest.json", files.RESTORE):
-        config = _network(manifest, codes)
+        config = network(manifest, codes)
     models = []
     for i in range(codes.shape[1]):
         name = f"member_{i:02d}.safetensors"
         with files.expecting("finite weights of the network in the manifest", folder / name, files.RESTORE):
-            models.append(_member(contents.pop(name), config))
+            models.append(member(contents.pop(name), config))
     written = {name: entry["sha256"] for name, entry in manifest["files"].items()}
     digest = files.digest({"files": written, "precision": precision, "engine": engine})
     return Ensemble(models, codes, manifest["shape"], digest, precision, manifest, engine).to(device)
 
 
-def _network(manifest: dict, codes: np.ndarray) -> UNetConfig:
+def read_codes(folder: Path, manifest: dict, contents: Mapping[str, bytes]) -> np.ndarray:
+    """The codes (N, n) in an ensemble's folder. ValueError unless they are those that its manifest names."""
+    with files.expecting("the codes the members were trained with", folder / CODES, files.RESTORE):
+        codes = from_bytes(contents[CODES])["codes"].numpy()
+        if coding.digest(codes) != manifest["codes"]:
+            raise ValueError(f"digest {coding.digest(codes)[:12]}, not {manifest['codes'][:12]}")
+    return codes
+
+
+def network(manifest: dict, codes: np.ndarray) -> UNetConfig:
     """The members' network. ValueError unless it suits the images' shape, and the manifest the codes (N, n)."""
     config, (N, n), (C, H, W) = UNetConfig(**manifest["unet"]), codes.shape, manifest["shape"]
     sides = range(config.stride, MAX_SIDE + 1, config.stride)
@@ -173,8 +179,8 @@ def _network(manifest: dict, codes: np.ndarray) -> UNetConfig:
     return config
 
 
-def _member(content: bytes, config: UNetConfig) -> UNet:
-    """A member from its file."""
+def member(content: bytes, config: UNetConfig) -> UNet:
+    """A member from its file. ValueError for a weight that is no number, or another network's."""
     state = {name: value.to(torch.float32, copy=True) for name, value in from_bytes(content).items()}
     if bad := [name for name, value in state.items() if not value.isfinite().all()]:
         raise ValueError(f"NaN or infinity in {bad[0]}")

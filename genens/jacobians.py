@@ -24,16 +24,19 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.func import jvp, vmap
+from torch.func import functional_call, jvp, vmap
 
 from genens import codes as coding
 from genens.engines import filled
 from genens.ensemble import Members
+from genens.finetunes import Averaged, unflat
 from genens.sampling import Noise, drawing, exogenous, predictions, side_by_side
 from genens.schedules import Schedule
+from genens.unet import UNet
 
 Array = Tensor | np.ndarray
 BLOCK = {"forward": 8, "differences": 16}  # samples at a time, with n tangents each
+CHUNK = 16  # members whose weights' tangents are pushed at once
 TANGENTS = ("forward", "differences")
 STEP = 3e-4  # of the differences: how far they move the image, root mean square over its pixels
 
@@ -53,6 +56,22 @@ def push(members: Members, x: Tensor, t: int, i: int, tangents: Tensor) -> tuple
         return jvp(lambda image: members.plain(image, t, i), (x,), (tangent,))
 
     return vmap(along, out_dims=(None, 0))(tangents)
+
+
+def push_weights(members: Averaged, network: UNet, x: Tensor, t: int, J: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a mixture is one network of weights theta(v) = theta_0 + sum_i v_i d_i: its f(x) (B, C, H, W), and by every
+    v_i the derivative df/dtheta d_i + df/dx J_i, (n, B, C, H, W)."""
+    state = dict(network.named_parameters())
+
+    def along(tangent: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
+        def predict(image: Tensor, weights: dict[str, Tensor]) -> Tensor:
+            return functional_call(network, weights, (image, torch.full((1,), int(t), device=x.device)))
+
+        return jvp(predict, (x, state), (tangent, unflat(difference.to(x), state)))
+
+    parts = zip(J.split(CHUNK), members.differences.split(CHUNK), strict=True)
+    predicted, moved = zip(*(vmap(along, out_dims=(None, 0))(*part) for part in parts), strict=True)
+    return predicted[0], torch.cat(moved)
 
 
 def difference_images(x: Tensor, J: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,11 +167,16 @@ def _block(
     alive = [i for i in range(members.n) if weights[i]]
     x = filled(draw(0), size)
     J = x.new_zeros(members.n, *x.shape)
+    network = members.network(weights) if hasattr(members, "mean") else None
     for k in range(len(steps)):
         using = turn(k, alive, min(per_step, len(alive))) if k else []  # J is 0 before the first step
-        F, DJ = _predictions(members, x, steps.t[k], J, weights, using, tangents)
-        J = steps.a[k] * J + steps.b[k] * (F + DJ)
-        x = steps.a[k] * x + steps.b[k] * sum(w * f for w, f in zip(weights, F, strict=True))
+        if network is not None:
+            eps, moved = push_weights(members, network, x, steps.t[k], J)
+        else:
+            F, DJ = _predictions(members, x, steps.t[k], J, weights, using, tangents)
+            eps, moved = sum(w * f for w, f in zip(weights, F, strict=True)), F + DJ
+        J = steps.a[k] * J + steps.b[k] * moved
+        x = steps.a[k] * x + steps.b[k] * eps
         if steps.c[k]:
             x += steps.c[k] * filled(draw(k + 1), size)
     return x[: len(noise)], J.transpose(0, 1)[: len(noise)]

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from genens import codes as coding
 from genens.ensemble import Members
+from genens.finetunes import Averaged
 from genens.schedules import Schedule
 from genens.seeds import generator
 
@@ -150,6 +151,8 @@ def sample(
     draw = drawing(noise, steps)
     start = draw(0)
     mixture = _mixtures(coding.uniform(members.n)[None] if mixture is None else mixture, members.n, start)
+    if hasattr(members, "mean"):
+        return _by_means(members, noise, steps, mixture, stop, clamp)
     x = start.expand(len(mixture), *start.shape).clone()
     with side_by_side(x.device) as run:
         for k in range(len(steps) if stop is None else stop):
@@ -158,6 +161,27 @@ def sample(
             if steps.c[k]:
                 x += steps.c[k] * draw(k + 1)
     return x.clamp(-1, 1) if clamp else x
+
+
+def _by_means(
+    members: Averaged, noise: Noise | Tensor, steps: Schedule, mixture: Tensor, stop: int | None, clamp: bool
+) -> Tensor:
+    """`sample` where a mixture (V, B, n) is one network: each different one draws the samples that it is for."""
+    different, which = mixture.flatten(0, 1).unique(dim=0, return_inverse=True)
+    places = [torch.nonzero(which == v)[:, 0] for v in range(len(different))]
+
+    def drawn(weights: Tensor, mine: Tensor) -> Tensor:
+        return sample(members.mean(weights), _picked(noise, mine % len(noise)), steps, None, stop, clamp)[0]
+
+    with side_by_side(mixture.device) as run:
+        y = torch.cat([*run(drawn, different, places)])
+    return y[torch.cat(places).argsort()].unflatten(0, mixture.shape[:2])
+
+
+def _picked(noise: Noise | Tensor, rows: Tensor) -> Noise | Tensor:
+    if isinstance(noise, Tensor):
+        return noise[rows]
+    return replace(noise, indices=[noise.indices[i] for i in rows.tolist()])
 
 
 def counterfactuals(

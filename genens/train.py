@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from contextlib import ExitStack
@@ -25,21 +26,22 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 from tqdm import tqdm
 
 from genens import codes as coding
-from genens import data, ensemble, files, pictures, provenance, ranks, store
-from genens.recipe import Recipe, recipe_of, recipes
-from genens.training import FROM_START, SAVE_EVERY, train_member
+from genens import data, ensemble, files, finetunes, pictures, provenance, ranks, store
+from genens.recipe import FineTune, Recipe, recipe_of, recipes, trained_on
+from genens.training import FROM_START, SAVE_EVERY, gradient_scale, train_member, tune_member
 from genens.unet import UNetConfig
 
-WEIGHTS = "weights.safetensors"
+WEIGHTS, SCALE = "weights.safetensors", "scale.safetensors"
 AGAIN = "restore it, or delete it to train this member again"
 
 
 def train_ensemble(
-    recipe: Recipe,
+    recipe: Recipe | FineTune,
     folder: Path,
     members: Sequence[int] | None = None,
     device: str = "cpu",
@@ -53,16 +55,21 @@ def train_ensemble(
     Checkpoints lie in `checkpoints`, by default beside trained ensembles (`store.trained`), in a folder named by the
     recipe, and the ensemble's go once it is written. Several machines that share it can each train some `members`, and
     the processes that torchrun started take every so-manieth, one at a time; those that another process is training are
-    waited for, and who is done last writes the ensemble. part: see `training.Trainer`. Raises ValueError for a recipe's
-    precision that this machine has no hardware for, and for a finished member that is not as it was written.
+    waited for, and who is done last writes the ensemble. part: see `training.Trainer`. Fine-tunes start from the
+    network in the folder that they name, beside `folder` or shipped; they are short, begin anew when they are stopped,
+    and have no use for `part` and a device. Raises ValueError for a recipe's precision that this machine has no
+    hardware for, for a finished member that is not as it was written, and for a base of several networks.
     """
-    ensemble.check_precision(recipe.precision, torch.device(device).type)
+    base = None if isinstance(recipe, Recipe) else _base(recipe, folder)
+    if base is None:
+        ensemble.check_precision(recipe.precision, torch.device(device).type)
     rank, size = ranks.started()
     images, workers = recipe.images(), workers or (1 if size > 1 else os.cpu_count() or 1)
     codes = recipe.codes(images)
     if odd := {*(members or ())} - {*recipe.members}:
         raise ValueError(f"expected members of {folder.name}, {_listed(recipe.members)}; got {_listed(sorted(odd))}")
-    runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
+    made = {**asdict(recipe), **({"of": base.digest} if base else {})}
+    runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(made)[:16]}"
     paths = {i: runs / f"member_{i:02d}" for i in recipe.members}
     runs.mkdir(parents=True, exist_ok=True)
     wait = partial(_wait, folder.name)
@@ -71,7 +78,10 @@ def train_ensemble(
             held.enter_context(files.locked(runs.with_name(f"{runs.name}.{i:02d}.lock"), wait))
         todo = {i: paths[i] for i in wanted if not _is_done(paths[i])}
         if todo and runs.is_dir():
-            _train_members(folder.name, recipe, todo, ranks.device(device), workers, save_every, part)
+            work = partial(_work, recipe, ranks.device(device), save_every, part)
+            if base:
+                work = partial(_tune, recipe, base, _scale(base, runs / SCALE))
+            _train_members(folder.name, recipe.steps, todo, work, workers)
         held.enter_context(files.locked(runs.with_name(f"{runs.name}.lock"), wait))  # one of several writes it
         if not runs.is_dir():  # another process that trained these members was done first, and has written it
             return True
@@ -79,9 +89,10 @@ def train_ensemble(
             return False
         notes, states = zip(*map(_done, paths.values()), strict=True)
         codes = codes[:, list(recipe.members)]
+        network = base.models[0].config if base else UNetConfig(**recipe.unet)
         manifest = {
             "recipe": asdict(recipe),
-            "unet": UNetConfig(**recipe.unet).to_dict(),
+            "unet": network.to_dict(),
             "shape": list(images.images.shape[1:]),
             "data": images.digest,
             "images": len(images),
@@ -93,9 +104,32 @@ def train_ensemble(
             "device": device,
             "made": provenance.describe(),
         }
-        ensemble.save(folder, states, codes, manifest)
+        if base:
+            differences = torch.stack([state[finetunes.CHANGE] for state in states])
+            finetunes.save(folder, base, differences, codes, manifest)
+        else:
+            ensemble.save(folder, states, codes, manifest)
         files.remove_folder(runs)
     return True
+
+
+def _base(recipe: FineTune, folder: Path) -> ensemble.Ensemble:
+    """The network that fine-tunes start from, as an ensemble of one."""
+    beside, shipped = folder.parent / recipe.base, store.home() / "weights" / recipe.base
+    base = ensemble.load(beside if beside.is_dir() else shipped)
+    if base.n != 1:
+        raise ValueError(f"expected one network in {recipe.base}, the base of {folder.name}; got {base.n}: train n: 1")
+    return base
+
+
+def _scale(base: ensemble.Ensemble, file: Path) -> Tensor:
+    """What gradients are divided by, kept with the members that are done."""
+    if not file.exists():
+        recipe = recipe_of(base.manifest)
+        scale = gradient_scale(base.models[0], trained_on(base.manifest).images, recipe)
+        files.atomic_write(file, to_bytes({"scale": scale}))
+    with files.expecting("the scale of gradients", file, "delete it"):
+        return from_bytes(file.read_bytes())["scale"]
 
 
 def _wait(name: str, who: str) -> None:
@@ -129,9 +163,9 @@ def _note(checkpoint: Path) -> dict[str, float]:
 
 
 def _train_members(
-    name: str, recipe: Recipe, todo: Mapping[int, Path], device: str, workers: int, save_every: float, part: int | None
+    name: str, steps: int, todo: Mapping[int, Path], work: Callable[[int, Path], int | None], workers: int
 ) -> None:
-    """Train members to the end, {member: its place}, under one bar; no process outlives this one."""
+    """Have members trained to the end, {member: its place}, under one bar; no process outlives this one."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__spec__.name])  # PyTorch is imported once, whatever the number of workers
     progress = context.Array("q", max(todo) + 1, lock=False)  # steps behind each member
@@ -139,8 +173,8 @@ def _train_members(
         progress[i] = int(_note(_checkpoint(path))["step"])
     pool = futures.ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (progress,))
     try:
-        jobs = [pool.submit(_work, recipe, i, path, device, save_every, part) for i, path in todo.items()]
-        total, peaks = recipe.steps * len(todo), []
+        jobs = [pool.submit(work, i, path) for i, path in todo.items()]
+        total, peaks = steps * len(todo), []
         others = ranks.started()[0] > 0  # whose bars would be in the way of the first one's
         with tqdm(desc=name, total=total, initial=sum(progress), unit="step", smoothing=0.02, disable=others) as bar:
             while jobs:
@@ -173,24 +207,40 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(recipe: Recipe, member: int, path: Path, device: str, save_every: float, part: int | None) -> int | None:
-    """Train one member, in a process of its own; returns the most memory that it took, in bytes."""
+def _report(member: int, step: int) -> None:
+    _progress[member] = step
 
-    def report(step: int) -> None:
-        _progress[member] = step
 
+def _split(recipe: Recipe | FineTune, member: int) -> data.Rows:
     images = recipe.images()
-    split = torch.from_numpy(coding.splits(recipe.codes(images))[member])
-    checkpoint = _checkpoint(path)
-    state = train_member(data.Rows(images.images, split), recipe, member, checkpoint, report, device, save_every, part)
+    return data.Rows(images.images, torch.from_numpy(coding.splits(recipe.codes(images))[member]))
+
+
+def _work(recipe: Recipe, device: str, save_every: float, part: int | None, member: int, path: Path) -> int | None:
+    """Train one member, in a process of its own; returns the most memory that it took, in bytes."""
+    checkpoint, report = _checkpoint(path), partial(_report, member)
+    state = train_member(_split(recipe, member), recipe, member, checkpoint, report, device, save_every, part)
     files.write_folder(path, {WEIGHTS: ensemble.to_file(state)}, _note(checkpoint))
     checkpoint.unlink()
     return provenance.peak_memory()
 
 
-def announce(name: str, recipe: Recipe, device: str, side: int) -> None:
+def _tune(recipe: FineTune, base: ensemble.Ensemble, scale: Tensor, member: int, path: Path) -> int | None:
+    """The same for a fine-tune, which takes seconds and has no checkpoints."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    change, value = tune_member(_split(recipe, member), recipe, member, base.models[0], scale, partial(_report, member))
+    note = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "loss": value}
+    files.write_folder(path, {WEIGHTS: to_bytes({finetunes.CHANGE: change})}, {k: round(v, 5) for k, v in note.items()})
+    return provenance.peak_memory()
+
+
+def announce(name: str, recipe: Recipe | FineTune, device: str, side: int) -> None:
     """Say what will be trained, in which precision, and how many members (`side`) at a time."""
-    each = f"{recipe.steps:,} steps of {recipe.batch} images each, in {recipe.precision}"
+    each = f"{recipe.steps:,} steps of "
+    if isinstance(recipe, FineTune):
+        each += f"a whole split, from {recipe.base}"
+    else:
+        each += f"{recipe.batch} images each, in {recipe.precision}"
     print(f"{name}: {len(recipe.members)} members, {each}, {side} at a time", file=sys.stderr)
 
 
@@ -218,7 +268,8 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
     for name, recipe in wanted.items():
         if given.only not in (None, name) or (given.missing and _is_there(out / name, recipe)):
             continue
-        ensemble.check_precision(recipe.precision, torch.device(given.device).type)
+        if isinstance(recipe, Recipe):
+            ensemble.check_precision(recipe.precision, torch.device(given.device).type)
         rank, size = ranks.started()
         if rank == 0:
             side = size if size > 1 else given.workers or os.cpu_count() or 1

@@ -5,6 +5,7 @@ import torch
 
 from genens import data
 from genens_book.chapters.meaning import glyphs
+from genens_book.measures import archive
 
 
 def test_the_archive_is_what_the_code_draws_now():
@@ -17,8 +18,9 @@ def test_the_archive_is_what_the_code_draws_now():
 
 def test_an_archive_has_the_same_bytes_twice_and_holds_plain_pngs(tmp_path):
     few = glyphs.planted((1, 1, 2, 1, 1, 3))
-    assert glyphs.archive(few) == glyphs.archive(few)
-    (tmp_path / "few.zip").write_bytes(glyphs.archive(few))
+    written = archive.packed(glyphs.named(few))
+    assert written == archive.packed(glyphs.named(few))
+    (tmp_path / "few.zip").write_bytes(written)
     found = data.load(f"folder:{tmp_path / 'few.zip'}")
     assert torch.equal(found.images, torch.from_numpy(np.concatenate([*few.values()])))
 

@@ -8,19 +8,16 @@ little. Shape k is drawn SIZES[k] times.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from genens import files, store
+from genens_book.measures import archive
 
 SIZES = (1, 4, 16, 64, 256, 1024)
 FILE = store.home() / "book" / "planted.zip"
 SIDE = 28  # pixels
-_STAMP = (2026, 1, 1, 0, 0, 0)  # of every file in the archive: its bytes depend on the pictures alone
 
 
 def _closed(*corners: tuple[float, float]) -> list[tuple]:
@@ -66,18 +63,11 @@ def planted(sizes: tuple[int, ...] = SIZES, seed: int = 0) -> dict[str, np.ndarr
     return {shape: draw(shape, size, seed) for shape, size in zip(SHAPES, sizes, strict=True)}
 
 
-def archive(pictures: dict[str, np.ndarray]) -> bytes:
-    """A zip file of PNGs, a folder a shape in this order; the same bytes for the same pictures."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as file:
-        for shape, images in pictures.items():
-            for k, image in enumerate(images):
-                png = io.BytesIO()
-                Image.fromarray(image[0]).save(png, "png", optimize=True)
-                file.writestr(zipfile.ZipInfo(f"{shape}/{k:04d}.png", _STAMP), png.getvalue())
-    return packed.getvalue()
+def named(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Each picture by itself, uint8 (28, 28), under shape/number."""
+    return {f"{shape}/{k:04d}": image[0] for shape, images in pictures.items() for k, image in enumerate(images)}
 
 
 if __name__ == "__main__":
-    files.atomic_write(FILE, archive(planted()))
+    files.atomic_write(FILE, archive.packed(named(planted())))
     print(f"{FILE}: {sum(SIZES):,} pictures, {Path(FILE).stat().st_size:,} bytes")

@@ -1,0 +1,112 @@
+"""What a private image did to a sample, worked out from fine-tunes whose codes say who has seen it.
+
+Let a member's change of weights be a sum over the images it has, d_i = c + sum_x b_ix beta_x + rest. A decoder is a
+matrix W (N, n) whose rows sum to 0: the effect of image x on the weights is sum_i W_xi d_i, and on a sample, what that
+change of the weights does to it. The ablation is a decoder too, the matched filter; ridge regression takes into account
+that codes overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sklearn.linear_model import MultiTaskLasso
+from torch import Tensor
+
+from genens.ensemble import Ensemble
+from genens.finetunes import Averaged
+from genens.sampling import Noise, sample
+from genens.schedules import Schedule
+
+PENALTIES = np.geomspace(1e-4, 1e2, 25)  # of a ridge, in units of the mean eigenvalue
+
+
+def matched(codes: np.ndarray) -> np.ndarray:
+    """The mean of the members that have an image less the mean of the others, of codes bool (N, n): (N, n). -h_x / n of
+    it is the ablation, u_-x - u_0. NaN in the rows of images that all members have, or none."""
+    have = codes.sum(axis=1, keepdims=True).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(codes, 1 / have, -1 / (codes.shape[1] - have))
+
+
+def ridge(codes: np.ndarray, gram: np.ndarray, penalty: float | None = None) -> np.ndarray:
+    """The decoder of a ridge regression with an intercept of the members on their codes, bool (N, n): (N, n).
+
+    gram (n, n): the products of the members' values (their weights' changes, their samples) with each other. penalty in
+    units of the codes' mean eigenvalue; None takes the one of PENALTIES that predicts left-out members best.
+    """
+    n = codes.shape[1]
+    C = (codes - codes.mean(axis=1, keepdims=True)).T  # (n, N)
+    U, size, V = np.linalg.svd(C, full_matrices=False)
+    U, size, V = (part[..., size > 1e-9 * size[0]] for part in (U, size, V.T))
+    penalties = np.square(size).mean() * (PENALTIES if penalty is None else np.array([penalty]))
+    G = gram - gram.mean(axis=0) - gram.mean(axis=1, keepdims=True) + gram.mean()
+    GU = G @ U
+    UGU = U.T @ GU
+
+    def missed(penalty: float) -> float:
+        """The sum of the squared lengths by which the fit of all others misses a member."""
+        kept = U * (size**2 / (size**2 + penalty))
+        squares = np.diag(G) - 2 * (kept * GU).sum(axis=1) + ((kept @ UGU) * kept).sum(axis=1)
+        return float((squares / np.maximum(1 - 1 / n - (kept * U).sum(axis=1), 1e-9) ** 2).sum())
+
+    best = min(penalties, key=missed)
+    return V @ (size / (size**2 + best) * U).T
+
+
+def sparse(codes: np.ndarray, values: np.ndarray, share: float = 0.1) -> np.ndarray:
+    """The effects (N, m) of images on what members have, values (n, m), few of them other than 0: a group lasso, whose
+    penalty is a share of the one at which nothing is left. codes: bool (N, n)."""
+    C = (codes - codes.mean(axis=1, keepdims=True)).T
+    Y = values - values.mean(axis=0)
+    size = np.sqrt(np.square(C).sum(axis=0)).clip(min=1e-12)
+    most = np.linalg.norm((C / size).T @ Y, axis=1).max() / len(C)
+    fitted = MultiTaskLasso(alpha=share * most, fit_intercept=False, max_iter=500, tol=1e-3).fit(C / size, Y)
+    return fitted.coef_.T / size[:, None]
+
+
+def drawn(
+    members: Averaged, changes: Tensor, noise: Noise | Tensor, steps: Schedule, engine: str = "openvino"
+) -> Tensor:
+    """The samples of the networks whose weights are the base's plus changes (K, P): (K, B, C, H, W)."""
+    code = np.zeros((1, 1), bool)
+    return torch.stack(
+        [sample(Ensemble([members.moved(one)], code, members.shape, engine=engine), noise, steps)[0] for one in changes]
+    )
+
+
+def decoded(decoder: np.ndarray, differences: Tensor) -> Tensor:
+    """The effect of every image on the weights: (N, P), of a decoder (N, n) and differences (n, P)."""
+    return torch.from_numpy(decoder).to(differences) @ differences
+
+
+def products(values: Tensor) -> np.ndarray:
+    """The Gram matrix (n, n) of rows (n, P), in float64."""
+    return (values.double() @ values.double().T).numpy()
+
+
+# ---------------------------------------------------------------- how good they are
+
+
+def norms(changes: Tensor) -> np.ndarray:
+    """Of changes (N, B, C, H, W) their lengths: (N, B)."""
+    return changes.flatten(2).norm(dim=2).numpy()
+
+
+def hit(found: np.ndarray, true: np.ndarray, k: int = 1) -> np.ndarray:
+    """Of scores (N, B): the share of the k truly largest that are among the k largest found, for each sample (B,)."""
+    best = [np.argsort(-one, axis=0, kind="stable")[:k] for one in (found, true)]
+    return np.array([len({*a} & {*b}) / k for a, b in zip(*(one.T.tolist() for one in best), strict=True)])
+
+
+def cosine(found: Tensor, true: Tensor) -> np.ndarray:
+    """Of changes (N, B, C, H, W): the mean cosine over images, for each sample (B,)."""
+    return torch.nn.functional.cosine_similarity(found.flatten(2), true.flatten(2), dim=2).mean(0).numpy()
+
+
+def subset(codes: np.ndarray, n: int) -> Sequence[int]:
+    """The images that some of the first n members have, and some have not."""
+    part = codes[:, :n]
+    return np.flatnonzero(part.any(axis=1) & ~part.all(axis=1)).tolist()

@@ -185,6 +185,11 @@ class Damaged(ValueError):
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
+def printable(text: str) -> str:
+    """Text with escapes for what a terminal would act on, or could not encode."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 @contextlib.contextmanager
 def expecting(what: str, where: str | Path, remedy: str) -> Iterator[None]:
     """Whatever goes wrong in making sense of data becomes a `Damaged`, one line: what was expected, in which file, what
@@ -199,7 +204,7 @@ def expecting(what: str, where: str | Path, remedy: str) -> Iterator[None]:
         raise FileNotFoundError(f"expected {what} in {where}, found no such file; {remedy}") from None
     except (*_NONSENSE, SafetensorError, YAMLError) as problem:
         kind = "" if type(problem) is ValueError else f"{type(problem).__name__}: "
-        said = " ".join(f"{kind}{problem}".split())
+        said = printable(" ".join(f"{kind}{problem}".split()))
         raise Damaged(f"expected {what} in {where}, got something else ({said:.200}); {remedy}") from problem
 
 

@@ -2,7 +2,7 @@
 
 Of this table are made the checks before a chapter's first computation (`parameters.given` and `parameters.fits`), the
 page that tells how to run a chapter again (`parameters.chapter`), and the nonsense that must be refused
-(`bench/parameters_fuzz.py`). How large a run may be is no property of a number: see `budget`.
+(`bench/faults/parameters.py`). How large a run may be is no property of a number: see `budget`.
 """
 
 from __future__ import annotations

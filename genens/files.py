@@ -53,9 +53,9 @@ def locked(path: Path, wait: Callable[[str], object] | None = None) -> Iterator[
             if _is_at(file.fileno(), path):  # who held it may have removed it
                 break
         try:
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
+            with contextlib.suppress(OSError):  # it is held, if a full disk has no room for saying by whom
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), f"process {os.getpid()}".encode())
             yield held
         finally:
             path.unlink(missing_ok=True)

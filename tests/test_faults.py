@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import time
 
 import pytest
 import torch
@@ -63,13 +65,29 @@ def test_work_whose_result_depends_on_kills_is_noticed(tmp_path):
     def append(root):
         with (root / "log").open("a") as file:
             for _ in range(20):
-                processes.time.sleep(0.01)
+                time.sleep(0.01)
                 print("step", file=file, flush=True)
         return 0
 
     forgetful = kills.Work("appending", append, lambda root: kills.sums(root, "log"))
     kills.restarted(report := Report("kills", ""), forgetful, tmp_path, 3)
     assert any("not what an undisturbed run makes: log" in line for line in report.wrong)
+
+
+def test_a_child_that_stays_when_its_parent_is_killed_is_noticed(tmp_path):
+    def hang(root):
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        time.sleep(60)
+
+    process = processes.start(lambda: hang(tmp_path), tmp_path / "said.txt")
+    time.sleep(0.3)
+    process.kill()
+    process.join()
+    assert len(processes.of_group(process.pid)) == 1
+    assert not processes.gone(lambda: processes.of_group(process.pid), 0.2)
+    assert processes.gone(lambda: processes.of_group(process.pid), 5)
 
 
 def test_killed_writers_leave_what_they_write_whole_and_nothing_else(tmp_path):
@@ -144,7 +162,7 @@ def test_folders_of_pictures_are_taken_with_their_pixels_or_refused_in_one_line(
     ("change", "said"),
     [
         (lambda found: dataclasses.replace(found, images=found.images ^ 1), "taken with other pixels"),
-        (lambda found: (images.os.system("true"), found)[1], "started a program: os.system"),
+        (lambda found: (os.system("true"), found)[1], "started a program: os.system"),
     ],
 )
 def test_a_loader_that_does_otherwise_is_noticed(change, said, tmp_path, monkeypatch):

@@ -98,7 +98,7 @@ def until_done(home: Path, out: Path, took: float, draw: np.random.Generator, mo
         else:
             build.kill()
         build.wait()
-        if not processes.gone(f"GENENS_HOME={home}"):
+        if not processes.gone(lambda: processes.marked(f"GENENS_HOME={home}")):
             return struck, f"a process stays when the {struck[-1]} is killed"
     else:
         build = start(home, said, out)

@@ -41,7 +41,7 @@ def train_tiny(root: Path) -> int:
     """Four members of six digits by `python -m genens.train`, with checkpoints far oftener than it has them."""
     os.environ["GENENS_STORE"] = str(root / "store")
     train.train_ensemble = partial(train.train_ensemble, save_every=0.02)
-    train.recipes = lambda _: {"tiny": replace(RECIPE, steps=30)}
+    train.recipes = lambda _: {"tiny": replace(RECIPE, steps=16)}
     return train.main(["tiny.yml", "--out", str(root / "weights"), "--workers", "2", "--missing"])
 
 
@@ -57,7 +57,7 @@ def sample_tiny(root: Path) -> int:
     folder = root / "members"
     try:
         members = ensemble.load(folder if folder.is_dir() else make_ensemble(root))
-        given = {"members": members, "seed": 0, "steps": schedule(20), "mixtures": codes.uniform(4)[None]}
+        given = {"members": members, "seed": 0, "steps": schedule(8), "mixtures": codes.uniform(4)[None]}
         store.chunked(sampling.samples, 8, 2, **given)
     except OSError as problem:
         print(problem)
@@ -135,12 +135,13 @@ def restarted(report: Report, work: Work, root: Path, count: int) -> None:
 def until_done(work: Work, root: Path, took: float, draw: np.random.Generator) -> tuple[list[str], str]:
     """Start work that takes so many seconds again and again, and kill it; what was killed each time, and what was
     wrong."""
-    struck: list[str] = []
+    struck, groups = [], []
     while True:
         process = processes.start(lambda: work.do(root), said_by(root))
         process.join(draw.uniform(0, took))
         if process.exitcode is None and len(struck) < MOST:
             struck.append(processes.strike(process, draw))
+            groups.append(process.pid)
             code = processes.finish(process)
             line = processes.last_line(said_by(root))
             if code is None:
@@ -150,6 +151,8 @@ def until_done(work: Work, root: Path, took: float, draw: np.random.Generator) -
             continue
         code = processes.finish(process)
         line = processes.last_line(said_by(root))
+        if not all(processes.gone(partial(processes.of_group, group)) for group in groups):
+            return struck, "a child stays when its parent was killed"
         return struck, "" if code == 0 else f"exit code {code} when started again: {line}"
 
 

@@ -101,20 +101,35 @@ def _children(pid: int) -> list[int]:
     return []
 
 
-def marked(mark: str) -> list[int]:
-    """Processes that were started with this text in their environment."""
+def _those(is_meant: Callable[[Path], bool]) -> list[int]:
+    """Processes by what their folders in /proc say, but for those that have ended and are only not yet waited for."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark.encode() in (folder / "environ").read_bytes():
+            if is_meant(folder) and _status(folder)[0] != "Z":
                 found.append(int(folder.name))
     return found
 
 
-def gone(mark: str, limit: float = 20.0) -> bool:
-    """Whether all processes with this mark end by themselves in time; those that do not are killed."""
+def _status(folder: Path) -> list[str]:
+    """State, parent, group, ... of a process."""
+    return (folder / "stat").read_text().rpartition(")")[2].split()
+
+
+def of_group(group: int) -> list[int]:
+    """Processes of a group."""
+    return _those(lambda folder: _status(folder)[2] == str(group))
+
+
+def marked(mark: str) -> list[int]:
+    """Processes that were started with this text in their environment."""
+    return _those(lambda folder: mark.encode() in (folder / "environ").read_bytes())
+
+
+def gone(those: Callable[[], list[int]], limit: float = 20.0) -> bool:
+    """Whether these processes end by themselves in time; those that do not are killed."""
     until = time.monotonic() + limit
-    while (left := marked(mark)) and time.monotonic() < until:
+    while (left := those()) and time.monotonic() < until:
         time.sleep(0.05)
     for pid in left:
         with contextlib.suppress(ProcessLookupError):

@@ -15,6 +15,7 @@ from genens import codes as coding
 from genens import data, ensemble, files, recipe, store, train
 from genens.training import Trainer, train_member
 from genens.unet import UNetConfig, build
+from genens_book.chapters.breakage import analysis as breakage
 from genens_book.chapters.class_ablation import retrained
 from genens_book.chapters.networks import analysis as networks
 from genens_book.chapters.paper_size import analysis as paper_size
@@ -181,6 +182,7 @@ READERS: dict[Path, Callable[[Path], object]] = {  # of files that have no sha25
     BENCH / "networks.json": networks.candidates,
     BENCH / "paper.json": paper_size.rows,
     BENCH / "retrained.json": read_retrained,
+    BENCH / "faults.json": breakage.faults,
     store.home() / "book" / "claims.yml": claims.load,
     store.home() / "book" / "own_images" / "run.json": lambda file: walkthrough.load(file.parent),
 }

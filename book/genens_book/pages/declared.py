@@ -396,5 +396,8 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
         "utilisation": Parameter(Real(0, 1), "share of a GPU's peak that such networks reach, assumed"),
         "processes": Parameter(Whole(1), "that search side by side, each on cores like those measured"),
     },
-    **{name: {"profile": PROFILE} for name in ("appendix_networks", "own_images", "rerun", "scorecard", "speed")},
+    **{
+        name: {"profile": PROFILE}
+        for name in ("appendix_networks", "faults", "own_images", "rerun", "scorecard", "speed")
+    },
 }

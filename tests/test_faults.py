@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -59,6 +60,18 @@ def test_work_that_is_killed_and_started_again_ends_as_if_nothing_had_been(work,
     kills.restarted(report := Report("kills", ""), work, tmp_path, 1)
     assert not report.wrong, lines(report)
     assert report.times >= 1
+
+
+def test_a_worker_of_training_that_the_system_kills_is_one_line(tmp_path):
+    said = tmp_path / "said.txt"
+    process = processes.start(lambda: kills.train_tiny(tmp_path), said)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("store/trained/checkpoints/*/member_*")) and time.monotonic() < until:
+        time.sleep(0.005)
+    os.kill(processes.children(process.pid)[0], signal.SIGKILL)
+    assert processes.finish(process) == 2
+    assert processes.last_line(said).startswith("genens.train: a process that trained members of tiny was killed")
+    assert "Traceback" not in said.read_text() and processes.gone(lambda: processes.of_group(process.pid))
 
 
 def test_work_whose_result_depends_on_kills_is_noticed(tmp_path):

@@ -84,18 +84,19 @@ def end(pid: int) -> None:
 def strike(process: BaseProcess, draw: np.random.Generator) -> str:
     """Kill a process, or all of its group, or one of its children; says which, and waits for the process to end."""
     victim = VICTIMS[draw.integers(len(VICTIMS))]
-    children = _children(process.pid) if victim == "child" else []
+    started = children(process.pid) if victim == "child" else []
     with contextlib.suppress(ProcessLookupError):
-        if children:
-            os.kill(children[draw.integers(len(children))], signal.SIGKILL)
+        if started:
+            os.kill(started[draw.integers(len(started))], signal.SIGKILL)
         elif victim == "group":
             os.killpg(process.pid, signal.SIGKILL)
         else:
             os.kill(process.pid, signal.SIGKILL)
-    return "child" if children else "group" if victim == "group" else "process"
+    return "child" if started else "group" if victim == "group" else "process"
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Those that a process has started, and that have not ended."""
     with contextlib.suppress(OSError):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []

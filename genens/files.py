@@ -34,7 +34,6 @@ RESTORE = "restore the folder (git checkout, or your copy) or make it again (mak
 def locked(path: Path, wait: Callable[[str], object] | None = None) -> Iterator[bool]:
     """Hold a lock file until the block ends, or this process, however it ends; False where the file system has no
     locks, and nothing is held.
-
     While another process holds it: BlockingIOError, or with `wait`, which is told what process that is, waiting.
     """
     with contextlib.ExitStack() as opened:
@@ -97,8 +96,7 @@ def staged(path: str | Path, replace: bool = True) -> Iterator[Path]:
     or the new one, never a part and never neither (but see `_exchange`).
 
     An existing folder is replaced, or kept with `replace=False` (two writers of one artifact: both right). What killed
-    writers have left in the parent folder is removed. Raises OSError, one line, when it cannot be written; then what
-    was at `path`, if anything, is untouched.
+    writers have left beside it is removed. Raises OSError, one line, when it cannot be written; nothing is lost then.
     """
     path = Path(path)
     try:
@@ -203,8 +201,7 @@ def expecting(what: str, where: str | Path, remedy: str) -> Iterator[None]:
             raise
         raise FileNotFoundError(f"expected {what} in {where}, found no such file; {remedy}") from None
     except (*_NONSENSE, SafetensorError, YAMLError) as problem:
-        kind = "" if type(problem) is ValueError else f"{type(problem).__name__}: "
-        said = printable(" ".join(f"{kind}{problem}".split()))
+        said = printable(" ".join(f"{type(problem).__name__}: {problem}".removeprefix("ValueError: ").split()))
         raise Damaged(f"expected {what} in {where}, got something else ({said:.200}); {remedy}") from problem
 
 
@@ -250,7 +247,7 @@ def _read(folder: int, path: Path, name: str, remedy: str) -> tuple[dict, dict[s
     for file, (size, sum_) in listed.items():
         found[file] = content(file, f", which {name} lists")
         if len(found[file]) != size:
-            got = f"expected {size} bytes, found {len(found[file])}"
+            got = f"expected {size!r:.40} bytes, found {len(found[file])}"
             raise ValueError(f"{path / file} is truncated or edited: {got}; {remedy}")
         if sha256(found[file]) != sum_:
             raise ValueError(f"{path / file} was edited: its sha256 is not the one in {name}; {remedy}")

@@ -116,6 +116,13 @@ def test_a_manifest_that_does_not_describe_its_members_is_refused_even_if_it_is_
     assert "\n" not in str(caught.value) and "make train" in str(caught.value)
 
 
+def test_a_size_that_is_none_reaches_no_terminal_as_it_is(folder):
+    resigned(folder, files={"codes.safetensors": {"bytes": "\ud800", "sha256": ""}})
+    with pytest.raises(ValueError, match=r"is truncated or edited: expected '.ud800' bytes") as caught:
+        ensemble.load(folder)
+    assert str(caught.value).isprintable()
+
+
 def test_members_and_codes_that_are_none_are_refused_even_if_they_are_signed(folder):
     for name in ("member_01.safetensors", "codes.safetensors"):
         whole = (folder / name).read_bytes()

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from bench.faults import books, damage, disk, images, kills, parameters, pickles
 from bench.faults.report import Report, timed
@@ -60,7 +61,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.only and given.only not in campaigns(given):
         parser.error(f"expected one of {', '.join(campaigns(given))}; got {given.only}")
-    torch.set_num_threads(1)  # processes are forked, which copies no other thread
+    torch.set_num_threads(1)  # processes are forked, which copies no other thread, and the locks that it may hold
+    tqdm.monitor_interval = 0
     found = json.loads(FILE.read_text()) if given.only and FILE.is_file() else {"campaigns": {}}
     wrong = []
     for name, run in campaigns(given).items():

@@ -42,7 +42,7 @@ def test_counts_are_added_up_and_what_went_wrong_or_was_not_run_is_said(tmp_path
     assert (said["n"], said["n_damaged"], said["n_refused"], said["n_used"], said["n_wrong"]) == (15, 15, 11, 1, 1)
     assert said["wrong"] == "mutations: ensemble: 3, flipped: used"
     assert "disks: disks that are full or read-only: permission denied" in said["not_run"]
-    assert "kills: not run on this machine" in said["not_run"] and said["n_kills"] == 0
+    assert "kills: left out of the run" in said["not_run"] and said["n_kills"] == 0
     assert said["machine"] == "2 cores of Some CPU, 2026-11-25" and said["seed"] == "0"
 
 

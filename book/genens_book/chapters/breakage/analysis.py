@@ -91,7 +91,7 @@ def faults(file: Path | None = None) -> Found:
 
 def _campaign(name: str, found: Mapping | None) -> Campaign:
     if found is None:
-        return Campaign(name, {}, (), ("not run on this machine",))
+        return Campaign(name, {}, (), ("left out of the run",))
     outcomes = {str(subject): Counter(counts) for subject, counts in found["outcomes"].items()}
     if odd := [n for counts in outcomes.values() for n in counts.values() if type(n) is not int or n < 0]:
         raise ValueError(f"{odd[0]!r:.40} times")

@@ -74,7 +74,7 @@ def _beside(path: Path) -> Iterator[Path]:
     """A name in a new folder beside `path`, which goes whatever happens, and by its lock tells that it is in use."""
     name = f".{path.name}.{uuid.uuid4().hex[:12]}"
     temporary = path.with_name(f"{name}.tmp")
-    with locked(path.with_name(f"{name}.lock"), wait=lambda _: None):  # _sweep may try it
+    with locked(path.with_name(f"{name}.lock"), wait=lambda _: None):  # sweep may try it
         try:
             temporary.mkdir()
             yield temporary / path.name
@@ -82,7 +82,7 @@ def _beside(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what processes that were killed have left: temporary folders whose locks nobody holds."""
     for left in filter(None, map(_TEMPORARY.fullmatch, os.listdir(folder))):
         with contextlib.suppress(OSError), locked(folder / f"{left[1]}.lock") as held:
@@ -101,7 +101,7 @@ def staged(path: str | Path, replace: bool = True) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
+        sweep(path.parent)
         with _beside(path) as new:
             yield new
             try:

@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -62,7 +62,7 @@ def train_ensemble(
     codes = recipe.codes(images)
     if odd := {*(members or ())} - {*recipe.members}:
         raise ValueError(f"expected members of {folder.name}, {_listed(recipe.members)}; got {_listed(sorted(odd))}")
-    runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
+    runs = _runs(recipe, folder, checkpoints)
     paths = {i: runs / f"member_{i:02d}" for i in recipe.members}
     runs.mkdir(parents=True, exist_ok=True)
     wait = partial(_wait, folder.name)
@@ -96,6 +96,22 @@ def train_ensemble(
         ensemble.save(folder, states, codes, manifest)
         files.remove_folder(runs)
     return True
+
+
+def _runs(recipe: Recipe, folder: Path, checkpoints: Path | None) -> Path:
+    """Where an ensemble's checkpoints lie."""
+    return (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
+
+
+def _tidy(recipe: Recipe, runs: Path) -> None:
+    """Remove the checkpoints of an ensemble that is written, which a process that was killed just then has left."""
+    if not list(runs.parent.glob(f"*{runs.name}*")):
+        return
+    with suppress(OSError), ExitStack() as held:  # another process trains it again, or the disk may not be written to
+        locks = [runs.with_name(f"{runs.name}.{part}lock") for part in [*(f"{i:02d}." for i in recipe.members), ""]]
+        if all([held.enter_context(files.locked(lock)) for lock in locks]):
+            files.sweep(runs.parent)
+            files.remove_folder(runs)
 
 
 def _wait(name: str, who: str) -> None:
@@ -220,7 +236,10 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
     if given.only and given.only not in wanted:
         raise ValueError(f"expected one of {given.recipes}'s {', '.join(wanted)}; got {given.only}")
     for name, recipe in wanted.items():
-        if given.only not in (None, name) or (given.missing and _is_there(out / name, recipe)):
+        if given.only not in (None, name):
+            continue
+        if given.missing and _is_there(out / name, recipe):
+            _tidy(recipe, _runs(recipe, out / name, given.checkpoints))
             continue
         ensemble.check_precision(recipe.precision, torch.device(given.device).type)
         rank, size = ranks.started()

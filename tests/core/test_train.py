@@ -126,6 +126,20 @@ def test_a_checkpoint_with_a_flipped_bit_is_refused_and_one_of_an_earlier_versio
     assert Trainer(images(), PLAIN, 0).resume(tmp_path / "earlier") == (1.0, 1.0)
 
 
+def test_what_a_process_leaves_that_is_killed_when_all_is_written_goes_the_next_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(train, "recipes", lambda file: {"pair": dataclasses.replace(PLAIN, n=2, h=1, limit=2, steps=1)})
+    command = ["toy.yml", "--out", str(tmp_path), "--workers", "1", "--missing"]
+    assert train.main(command) == 0
+    runs = train._runs(train.recipes("")["pair"], tmp_path / "pair", None)
+    for left in (runs / "member_00", runs.with_name(f".{runs.name}.0123456789ab.tmp")):
+        left.mkdir(parents=True)
+    runs.with_name(f"{runs.name}.01.lock").touch()
+    with files.locked(runs.with_name(f"{runs.name}.00.lock")):  # another process trains it again
+        assert train.main(command) == 0 and runs.is_dir()
+    assert train.main(command) == 0 and not list(runs.parent.iterdir())
+
+
 def test_epochs_see_every_image_equally_often():
     stream = batches(10, 4, False, 0, 0)
     rows = torch.cat([next(stream) for _ in range(15)])  # 60 draws: 6 epochs

@@ -8,7 +8,7 @@ import pytest
 
 from genens_book.chapters.breakage import analysis, figures
 
-MADE = {"machine": "Linux x86_64, Some CPU", "date": "2026-11-25T00:00:00Z"}
+MADE = {"machine": "Linux x86_64, Some CPU", "date": "2026-11-25T00:00:00Z", "cpus": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_counts_are_added_up_and_what_went_wrong_or_was_not_run_is_said(tmp_path
     assert said["wrong"] == "mutations: ensemble: 3, flipped: used"
     assert "disks: disks that are full or read-only: permission denied" in said["not_run"]
     assert "kills: left out of the run" in said["not_run"] and said["n_kills"] == 0
-    assert said["machine"] == "2 cores of Some CPU, 2026-11-25" and said["seed"] == "0"
+    assert said["machine"] == "2 CPUs of the kind Some CPU, 2026-11-25" and said["seed"] == "0"
 
 
 def test_the_tables_show_every_campaign_and_what_was_not_run(tmp_path):

@@ -83,10 +83,10 @@ def faults(file: Path | None = None) -> Found:
         if odd := [name for name in there if name not in CAMPAIGNS]:
             raise ValueError(f"a campaign {odd[0]!r:.40}")
         campaigns = {name: _campaign(name, there.get(name)) for name in CAMPAIGNS}
-        made, cores = found["made"], int(found["machine"]["cores"])
+        made, cpus = found["made"], int(found["made"]["cpus"])
         model, date = str(made["machine"]).rpartition(", ")[2], str(made["date"])[:10]
         seeds = sorted({int(one["seed"]) for one in there.values()})
-        return Found(campaigns, ", ".join(map(words, seeds)), f"{cores} cores of {model}, {date}")
+        return Found(campaigns, ", ".join(map(words, seeds)), f"{cpus} CPUs of the kind {model}, {date}")
 
 
 def _campaign(name: str, found: Mapping | None) -> Campaign:

@@ -17,13 +17,12 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load as from_bytes
 from torch import Tensor
 from tqdm import tqdm
@@ -31,7 +30,7 @@ from tqdm import tqdm
 from genens import codes as coding
 from genens import data, ensemble, files, pictures, provenance, ranks, store
 from genens.recipe import Recipe, recipe_of, recipes
-from genens.training import FROM_START, SAVE_EVERY, train_member
+from genens.training import NOTED, SAVE_EVERY, opened, train_member
 from genens.unet import UNetConfig
 
 WEIGHTS = "weights.safetensors"
@@ -54,7 +53,8 @@ def train_ensemble(
     recipe, and the ensemble's go once it is written. Several machines that share it can each train some `members`, and
     the processes that torchrun started take every so-manieth, one at a time; those that another process is training are
     waited for, and who is done last writes the ensemble. part: see `training.Trainer`. Raises ValueError for a recipe's
-    precision that this machine has no hardware for, and for a finished member that is not as it was written.
+    precision that this machine has no hardware for, and for a finished member that is not as it was written;
+    ChildProcessError when a worker was killed.
     """
     ensemble.check_precision(recipe.precision, torch.device(device).type)
     rank, size = ranks.started()
@@ -62,7 +62,7 @@ def train_ensemble(
     codes = recipe.codes(images)
     if odd := {*(members or ())} - {*recipe.members}:
         raise ValueError(f"expected members of {folder.name}, {_listed(recipe.members)}; got {_listed(sorted(odd))}")
-    runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
+    runs = _runs(recipe, folder, checkpoints)
     paths = {i: runs / f"member_{i:02d}" for i in recipe.members}
     runs.mkdir(parents=True, exist_ok=True)
     wait = partial(_wait, folder.name)
@@ -98,6 +98,22 @@ def train_ensemble(
     return True
 
 
+def _runs(recipe: Recipe, folder: Path, checkpoints: Path | None) -> Path:
+    """Where an ensemble's checkpoints lie."""
+    return (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(asdict(recipe))[:16]}"
+
+
+def _tidy(recipe: Recipe, runs: Path) -> None:
+    """Remove the checkpoints of an ensemble that is written, which a process that was killed just then has left."""
+    if not list(runs.parent.glob(f"*{runs.name}*")):
+        return
+    with suppress(OSError), ExitStack() as held:  # another process trains it again, or the disk may not be written to
+        locks = [runs.with_name(f"{runs.name}.{part}lock") for part in [*(f"{i:02d}." for i in recipe.members), ""]]
+        if all([held.enter_context(files.locked(lock)) for lock in locks]):
+            files.sweep(runs.parent)
+            files.remove_folder(runs)
+
+
 def _wait(name: str, who: str) -> None:
     print(f"{name}: {who} is training it; waiting for what it does", file=sys.stderr)
 
@@ -124,14 +140,15 @@ def _note(checkpoint: Path) -> dict[str, float]:
     """Of a member in training: step, wall and processor seconds, loss; step 0 before its first checkpoint."""
     if not checkpoint.exists():
         return {"step": 0}
-    with files.expecting("a checkpoint", checkpoint, FROM_START), safe_open(checkpoint, "pt") as file:
-        return {name: float(value) for name, value in file.metadata().items()}
+    with opened(checkpoint) as file:
+        return {name: float(file.metadata()[name]) for name in NOTED}
 
 
 def _train_members(
     name: str, recipe: Recipe, todo: Mapping[int, Path], device: str, workers: int, save_every: float, part: int | None
 ) -> None:
-    """Train members to the end, {member: its place}, under one bar; no process outlives this one."""
+    """Train members to the end, {member: its place}, under one bar; no process outlives this one. ChildProcessError
+    when one of them was killed."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__spec__.name])  # PyTorch is imported once, whatever the number of workers
     progress = context.Array("q", max(todo) + 1, lock=False)  # steps behind each member
@@ -148,9 +165,12 @@ def _train_members(
                 bar.update(sum(progress) - bar.n)
                 peaks += [job.result() for job in finished]
                 jobs = list(unfinished)
-    except BaseException:
+    except BaseException as problem:
         for process in list((pool._processes or {}).values()):
             process.terminate()
+        if isinstance(problem, futures.BrokenExecutor):
+            said = f"a process that trained members of {name} was killed, perhaps for want of memory"
+            raise ChildProcessError(f"{said}; the same command goes on from the last checkpoints") from problem
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -216,7 +236,10 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
     if given.only and given.only not in wanted:
         raise ValueError(f"expected one of {given.recipes}'s {', '.join(wanted)}; got {given.only}")
     for name, recipe in wanted.items():
-        if given.only not in (None, name) or (given.missing and _is_there(out / name, recipe)):
+        if given.only not in (None, name):
+            continue
+        if given.missing and _is_there(out / name, recipe):
+            _tidy(recipe, _runs(recipe, out / name, given.checkpoints))
             continue
         ensemble.check_precision(recipe.precision, torch.device(given.device).type)
         rank, size = ranks.started()

@@ -6,9 +6,11 @@ again continues from its last checkpoint and ends with the weights of one that w
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from genens.unet import UNet, UNetConfig, build
 
 SAVE_EVERY = 20.0  # seconds between checkpoints
 FROM_START = "delete it to train this member from the start"
+NOTED = ("step", "wall", "cpu", "loss")  # in a checkpoint, beside its tensors
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
@@ -79,6 +82,25 @@ def loss(
         predicted = model(bar.sqrt() * x + (1 - bar).sqrt() * noise, t)
     error = (predicted.float() - noise).square()
     return (error / bar if weight == "v" else error).mean()
+
+
+@contextlib.contextmanager
+def opened(checkpoint: Path) -> Iterator[safe_open]:
+    """A checkpoint's file. ValueError for one of something else, and for what is not of this recipe in it."""
+    with files.expecting("a checkpoint of this recipe", checkpoint, FROM_START):
+        if checkpoint.is_dir():
+            raise ValueError("a folder")
+        with safe_open(checkpoint, "pt") as file:
+            yield file
+
+
+def _sum(note: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """Hex sha256 of what is in a checkpoint."""
+    sha = hashlib.sha256(files.canonical(note).encode())
+    for name, value in sorted(tensors.items()):
+        sha.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+        sha.update(value.numpy().tobytes())
+    return sha.hexdigest()
 
 
 class Trainer:
@@ -171,15 +193,21 @@ class Trainer:
         """The whole state as one safetensors file, replaced atomically; `wall` and `cpu` seconds are noted in it."""
         recent = np.mean(self.losses[-200:])
         note = {"step": str(self.step), "wall": f"{wall:.1f}", "cpu": f"{cpu:.1f}", "loss": f"{recent:.5f}"}
-        files.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
+        tensors = {name: value.cpu().contiguous() for name, value in self._tensors().items()}
+        files.atomic_write(path, to_bytes(tensors, note | {"sha256": _sum(note, tensors)}))
 
     def resume(self, path: Path) -> tuple[float, float]:
         """Continue from a checkpoint; returns the wall and the processor seconds already spent. ValueError for a file
         that is none of this recipe."""
-        with files.expecting("a checkpoint of this recipe", path, FROM_START), safe_open(path, "pt") as file:
-            note = {name: float(value) for name, value in file.metadata().items()}
+        with opened(path) as file:
+            said = {name: file.metadata()[name] for name in NOTED}
+            tensors = {name: file.get_tensor(name) for name in self._tensors()}
+            # Those of earlier versions have no sha256.
+            if file.metadata().get("sha256", found := _sum(said, tensors)) != found:
+                raise ValueError("its sha256 is not the one in it")
+            note = {name: float(value) for name, value in said.items()}
             for name, tensor in self._tensors().items():
-                tensor.copy_(file.get_tensor(name))
+                tensor.copy_(tensors[name])
             self.step, self.losses = int(note["step"]), [note["loss"]]
             recipe, N = self.recipe, len(self.images)
             self.rows = batches(N, recipe.batch, recipe.replace, recipe.seed, self.member, self.step)

@@ -29,7 +29,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 export MALLOC_TOP_PAD_ := 67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf train test trained bench bench-scaling bench-engines bench-book bench-explorer headline lock clean distclean profile
+.PHONY: help install book pdf train test trained bench bench-scaling bench-engines bench-book bench-explorer faults headline lock clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
@@ -41,6 +41,7 @@ help:
 	@echo 'make bench-engines                       time every engine that was tried for passes, tangents, training'
 	@echo 'make bench-book                          time the laptop book: first, again, after a plot was edited'
 	@echo 'make bench-explorer                      time the explorer of the book last built, in Chromium'
+	@echo 'make faults                              damage files, kill processes, fill disks, at random: what comes of it'
 	@echo 'make headline                            write the last run into the README'
 	@echo 'make install [TORCH=cpu] [LOCKED=1]      only make the virtual environment in $(VENV); every command takes these two:'
 	@echo '                                         no CUDA libraries; the exact releases of $(LOCK)'
@@ -97,6 +98,9 @@ bench-book: $(READY)
 
 bench-explorer: $(READY)
 	$(BIN)/python -m bench.explorer
+
+faults: $(READY)
+	$(BIN)/python -m bench.faults
 
 headline: $(READY)
 	$(BIN)/python -c "from genens import store; from genens_book.pages import ledger; ledger.write_headline(store.home() / 'README.md')"

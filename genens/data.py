@@ -314,7 +314,7 @@ def _folder(path: Path | zipfile.Path, size: int | None) -> Dataset:
     if not path.is_dir():
         raise FileNotFoundError(f"expected a folder of images, but {path} is not a folder: check the path")
     subfolders = sorted((p for p in path.iterdir() if p.is_dir() and p.name[0] != "."), key=lambda p: p.name)
-    for subfolder in subfolders if isinstance(path, Path) else []:
+    for subfolder in subfolders:
         pictures.check_inside(subfolder)
     files = pictures.within(path)
     if files and subfolders:

@@ -34,7 +34,6 @@ RESTORE = "restore the folder (git checkout, or your copy) or make it again (mak
 def locked(path: Path, wait: Callable[[str], object] | None = None) -> Iterator[bool]:
     """Hold a lock file until the block ends, or this process, however it ends; False where the file system has no
     locks, and nothing is held.
-
     While another process holds it: BlockingIOError, or with `wait`, which is told what process that is, waiting.
     """
     with contextlib.ExitStack() as opened:
@@ -53,9 +52,9 @@ def locked(path: Path, wait: Callable[[str], object] | None = None) -> Iterator[
             if _is_at(file.fileno(), path):  # who held it may have removed it
                 break
         try:
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
+            with contextlib.suppress(OSError):  # it is held, if a full disk has no room for saying by whom
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), f"process {os.getpid()}".encode())
             yield held
         finally:
             path.unlink(missing_ok=True)
@@ -75,7 +74,7 @@ def _beside(path: Path) -> Iterator[Path]:
     """A name in a new folder beside `path`, which goes whatever happens, and by its lock tells that it is in use."""
     name = f".{path.name}.{uuid.uuid4().hex[:12]}"
     temporary = path.with_name(f"{name}.tmp")
-    with locked(path.with_name(f"{name}.lock"), wait=lambda _: None):  # _sweep may try it
+    with locked(path.with_name(f"{name}.lock"), wait=lambda _: None):  # sweep may try it
         try:
             temporary.mkdir()
             yield temporary / path.name
@@ -83,7 +82,7 @@ def _beside(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what processes that were killed have left: temporary folders whose locks nobody holds."""
     for left in filter(None, map(_TEMPORARY.fullmatch, os.listdir(folder))):
         with contextlib.suppress(OSError), locked(folder / f"{left[1]}.lock") as held:
@@ -97,13 +96,12 @@ def staged(path: str | Path, replace: bool = True) -> Iterator[Path]:
     or the new one, never a part and never neither (but see `_exchange`).
 
     An existing folder is replaced, or kept with `replace=False` (two writers of one artifact: both right). What killed
-    writers have left in the parent folder is removed. Raises OSError, one line, when it cannot be written; then what
-    was at `path`, if anything, is untouched.
+    writers have left beside it is removed. Raises OSError, one line, when it cannot be written; nothing is lost then.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path.parent)
+        sweep(path.parent)
         with _beside(path) as new:
             yield new
             try:
@@ -185,6 +183,11 @@ class Damaged(ValueError):
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
+def printable(text: str) -> str:
+    """Text with escapes for what a terminal would act on, or could not encode."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 @contextlib.contextmanager
 def expecting(what: str, where: str | Path, remedy: str) -> Iterator[None]:
     """Whatever goes wrong in making sense of data becomes a `Damaged`, one line: what was expected, in which file, what
@@ -198,8 +201,7 @@ def expecting(what: str, where: str | Path, remedy: str) -> Iterator[None]:
             raise
         raise FileNotFoundError(f"expected {what} in {where}, found no such file; {remedy}") from None
     except (*_NONSENSE, SafetensorError, YAMLError) as problem:
-        kind = "" if type(problem) is ValueError else f"{type(problem).__name__}: "
-        said = " ".join(f"{kind}{problem}".split())
+        said = printable(" ".join(f"{type(problem).__name__}: {problem}".removeprefix("ValueError: ").split()))
         raise Damaged(f"expected {what} in {where}, got something else ({said:.200}); {remedy}") from problem
 
 
@@ -245,7 +247,7 @@ def _read(folder: int, path: Path, name: str, remedy: str) -> tuple[dict, dict[s
     for file, (size, sum_) in listed.items():
         found[file] = content(file, f", which {name} lists")
         if len(found[file]) != size:
-            got = f"expected {size} bytes, found {len(found[file])}"
+            got = f"expected {size!r:.40} bytes, found {len(found[file])}"
             raise ValueError(f"{path / file} is truncated or edited: {got}; {remedy}")
         if sha256(found[file]) != sum_:
             raise ValueError(f"{path / file} was edited: its sha256 is not the one in {name}; {remedy}")

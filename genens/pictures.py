@@ -37,10 +37,7 @@ def within(path: Place) -> list[Place]:
     file, that lies outside the folder, or whose name is not fit to be printed."""
     found = sorted((p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) and p.name[0] != "."), key=_name)
     for file in found:
-        if not file.name.isprintable():
-            raise ValueError(f"expected names that can be printed in {path}, got {file.name!r}: rename it")
-        if isinstance(file, Path):
-            check_inside(file)
+        check_inside(file)
     return [file for file in found if file.is_file()]
 
 
@@ -48,14 +45,20 @@ def _name(path: Place) -> str:
     return path.name
 
 
-def check_inside(file: Path) -> None:
-    """Raises ValueError for a link that leads out of its folder, or to nothing, and for what is no file at all."""
-    if file.is_symlink() and file.resolve().parent != file.parent.resolve():
-        raise ValueError(f"expected pictures inside {file.parent}, but {file} is a link to {file.resolve()}: copy it")
+def check_inside(file: Place) -> None:
+    """Raises ValueError for a name that is not fit to be printed, for a link that leads out of its folder, or to
+    nothing, and for what is no file at all."""
+    if not file.name.isprintable():
+        raise ValueError(f"expected names that can be printed in {file.parent}, got {file.name!r}: rename it")
+    if not isinstance(file, Path):  # in a zip file
+        return
     try:
         kind = file.stat().st_mode
     except OSError as problem:
         raise ValueError(f"expected a picture at {file}, got a link to nothing: remove it") from problem
+    if file.is_symlink() and (target := file.resolve()).parent != file.parent.resolve():
+        shown = target if str(target).isprintable() else repr(str(target))
+        raise ValueError(f"expected pictures inside {file.parent}, but {file} is a link to {shown}: copy it")
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
         raise ValueError(f"expected a picture at {file}, got a pipe, device or socket: remove it")
 

@@ -18,22 +18,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 from tqdm import tqdm
 
 from genens import codes as coding
-from genens import data, ensemble, files, finetunes, pictures, provenance, ranks, store
-from genens.recipe import FineTune, Recipe, recipe_of, recipes, trained_on
-from genens.training import FROM_START, SAVE_EVERY, gradient_scale, train_member, tune_member
+from genens import data, ensemble, files, finetunes, pictures, provenance, ranks, store, tuning
+from genens.recipe import FineTune, Recipe, recipe_of, recipes
+from genens.training import NOTED, SAVE_EVERY, opened, train_member
 from genens.unet import UNetConfig
 
 WEIGHTS, SCALE = "weights.safetensors", "scale.safetensors"
@@ -58,9 +57,10 @@ def train_ensemble(
     waited for, and who is done last writes the ensemble. part: see `training.Trainer`. Fine-tunes start from the
     network in the folder that they name, beside `folder` or shipped; they are short, begin anew when they are stopped,
     and have no use for `part` and a device. Raises ValueError for a recipe's precision that this machine has no
-    hardware for, for a finished member that is not as it was written, and for a base of several networks.
+    hardware for, for a finished member that is not as it was written, and for a base of several networks;
+    ChildProcessError when a worker was killed.
     """
-    base = None if isinstance(recipe, Recipe) else _base(recipe, folder)
+    base = tuning.base_of(recipe, folder) if isinstance(recipe, FineTune) else None
     if base is None:
         ensemble.check_precision(recipe.precision, torch.device(device).type)
     rank, size = ranks.started()
@@ -68,8 +68,7 @@ def train_ensemble(
     codes = recipe.codes(images)
     if odd := {*(members or ())} - {*recipe.members}:
         raise ValueError(f"expected members of {folder.name}, {_listed(recipe.members)}; got {_listed(sorted(odd))}")
-    made = {**asdict(recipe), **({"of": base.digest} if base else {})}
-    runs = (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(made)[:16]}"
+    runs = _runs(recipe, base, folder, checkpoints)
     paths = {i: runs / f"member_{i:02d}" for i in recipe.members}
     runs.mkdir(parents=True, exist_ok=True)
     wait = partial(_wait, folder.name)
@@ -80,7 +79,7 @@ def train_ensemble(
         if todo and runs.is_dir():
             work = partial(_work, recipe, ranks.device(device), save_every, part)
             if base:
-                work = partial(_tune, recipe, base, _scale(base, runs / SCALE))
+                work = partial(_tune, recipe, base, tuning.scale_of(base, runs / SCALE))
             _train_members(folder.name, recipe.steps, todo, work, workers)
         held.enter_context(files.locked(runs.with_name(f"{runs.name}.lock"), wait))  # one of several writes it
         if not runs.is_dir():  # another process that trained these members was done first, and has written it
@@ -113,23 +112,21 @@ def train_ensemble(
     return True
 
 
-def _base(recipe: FineTune, folder: Path) -> ensemble.Ensemble:
-    """The network that fine-tunes start from, as an ensemble of one."""
-    beside, shipped = folder.parent / recipe.base, store.home() / "weights" / recipe.base
-    base = ensemble.load(beside if beside.is_dir() else shipped)
-    if base.n != 1:
-        raise ValueError(f"expected one network in {recipe.base}, the base of {folder.name}; got {base.n}: train n: 1")
-    return base
+def _runs(recipe: Recipe | FineTune, base: ensemble.Ensemble | None, folder: Path, checkpoints: Path | None) -> Path:
+    """Where an ensemble's checkpoints lie."""
+    made = asdict(recipe) | ({"of": base.digest} if base else {})
+    return (checkpoints or store.trained() / "checkpoints") / f"{folder.name}-{files.digest(made)[:16]}"
 
 
-def _scale(base: ensemble.Ensemble, file: Path) -> Tensor:
-    """What gradients are divided by, kept with the members that are done."""
-    if not file.exists():
-        recipe = recipe_of(base.manifest)
-        scale = gradient_scale(base.models[0], trained_on(base.manifest).images, recipe)
-        files.atomic_write(file, to_bytes({"scale": scale}))
-    with files.expecting("the scale of gradients", file, "delete it"):
-        return from_bytes(file.read_bytes())["scale"]
+def _tidy(recipe: Recipe | FineTune, runs: Path) -> None:
+    """Remove the checkpoints of an ensemble that is written, which a process that was killed just then has left."""
+    if not list(runs.parent.glob(f"*{runs.name}*")):
+        return
+    with suppress(OSError), ExitStack() as held:  # another process trains it again, or the disk may not be written to
+        locks = [runs.with_name(f"{runs.name}.{part}lock") for part in [*(f"{i:02d}." for i in recipe.members), ""]]
+        if all([held.enter_context(files.locked(lock)) for lock in locks]):
+            files.sweep(runs.parent)
+            files.remove_folder(runs)
 
 
 def _wait(name: str, who: str) -> None:
@@ -158,14 +155,15 @@ def _note(checkpoint: Path) -> dict[str, float]:
     """Of a member in training: step, wall and processor seconds, loss; step 0 before its first checkpoint."""
     if not checkpoint.exists():
         return {"step": 0}
-    with files.expecting("a checkpoint", checkpoint, FROM_START), safe_open(checkpoint, "pt") as file:
-        return {name: float(value) for name, value in file.metadata().items()}
+    with opened(checkpoint) as file:
+        return {name: float(file.metadata()[name]) for name in NOTED}
 
 
 def _train_members(
     name: str, steps: int, todo: Mapping[int, Path], work: Callable[[int, Path], int | None], workers: int
 ) -> None:
-    """Have members trained to the end, {member: its place}, under one bar; no process outlives this one."""
+    """Have members trained to the end, {member: its place}, under one bar; no process outlives this one.
+    ChildProcessError when one of them was killed."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__spec__.name])  # PyTorch is imported once, whatever the number of workers
     progress = context.Array("q", max(todo) + 1, lock=False)  # steps behind each member
@@ -182,9 +180,12 @@ def _train_members(
                 bar.update(sum(progress) - bar.n)
                 peaks += [job.result() for job in finished]
                 jobs = list(unfinished)
-    except BaseException:
+    except BaseException as problem:
         for process in list((pool._processes or {}).values()):
             process.terminate()
+        if isinstance(problem, futures.BrokenExecutor):
+            said = f"a process that trained members of {name} was killed, perhaps for want of memory"
+            raise ChildProcessError(f"{said}; the same command goes on from the last checkpoints") from problem
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -228,7 +229,9 @@ def _work(recipe: Recipe, device: str, save_every: float, part: int | None, memb
 def _tune(recipe: FineTune, base: ensemble.Ensemble, scale: Tensor, member: int, path: Path) -> int | None:
     """The same for a fine-tune, which takes seconds and has no checkpoints."""
     wall, cpu = time.perf_counter(), time.process_time()
-    change, value = tune_member(_split(recipe, member), recipe, member, base.models[0], scale, partial(_report, member))
+    change, value = tuning.tune_member(
+        _split(recipe, member), recipe, member, base.models[0], scale, partial(_report, member)
+    )
     note = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "loss": value}
     files.write_folder(path, {WEIGHTS: to_bytes({finetunes.CHANGE: change})}, {k: round(v, 5) for k, v in note.items()})
     return provenance.peak_memory()
@@ -266,7 +269,11 @@ def _train(given: argparse.Namespace, say: Callable[[str, Recipe, str, int], Non
     if given.only and given.only not in wanted:
         raise ValueError(f"expected one of {given.recipes}'s {', '.join(wanted)}; got {given.only}")
     for name, recipe in wanted.items():
-        if given.only not in (None, name) or (given.missing and _is_there(out / name, recipe)):
+        if given.only not in (None, name):
+            continue
+        if given.missing and _is_there(out / name, recipe):
+            base = tuning.base_of(recipe, out / name) if isinstance(recipe, FineTune) else None
+            _tidy(recipe, _runs(recipe, base, out / name, given.checkpoints))
             continue
         if isinstance(recipe, Recipe):
             ensemble.check_precision(recipe.precision, torch.device(given.device).type)

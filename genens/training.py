@@ -6,10 +6,11 @@ again continues from its last checkpoint and ends with the weights of one that w
 
 from __future__ import annotations
 
-import copy
+import contextlib
+import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,15 +21,14 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from genens import data, files
-from genens.recipe import FineTune, Recipe
+from genens.recipe import Recipe
 from genens.schedules import alpha_bars
 from genens.seeds import generator
 from genens.unet import UNet, UNetConfig, build
 
 SAVE_EVERY = 20.0  # seconds between checkpoints
-PART = 64  # images of a fine-tune's step in memory at a time
-TUNING = 0x7E57  # apart from the draws of ordinary training
 FROM_START = "delete it to train this member from the start"
+NOTED = ("step", "wall", "cpu", "loss")  # in a checkpoint, beside its tensors
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
@@ -88,6 +88,25 @@ def loss(
         predicted = model(bar.sqrt() * x + (1 - bar).sqrt() * noise, t)
     error = (predicted.float() - noise).square()
     return (error / bar if weight == "v" else error).mean()
+
+
+@contextlib.contextmanager
+def opened(checkpoint: Path) -> Iterator[safe_open]:
+    """A checkpoint's file. ValueError for one of something else, and for what is not of this recipe in it."""
+    with files.expecting("a checkpoint of this recipe", checkpoint, FROM_START):
+        if checkpoint.is_dir():
+            raise ValueError("a folder")
+        with safe_open(checkpoint, "pt") as file:
+            yield file
+
+
+def _sum(note: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """Hex sha256 of what is in a checkpoint."""
+    sha = hashlib.sha256(files.canonical(note).encode())
+    for name, value in sorted(tensors.items()):
+        sha.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+        sha.update(value.numpy().tobytes())
+    return sha.hexdigest()
 
 
 class Trainer:
@@ -180,15 +199,21 @@ class Trainer:
         """The whole state as one safetensors file, replaced atomically; `wall` and `cpu` seconds are noted in it."""
         recent = np.mean(self.losses[-200:])
         note = {"step": str(self.step), "wall": f"{wall:.1f}", "cpu": f"{cpu:.1f}", "loss": f"{recent:.5f}"}
-        files.atomic_write(path, to_bytes({k: v.cpu().contiguous() for k, v in self._tensors().items()}, note))
+        tensors = {name: value.cpu().contiguous() for name, value in self._tensors().items()}
+        files.atomic_write(path, to_bytes(tensors, note | {"sha256": _sum(note, tensors)}))
 
     def resume(self, path: Path) -> tuple[float, float]:
         """Continue from a checkpoint; returns the wall and the processor seconds already spent. ValueError for a file
         that is none of this recipe."""
-        with files.expecting("a checkpoint of this recipe", path, FROM_START), safe_open(path, "pt") as file:
-            note = {name: float(value) for name, value in file.metadata().items()}
+        with opened(path) as file:
+            said = {name: file.metadata()[name] for name in NOTED}
+            tensors = {name: file.get_tensor(name) for name in self._tensors()}
+            # Those of earlier versions have no sha256.
+            if file.metadata().get("sha256", found := _sum(said, tensors)) != found:
+                raise ValueError("its sha256 is not the one in it")
+            note = {name: float(value) for name, value in said.items()}
             for name, tensor in self._tensors().items():
-                tensor.copy_(file.get_tensor(name))
+                tensor.copy_(tensors[name])
             self.step, self.losses = int(note["step"]), [note["loss"]]
             recipe, N = self.recipe, len(self.images)
             self.rows = batches(N, recipe.batch, recipe.replace, recipe.seed, self.member, self.step)
@@ -223,73 +248,3 @@ def train_member(
             trainer.save(checkpoint, now - wall, time.process_time() - cpu)
             saved = now
     return trainer.state()
-
-
-# ---------------------------------------------------------------- fine-tunes
-
-
-def gradient_scale(base: UNet, images: Tensor, recipe: Recipe, steps: int = 64) -> Tensor:
-    """What fine-tunes of a network divide gradients by: the root mean square of each weight's gradient over `steps`
-    minibatches of the images that the network was trained on, plus the median of all these, (P,)."""
-    model = copy.deepcopy(base).requires_grad_(True)
-    bars, total = torch.from_numpy(alpha_bars(model.config.T)).float(), 0
-    for step, rows in zip(range(steps), batches(len(images), recipe.batch, True, recipe.seed, TUNING), strict=False):
-        draw = generator(recipe.seed, TUNING, 2, step)
-        x = data.to_unit(images[rows])
-        t, noise = torch.randint(model.config.T, (len(x),), generator=draw), torch.randn(x.shape, generator=draw)
-        value = loss(model, x, t, noise, bars, weight=recipe.weight)
-        total += torch.cat([g.flatten() for g in torch.autograd.grad(value, [*model.parameters()])]).square()
-    size = (total / steps).sqrt()
-    return size + size.median()
-
-
-def tuning_draws(
-    N: int, shape: Sequence[int], recipe: FineTune, member: int, T: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Of every step the times, int64 (N,), and the noise (N, *shape) of N images: with `common` the same whoever asks.
-
-    Over the steps an image's times are one from each of equally probable parts, in an order of its own, so that what it
-    teaches depends little on the draw.
-    """
-    key = 0 if recipe.common else member + 1
-    draw = generator(recipe.seed, TUNING, 3, key)
-    part = torch.stack([torch.randperm(recipe.steps, generator=draw) for _ in range(N)], dim=1)
-    quantile = (part + torch.rand(part.shape, generator=draw, dtype=torch.float64)) / recipe.steps
-    for step in range(recipe.steps):
-        noise = torch.randn((N, *shape), generator=generator(recipe.seed, TUNING, 4, key, step))
-        yield (T * at_quantile(quantile[step], recipe.times)).long().clamp(max=T - 1), noise
-
-
-def tune_member(
-    images: data.Rows,
-    recipe: FineTune,
-    member: int,
-    base: UNet,
-    scale: Tensor,
-    report: Callable[[int], None] | None = None,
-) -> tuple[Tensor, float]:
-    """Fine-tune a base on one member's images, scale (P,) as from `gradient_scale`; returns how its weights changed,
-    (P,), and the mean loss of the steps' last fifth."""
-    model = copy.deepcopy(base).requires_grad_(True)
-    weights = [*model.parameters()]
-    scales = [
-        part.view_as(weight) for part, weight in zip(scale.split([w.numel() for w in weights]), weights, strict=True)
-    ]
-    bars, N = torch.from_numpy(alpha_bars(model.config.T)).float(), len(images.images)
-    x, losses = data.to_unit(images[torch.arange(len(images))]), []
-    for step, drawn in enumerate(tuning_draws(N, x.shape[1:], recipe, member, model.config.T)):
-        t, noise = (value[images.rows] for value in drawn)
-        model.zero_grad()
-        value = 0.0
-        for part in zip(*(side.split(PART) for side in (x, t, noise)), strict=True):
-            share = loss(model, *part, bars, weight=recipe.weight) * (len(part[0]) / N)
-            share.backward()
-            value += share.item()
-        with torch.no_grad():
-            for weight, size in zip(weights, scales, strict=True):
-                weight.addcdiv_(weight.grad, size, value=-recipe.lr)
-        losses.append(value * N / len(x))
-        if report is not None:
-            report(step + 1)
-    changed = [now.detach() - old for now, old in zip(weights, base.parameters(), strict=True)]
-    return torch.cat([one.flatten() for one in changed]), float(np.mean(losses[-(len(losses) // 5 + 1) :]))

@@ -24,3 +24,32 @@
   });
   addEventListener("resize", reach);
 })();
+
+// What a term, a citation or a theorem is, shown beside the link to it (sphinx-tippy): to a mouse and to the keyboard, and
+// never to a finger, for which a link is a link. Escape takes it away. The copy has no names of its own.
+addEventListener("DOMContentLoaded", () => {
+  window.tippy?.setDefaultProps({
+    touch: false,
+    appendTo: () => document.body,
+    aria: {content: "describedby", expanded: false},
+    onCreate: tip => tip.reference.removeAttribute("title"),  // of a citation: the browser would show it as well
+    onShow(tip) {
+      const copy = tip.popper.querySelector(".tippy-content");
+      for (const named of copy.querySelectorAll("[id]")) named.removeAttribute("id");
+      if (copy.firstElementChild?.matches("div.math")) tip.popper.firstElementChild.ariaLabel = copy.textContent.trim();
+      if (copy.firstElementChild?.tagName !== "DT") return;
+      const list = document.createElement("dl");  // which a term and its meaning are entries of
+      list.append(...copy.childNodes);
+      copy.append(list);
+    },
+    onMount(tip) {
+      const copy = tip.popper.querySelector(".tippy-content");
+      const settle = () => {
+        if (copy.scrollHeight > copy.clientHeight || copy.scrollWidth > copy.clientWidth) copy.tabIndex = 0;
+        tip.popperInstance?.update();
+      };
+      Promise.resolve(window.MathJax?.typesetPromise?.([tip.popper])).then(settle);
+    },
+  });
+});
+addEventListener("keydown", event => event.key === "Escape" && window.tippy?.hideAll());

@@ -196,6 +196,80 @@ def test_theme_button_changes_the_theme(book, browser):
         assert themes == {"light", "dark"}
 
 
+# ---------------------------------------------------------------- what a link leads to, shown beside it
+
+TIPS = {
+    "citation": ("05_jacobian", "references.html#", "Training data attribution for diffusion models."),
+    "term": ("00_method", "glossary.html#term-code", "The row of ones and zeros"),
+    "term from a page without formulas": ("ten_minutes", "glossary.html#term-influence", "How far a picture moves"),
+    "theorem of this page": ("01b_theory", "#thm-fisher", "(Fisher’s inequality)"),
+    "theorem of another page": ("intro", "01b_theory.html#thm-sharp", "(The sharp bound)"),
+    "equation": ("05_jacobian", "#equation-jacobian-linear", ""),
+    "section": ("02_class_ablation", "#other-codes-other-seeds", "Other codes, other seeds"),
+}
+
+
+SET = """() => [...document.querySelectorAll(".tippy-content .math")].every(e => e.querySelector("mjx-container"))"""
+
+
+def link_to(seen, target: str):
+    """The first link of the text to an address that begins so."""
+    return seen.page.locator(f"article.bd-article a[href^='{target}']:not(.headerlink)").first
+
+
+@pytest.mark.parametrize("name, target, words", TIPS.values(), ids=TIPS.keys())
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_a_link_leads_to_is_shown_beside_it(name, target, words, scheme, book, browser):
+    with visit(browser, (book.html / "book" / f"{name}.html").as_uri(), 1280, scheme) as seen:
+        tip = seen.page.locator(".tippy-box")
+        link_to(seen, target).hover()
+        tip.wait_for()
+        assert words in tip.inner_text() and tip.locator("[id]:not(mjx-container *)").count() == 0
+        seen.page.wait_for_function(SET)
+        assert not seen.page.evaluate(FAULTS, scheme)
+        seen.page.evaluate(AXE)
+        assert not seen.page.evaluate(SERIOUS)
+        tip.hover()  # it stays, to be read and scrolled
+        assert tip.is_visible()
+        seen.page.keyboard.press("Escape")
+        tip.wait_for(state="detached")
+        assert not seen.complaints_about(book)
+
+
+def test_a_tip_is_shown_to_the_keyboard_and_goes_with_it(book, browser):
+    with visit(browser, (book.html / "book" / "00_method.html").as_uri(), 1280, "light") as seen:
+        link, tip = link_to(seen, "glossary.html#term-code"), seen.page.locator(".tippy-box")
+        link.focus()
+        tip.wait_for()
+        assert link.get_attribute("aria-describedby") == tip.locator("xpath=..").get_attribute("id")
+        seen.page.keyboard.press("Tab")
+        seen.page.wait_for_function("link => !link.hasAttribute('aria-describedby')", arg=link.element_handle())
+
+
+def test_a_finger_follows_a_link_at_once(book, browser):
+    context = browser.new_context(viewport={"width": 390, "height": 900}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto((book.html / "book" / "00_method.html").as_uri())
+    page.locator("article.bd-article a[href='glossary.html#term-code']").first.tap()
+    page.wait_for_url("**/glossary.html#term-code")
+    page.go_back()
+    link = page.locator("article.bd-article a[href='glossary.html#term-code']").first
+    link.evaluate("link => link.addEventListener('click', event => event.preventDefault())")
+    link.tap()
+    page.wait_for_timeout(500)
+    assert page.locator(".tippy-box").count() == 0
+    context.close()
+
+
+def test_tips_are_small_and_hold_no_picture_and_no_formula_that_their_page_cannot_set(book):
+    scripts = {path.name.partition(".")[0]: path.read_text() for path in book.html.glob("_static/tippy/book/*.js")}
+    assert scripts.keys() == {Path(name).stem for name in PAGES}
+    for name, script in scripts.items():
+        assert len(script.encode()) < 60_000 and "data:image" not in script and "<img" not in script, name
+        if "tex-svg-full.js" not in (book.html / "book" / f"{name}.html").read_text():
+            assert 'class=\\"math' not in script, f"{name} shows a formula, and has none to set"
+
+
 # ---------------------------------------------------------------- every link
 
 

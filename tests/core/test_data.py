@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torchvision import datasets as tv
 
+from bench.faults.images import eps
 from genens import codes, data, pictures
 from genens.recipe import Recipe
 
@@ -413,11 +414,6 @@ def test_progress_goes_to_stderr_for_big_folders_only(tmp_path, monkeypatch, cap
     assert out == "" and "reading images" in err
 
 
-def eps(file: Path) -> None:
-    """What Pillow would start Ghostscript for."""
-    file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n%%EOF\n")
-
-
 @pytest.mark.parametrize("suffix", ["GIF", "BMP", "TIFF", "PPM", "WEBP", "EPS"])
 def test_other_formats_are_no_pictures_whatever_their_name(tmp_path, suffix, monkeypatch):
     monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a data file started a program"))
@@ -454,6 +450,7 @@ def test_nothing_outside_the_folder_is_read_and_nothing_is_skipped_in_silence(tm
     for make, said in (
         (lambda: odd.symlink_to(outside / "b.png"), "is a link to .*b.png: copy it"),
         (lambda: odd.symlink_to(inside / "gone.png"), "a link to nothing: remove it"),
+        (lambda: odd.symlink_to(odd), "a link to nothing: remove it"),
         (lambda: os.mkfifo(odd), "a pipe, device or socket: remove it"),
         (lambda: odd.symlink_to("/dev/zero"), "is a link to /dev/zero: copy it"),
     ):
@@ -477,6 +474,9 @@ def test_a_name_that_a_terminal_would_act_on_is_not_printed_as_it_is(tmp_path):
     assert "\x1b" not in str(refused.value) and r"\x1b[31m.png" in str(refused.value)
     (tmp_path / "a\x1b[31m.png").rename(tmp_path / "ё漢字 é.png")
     assert len(data.load(f"folder:{tmp_path}")) == 1
+    write(tmp_path / "classes" / "b\x1b" / "a.png", pixels(4, 4))
+    with pytest.raises(ValueError, match=r"names that can be printed in .*classes, got 'b.x1b': rename it"):
+        data.load(f"folder:{tmp_path / 'classes'}")
 
 
 def test_pictures_that_the_memory_does_not_hold_are_refused_before_room_is_made(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import faults
+from bench.faults.damage import sign
 from genens import codes as coding
 from genens import ensemble, files
 from genens.unet import UNetConfig, build
@@ -86,7 +86,7 @@ def test_an_edited_manifest(folder):
 
 def resigned(folder, **changes):
     """The folder with other entries in its manifest, and with the right sha256 of it."""
-    faults.sign(folder, json.loads((folder / "manifest.json").read_text()) | changes, listed=False)
+    sign(folder, json.loads((folder / "manifest.json").read_text()) | changes, listed=False)
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,19 @@ def test_a_manifest_that_does_not_describe_its_members_is_refused_even_if_it_is_
     assert "\n" not in str(caught.value) and "make train" in str(caught.value)
 
 
+def test_a_size_that_is_none_reaches_no_terminal_as_it_is(folder):
+    resigned(folder, files={"codes.safetensors": {"bytes": "\ud800", "sha256": ""}})
+    with pytest.raises(ValueError, match=r"is truncated or edited: expected '.ud800' bytes") as caught:
+        ensemble.load(folder)
+    assert str(caught.value).isprintable()
+
+
 def test_members_and_codes_that_are_none_are_refused_even_if_they_are_signed(folder):
     for name in ("member_01.safetensors", "codes.safetensors"):
         whole = (folder / name).read_bytes()
         for content in (b"", b"garbage", files.arrays_to_bytes({"x": np.zeros(3)})):
             (folder / name).write_bytes(content)
-            faults.sign(folder, json.loads((folder / "manifest.json").read_text()))
+            sign(folder, json.loads((folder / "manifest.json").read_text()))
             with pytest.raises(ValueError, match=f"expected .* in {folder}/{name}, got something else"):
                 ensemble.load(folder)
         (folder / name).write_bytes(whole)

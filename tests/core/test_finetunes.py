@@ -12,7 +12,7 @@ from genens.recipe import FineTune, Recipe, recipes
 from genens.sampling import Noise, counterfactuals, sample
 from genens.schedules import alpha_bars, schedule
 from genens.train import train_ensemble
-from genens.training import gradient_scale, tune_member, tuning_draws
+from genens.tuning import gradient_scale, tune_member, tuning_draws
 from genens.unet import UNetConfig, build
 
 CONFIG = UNetConfig(width=8, multipliers=(1,), attention=(), blocks=1, skip=True)

@@ -576,6 +576,17 @@ def test_who_finds_a_lock_held_is_told_by_whom_and_waits_or_not(tmp_path: Path) 
     assert told == [f"process {os.getpid()}", True] and not lock.exists()
 
 
+def test_a_lock_is_held_where_a_full_disk_has_no_room_to_say_by_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(descriptor: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with files.locked(tmp_path / "lock") as held, pytest.raises(BlockingIOError):
+        assert held
+        with files.locked(tmp_path / "lock"):
+            pass
+
+
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files.atomic_write(tmp_path / "deep" / "a.json", "old")
     write = files._write

@@ -13,6 +13,8 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save as to_bytes
 from support import ROOT
 
 from genens import codes as coding
@@ -106,6 +108,36 @@ def test_a_stopped_run_ends_with_the_same_weights(tmp_path, change):
     resumed.resume(tmp_path / "c")
     assert resumed.step == 6
     assert equal(whole, train_member(images(), recipe, 0, tmp_path / "c"))
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_refused_and_one_of_an_earlier_version_is_not(tmp_path):
+    trainer, file = Trainer(images(), PLAIN, 0), tmp_path / "c"
+    trainer.losses.append(trainer.advance())
+    trainer.save(file, 1.0, 1.0)
+    content = bytearray(file.read_bytes())
+    content[-7] ^= 1
+    (tmp_path / "flipped").write_bytes(content)
+    with pytest.raises(ValueError, match="flipped, got something else .its sha256 is not the one in it.; delete it"):
+        Trainer(images(), PLAIN, 0).resume(tmp_path / "flipped")
+    with safe_open(file, "pt") as opened:
+        note, tensors = opened.metadata(), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    del note["sha256"]
+    (tmp_path / "earlier").write_bytes(to_bytes(tensors, note))
+    assert Trainer(images(), PLAIN, 0).resume(tmp_path / "earlier") == (1.0, 1.0)
+
+
+def test_what_a_process_leaves_that_is_killed_when_all_is_written_goes_the_next_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(train, "recipes", lambda file: {"pair": dataclasses.replace(PLAIN, n=2, h=1, limit=2, steps=1)})
+    command = ["toy.yml", "--out", str(tmp_path), "--workers", "1", "--missing"]
+    assert train.main(command) == 0
+    runs = train._runs(train.recipes("")["pair"], None, tmp_path / "pair", None)
+    for left in (runs / "member_00", runs.with_name(f".{runs.name}.0123456789ab.tmp")):
+        left.mkdir(parents=True)
+    runs.with_name(f"{runs.name}.01.lock").touch()
+    with files.locked(runs.with_name(f"{runs.name}.00.lock")):  # another process trains it again
+        assert train.main(command) == 0 and runs.is_dir()
+    assert train.main(command) == 0 and not list(runs.parent.iterdir())
 
 
 def test_epochs_see_every_image_equally_often():

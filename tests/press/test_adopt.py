@@ -58,6 +58,13 @@ def test_a_training_checkpoint_on_disk_gives_its_averaged_weights(tmp_path):
     assert torch.equal(model.head.weight, state["head.weight"])
 
 
+def test_a_checkpoint_of_a_file_that_is_none_is_one_line(tmp_path):
+    (tmp_path / "ckpt.pt").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"a pytorch-ddpm checkpoint at .*ckpt\.pt, but it cannot be read") as caught:
+        adopt.from_pytorch_ddpm(tmp_path / "ckpt.pt")
+    assert str(caught.value).isprintable()
+
+
 def test_wrong_checkpoints_are_refused_in_one_line():
     state = recorded_state(RECORDED["mnist"]["shapes"])
     with pytest.raises(ValueError, match="does not fit") as caught:

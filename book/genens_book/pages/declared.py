@@ -2,7 +2,7 @@
 
 Of this table are made the checks before a chapter's first computation (`parameters.given` and `parameters.fits`), the
 page that tells how to run a chapter again (`parameters.chapter`), and the nonsense that must be refused
-(`bench/parameters_fuzz.py`). How large a run may be is no property of a number: see `budget`.
+(`bench/faults/parameters.py`). How large a run may be is no property of a number: see `budget`.
 """
 
 from __future__ import annotations
@@ -396,5 +396,8 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
         "utilisation": Parameter(Real(0, 1), "share of a GPU's peak that such networks reach, assumed"),
         "processes": Parameter(Whole(1), "that search side by side, each on cores like those measured"),
     },
-    **{name: {"profile": PROFILE} for name in ("appendix_networks", "own_images", "rerun", "scorecard", "speed")},
+    **{
+        name: {"profile": PROFILE}
+        for name in ("appendix_networks", "faults", "own_images", "rerun", "scorecard", "speed")
+    },
 }

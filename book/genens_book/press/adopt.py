@@ -24,6 +24,7 @@ from genens import codes as coding
 from genens import data, ensemble, provenance
 from genens.recipe import Recipe
 from genens.unet import UNet, UNetConfig
+from genens_book.measures.not_run import UNREADABLE
 
 # What TrainModel.py trains, by the channels of its images, and how (its option -m or -c; paper, Section B.2).
 TRAINED = {
@@ -62,9 +63,10 @@ def from_pytorch_ddpm(source: str | Path | dict[str, Tensor], config: UNetConfig
 
     `source` is a state dict, or a file of one, read with `weights_only=True`, or of a training checkpoint: of that
     project's the averaged weights are taken; the authors' script keeps no average. `config` defaults to the paper's
-    CIFAR-10 network with the checkpoint's channels. Raises ValueError when names or shapes do not match.
+    CIFAR-10 network with the checkpoint's channels. Raises ValueError for another file, and when names or shapes do not
+    match.
     """
-    state = source if isinstance(source, dict) else torch.load(source, map_location="cpu", weights_only=True)
+    state = source if isinstance(source, dict) else _loaded(source, "a pytorch-ddpm checkpoint")
     state = next((state[key] for key in ("ema_model", "net_model", "model_state_dict") if key in state), state)
     renamed = {}
     for name, value in state.items():
@@ -115,7 +117,7 @@ def read_splits(path: str | Path) -> np.ndarray:
             splits = np.asarray(_OnlyArrays(file).load())
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as problem:
         raise ValueError(
-            f"expected one numpy array in {path}, as CreateSplits.py writes it, but {problem}"
+            f"expected one numpy array in {path}, as CreateSplits.py writes it, but {' '.join(str(problem).split())}"
         ) from problem
     if splits.ndim != 2 or splits.dtype.kind not in "biu" or not np.isin(splits, (0, 1)).all():
         raise ValueError(f"expected splits (n, N) of 0 and 1 in {path}, got {splits.dtype} {splits.shape}")
@@ -127,16 +129,21 @@ def read_splits(path: str | Path) -> np.ndarray:
 
 def read_checkpoint(path: str | Path) -> Mapping:
     """A checkpoint of TrainModel.py: {"model_state_dict", "loss": of every step, ...}. ValueError for another file."""
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, AttributeError) as problem:
-        why = str(problem).split(chr(10))[0][:120]
-        raise ValueError(f"expected a checkpoint of TrainModel.py at {path}, but it cannot be read: {why}") from problem
+    found = _loaded(path, "a checkpoint of TrainModel.py")
     if not isinstance(found, dict) or not {"model_state_dict", "loss"} <= found.keys():
         raise ValueError(
             f"expected a checkpoint of TrainModel.py at {path}, with model_state_dict and loss; got another"
         )
     return found
+
+
+def _loaded(path: str | Path, what: str) -> object:
+    """What torch.save wrote, without executing anything. ValueError, one line, for what cannot be read so."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as problem:
+        why = str(problem).split(chr(10))[0].partition("\x1b")[0][:120]
+        raise ValueError(f"expected {what} at {path}, but it cannot be read: {why}") from problem
 
 
 def by_split(paths: Sequence[str | Path], n: int) -> list[Path]:

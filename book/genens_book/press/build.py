@@ -52,7 +52,15 @@ DEFAULT = parameters.SHIPPED
 PACKAGES = tuple(Path(package.__file__).parent for package in (genens, genens_book))
 FROM_SCRATCH = "smoke"  # the laptop's weights come with the clone, the paper's take days: a chapter says if they lack
 LIBRARIES = ("matplotlib", "numpy", "scipy", "torch", "torchvision")
-RENDERERS = ("jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme", "sphinx-proof", "sphinxcontrib-bibtex")
+RENDERERS = (
+    "jupyter-book",
+    "myst-nb",
+    "sphinx",
+    "sphinx-book-theme",
+    "sphinx-proof",
+    "sphinx-tippy",
+    "sphinxcontrib-bibtex",
+)
 
 
 def say(line: str) -> None:

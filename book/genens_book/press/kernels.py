@@ -43,8 +43,18 @@ def prepare(chapters: int) -> None:
 
 
 def processes(count: int) -> ProcessPoolExecutor:
-    """A pool of processes that are forked likewise."""
-    return ProcessPoolExecutor(count, _context)
+    """A pool of processes that are forked likewise, and end when the builder does."""
+    return ProcessPoolExecutor(count, _context, _follow_builder)
+
+
+def _follow_builder() -> None:
+    threading.Thread(target=_end_with_builder, daemon=True).start()
+
+
+def _end_with_builder() -> None:
+    """Do not wait for work that nobody will give."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: str | None, builder: Connection) -> None:

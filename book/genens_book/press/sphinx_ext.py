@@ -8,6 +8,7 @@
 * The numbers of figures, which pages carry as data: links, become files beside them.
 * {repo}`PATH` names a file of the repository, and leads to it once the repository has an address.
 * The page of functions shows docstrings as they were written.
+* What links lead to is shown beside them (sphinx-tippy); the files in which it would keep answers from the network go.
 * The build fails if a page would load a script, a style, a font or an image from another host.
 """
 
@@ -140,6 +141,8 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     out = Path(app.outdir)
     shutil.copyfile(mathjax_file(), out / "_static" / MATHJAX)
     copy_explorer(out)
+    for asked in out.glob("tippy_*_cache.json"):  # written empty: it asks nobody here
+        asked.unlink()
     for page in sorted(out.rglob("*.html")):
         put_beside(page)
         outside = outside_loads(page.read_text(encoding="utf-8"))

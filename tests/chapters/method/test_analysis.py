@@ -65,3 +65,37 @@ def test_the_plane_keeps_lengths_along_the_line_and_beside_it():
     where, predicted = analysis.plane(true, line)
     np.testing.assert_allclose(predicted, [[0, 0], [1, 0], [2, 0]], atol=1e-12)
     np.testing.assert_allclose(where, [[0, 0], [1, 0.5], [2, 2]], atol=1e-12)
+
+
+MANIFEST = {
+    "recipe": {
+        "dataset": "mnist",
+        "steps": 30,
+        "n": 4,
+        "h": 2,
+        "batch": 8,
+        "lr": 2e-4,
+        "schedule": "constant",
+        "ema": 0.0,
+    },
+    "images": 12,
+    "data": "none",
+    "split_sizes": [5, 7],
+    "member_cpu_seconds": [60.0, 120.0],
+}
+
+
+def test_how_members_were_trained_is_read_off_the_manifest():
+    told = analysis.training(MANIFEST)
+    assert (told["training_steps"], told["batch"], told["epochs"]) == (30, 8, "40")
+    assert told["optimizer"] == "AdamW" and told["rate"] == "stays at 0.0002" and "at the end" in told["kept"]
+    assert (told["cost"], told["cost_each"]) == ("3 min 00 s", "1 min 30 s")
+    other = analysis.training(
+        MANIFEST
+        | {"recipe": {"dataset": "mnist", "steps": 1, "n": 4, "h": 2, "optimizer": "muon", "lr": 7e-3, "ema": 0.9975}}
+        | {"member_cpu_seconds": [None, None]}
+    )
+    assert (
+        other["rate"] == "rises to 0.007 and falls again" and "0.9975" in other["kept"] and "Muon" in other["optimizer"]
+    )
+    assert other["cost"] == "an unknown time"

@@ -11,11 +11,15 @@ from torch import Tensor
 from genens import codes as coding
 from genens.ensemble import Members
 from genens.jacobians import dual
+from genens.recipe import recipe_of
 from genens.sampling import Noise, sample
 from genens.schedules import Schedule
+from genens_book.pages.markup import duration
+from genens_book.pages.words import number
 
 FRAMES = 6  # of the film, the start and the end among them
 STOPS = 9  # mixtures on the way
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "muon": "Muon for the inner convolutions and AdamW for the rest"}
 
 
 def follow(index: int, members: Members, seed: int, steps: Schedule, mixture: Sequence[float]) -> dict[str, np.ndarray]:
@@ -71,3 +75,23 @@ def plane(true: Tensor, predicted: Tensor) -> tuple[np.ndarray, np.ndarray]:
     second *= np.sign(beside[-1] @ second) or 1.0
     axes = np.stack([first, second], axis=1)
     return true @ axes, predicted @ axes
+
+
+def training(manifest: Mapping) -> dict[str, str | int]:
+    """How the members of an ensemble were trained, from its manifest, as prose has it."""
+    recipe = recipe_of(manifest)
+    spent = np.array(manifest["member_cpu_seconds"], dtype=float)
+    rate = number(recipe.lr, 2, "g")
+    return {
+        "training_steps": recipe.steps,
+        "batch": recipe.batch,
+        "epochs": number(recipe.steps * recipe.batch / np.mean(manifest["split_sizes"]), 0),
+        "optimizer": OPTIMIZERS[recipe.optimizer],
+        "rate": f"rises to {rate} and falls again" if recipe.schedule == "one-cycle" else f"stays at {rate}",
+        "precision": recipe.precision,
+        "kept": f"averaged along the way (an exponential average of decay {recipe.ema})"
+        if recipe.ema
+        else "as they were at the end",
+        "cost": duration(np.sum(spent)),
+        "cost_each": duration(np.mean(spent)),
+    }

@@ -1,23 +1,20 @@
 """Parameters drawn to be wrong, in every chapter: each set is refused in one clear line, and leaves nothing behind.
 
-    python -m bench.parameters_fuzz              # 1,000 sets, always the same ones; --sets for more
-
 Drawn are things of any type, and what is nearly right: numbers beside the ends of their ranges, absurd sizes, lists
 with one odd member. A set that happens to be right is taken, and then every value has to be of its declared kind.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import tempfile
-from collections import Counter
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
+from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 
+from bench.faults.report import Report, timed
 from genens import store
 from genens_book.pages import declared, ledger, parameters
 from genens_book.pages.kinds import Choice, Kind, Real, Several, Whole
@@ -74,22 +71,26 @@ def outcome(chapter: str, changes: dict[str, object]) -> str:
     return ""
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser("python -m bench.parameters_fuzz", description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=int, default=1000, help="how many sets to draw (default: 1000)")
-    count = Counter()
+def run(root: Path, seed: int, count: int) -> Report:
+    """So many sets, always the same of a seed."""
+    report = Report("parameters", "one or two parameters of a chapter with values of any type and size", seed)
+    kept = os.environ.get("GENENS_STORE")
+    os.environ["GENENS_STORE"] = str(root / "store")
 
-    @settings(max_examples=parser.parse_args().sets, derandomize=True, deadline=None, database=None)
+    @hypothesis_seed(seed)
+    @settings(max_examples=count, deadline=None, database=None, phases=[Phase.generate])
     @given(wrong_sets())
     def every(drawn: tuple[str, dict[str, object]]) -> None:
-        count["refused in one line" if outcome(*drawn) else "right after all"] += 1
+        came, wrong = "", ""
+        try:
+            came = "refused in one line" if outcome(*drawn) else "right after all"
+        except Exception as problem:  # noqa: BLE001
+            wrong = f"{drawn[1]!r:.200}: {type(problem).__name__}: {problem}"
+        report.count(drawn[0], came, wrong)
 
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["GENENS_STORE"] = str(Path(folder) / "store")
-        every()
-    print(f"{count.total():,} sets: " + ", ".join(f"{number:,} {what}" for what, number in count.items()))
-
-
-if __name__ == "__main__":
-    main()
+    try:
+        with timed(report):
+            every()
+    finally:
+        os.environ.pop("GENENS_STORE") if kept is None else os.environ.update(GENENS_STORE=kept)
+    return report

@@ -1,0 +1,1 @@
+"""What was broken on purpose, and what came of it."""

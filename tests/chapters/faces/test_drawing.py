@@ -26,7 +26,7 @@ def pixels() -> str:
 def test_pixels_do_not_depend_on_the_processor():
     """The shipped ensemble knows its images by their digest."""
     assert pixels() == SHA256
-    simple = {**os.environ, "ATEN_CPU_CAPABILITY": "default", "PYTHONPATH": str(ROOT / "tests/chapters/faces")}
+    simple = {**os.environ, "ATEN_CPU_CAPABILITY": "default", "PYTHONPATH": f"{ROOT / 'tests/chapters/faces'}:{ROOT}"}
     code = "import test_drawing; print(test_drawing.pixels())"
     done = subprocess.run([sys.executable, "-c", code], env=simple, cwd=ROOT / "tests", capture_output=True, text=True)
     assert done.stdout.strip() == SHA256, done.stderr

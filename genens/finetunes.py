@@ -10,7 +10,7 @@ their predictions does, so that a whole ensemble, under any mixture, samples as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,26 +22,53 @@ from torch import Tensor
 from genens import codes as coding
 from genens import engines, ensemble, files
 from genens.ensemble import Ensemble
+from genens.seeds import generator
 from genens.unet import UNet
 
 BASE, DIFFERENCES = "base.safetensors", "differences.safetensors"
 CHANGE = "change"  # of one member's weights
+SUBSPACE = 0x5AB  # the seed of directions
 
 
-def flat(state: Mapping[str, Tensor]) -> Tensor:
-    """The weights of a network one after the other: (P,)."""
-    return torch.cat([value.flatten() for value in state.values()])
+class Subspace:
+    """The directions in which the weights of a network move in fine-tunes: all (rank 0), or of each matrix of weights
+    (of a convolution, flattened, (outputs, inputs)) a sum B A, A (rank, inputs) random, the same for whoever asks. Q
+    numbers, all B's and what is no matrix, stand for a change of P weights."""
 
+    def __init__(self, network: UNet, rank: int = 0):
+        self.shapes = {name: weight.shape for name, weight in network.named_parameters()}
+        self.inner: dict[str, Tensor] = {}
+        for k, (name, shape) in enumerate(self.shapes.items()):
+            if 0 < rank < min(shape[0], shape[1:].numel()) and len(shape) > 1:
+                drawn = torch.randn(rank, shape[1:].numel(), generator=generator(SUBSPACE, k))
+                self.inner[name] = drawn / drawn.shape[1] ** 0.5
+        self.sizes = [
+            shape[0] * len(self.inner[name]) if name in self.inner else shape.numel()
+            for name, shape in self.shapes.items()
+        ]
 
-def unflat(theta: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights (P,) as a network has them, {name: tensor}, by the shapes of another's."""
-    parts = theta.split([value.numel() for value in like.values()])
-    return {name: part.view_as(value) for part, (name, value) in zip(parts, like.items(), strict=True)}
+    def of(self, gradients: Iterable[Tensor]) -> Tensor:
+        """The gradient by the Q numbers (Q,), of those by the weights, as the network has them."""
+        pairs = zip(self.shapes, gradients, strict=True)
+        return torch.cat(
+            [(g.flatten(1) @ self._of(name, g).T if name in self.inner else g).flatten() for name, g in pairs]
+        )
+
+    def change(self, numbers: Tensor) -> dict[str, Tensor]:
+        """What Q numbers (Q,) change the weights by: {name: tensor (as the network has it)}."""
+        found = {}
+        for (name, shape), part in zip(self.shapes.items(), numbers.split(self.sizes), strict=True):
+            moved = part.view(shape[0], -1) @ self._of(name, part) if name in self.inner else part
+            found[name] = moved.view(shape)
+        return found
+
+    def _of(self, name: str, like: Tensor) -> Tensor:
+        return self.inner[name].to(like)
 
 
 class FineTunes:
-    """n fine-tunes of a base, as `ensemble.Members`. differences: (n, P), theirs to the base's weights; codes: bool
-    (N, n)."""
+    """n fine-tunes of a base, as `ensemble.Members`. differences: (n, Q), theirs to the base's weights, in a `Subspace`
+    of a rank; codes: bool (N, n)."""
 
     def __init__(
         self,
@@ -53,14 +80,15 @@ class FineTunes:
         manifest: dict | None = None,
         engine: str = "eager",
         precision: str = "float32",
+        rank: int = 0,
     ):
         self.base = base.eval().requires_grad_(False)
         self.weights = dict(base.named_parameters())
-        P = sum(value.numel() for value in self.weights.values())
-        if differences.shape != (codes.shape[1], P):
+        self.subspace = Subspace(base, rank)
+        if differences.shape != (codes.shape[1], Q := sum(self.subspace.sizes)):
             raise ValueError(
-                f"expected differences ({codes.shape[1]}, {P}), a row for each column of the codes, a column for each "
-                f"weight of the base; got {tuple(differences.shape)}"
+                f"expected differences ({codes.shape[1]}, {Q}), a row for each column of the codes, a column for each "
+                f"number of the subspace; got {tuple(differences.shape)}"
             )
         self.differences, self.codes, self.n, self.shape = differences, codes, len(differences), tuple(shape)
         self.digest, self.manifest, self.settings = digest, manifest or {}, {"precision": precision, "engine": engine}
@@ -77,11 +105,11 @@ class FineTunes:
         return self.moved(v @ self.differences)
 
     def moved(self, difference: Tensor) -> UNet:
-        """The network whose weights are theta_0 + a difference (P,)."""
+        """The network whose weights are theta_0 + a difference (Q,)."""
         with torch.device("meta"):  # no numbers are drawn for weights that are replaced at once
             network = UNet(self.base.config)
-        state = unflat(flat(self.weights) + difference.to(flat(self.weights)), self.weights)
-        network.load_state_dict(state, assign=True)
+        change = self.subspace.change(difference)
+        network.load_state_dict({name: old + change[name].to(old) for name, old in self.weights.items()}, assign=True)
         return network
 
     def one(self, mixture: np.ndarray | Tensor) -> Ensemble:
@@ -116,7 +144,7 @@ class Averaged(FineTunes):
 
 
 def save(folder: str | Path, base: Ensemble, differences: Tensor, codes: np.ndarray, manifest: dict) -> None:
-    """Write a base (an ensemble of one), its fine-tunes' differences (n, P), codes bool (N, n) and manifest as one
+    """Write a base (an ensemble of one), its fine-tunes' differences (n, Q), codes bool (N, n) and manifest as one
     folder, all or nothing; differences in float16, as shares of each one's largest."""
     largest = differences.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     written = {
@@ -126,7 +154,7 @@ def save(folder: str | Path, base: Ensemble, differences: Tensor, codes: np.ndar
         ),
         ensemble.CODES: to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))}),
     }
-    about = {**manifest, "base": base.digest, "n": len(differences), "codes": coding.digest(codes)}
+    about = {"rank": 0, **manifest, "base": base.digest, "n": len(differences), "codes": coding.digest(codes)}
     files.write_folder(folder, written, about)
 
 
@@ -154,4 +182,4 @@ def load(folder: str | Path, average: bool = True, engine: str = "eager") -> Fin
             }
         )
         kind = Averaged if average else FineTunes
-        return kind(base, differences, codes, manifest["shape"], digest, manifest, engine)
+        return kind(base, differences, codes, manifest["shape"], digest, manifest, engine, rank=manifest["rank"])

@@ -29,7 +29,7 @@ from torch.func import functional_call, jvp, vmap
 from genens import codes as coding
 from genens.engines import filled
 from genens.ensemble import Members
-from genens.finetunes import Averaged, unflat
+from genens.finetunes import Averaged
 from genens.sampling import Noise, drawing, exogenous, predictions, side_by_side
 from genens.schedules import Schedule
 from genens.unet import UNet
@@ -67,7 +67,7 @@ def push_weights(members: Averaged, network: UNet, x: Tensor, t: int, J: Tensor)
         def predict(image: Tensor, weights: dict[str, Tensor]) -> Tensor:
             return functional_call(network, weights, (image, torch.full((1,), int(t), device=x.device)))
 
-        return jvp(predict, (x, state), (tangent, unflat(difference.to(x), state)))
+        return jvp(predict, (x, state), (tangent, members.subspace.change(difference.to(x))))
 
     parts = zip(J.split(CHUNK), members.differences.split(CHUNK), strict=True)
     predicted, moved = zip(*(vmap(along, out_dims=(None, 0))(*part) for part in parts), strict=True)

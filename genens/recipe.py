@@ -134,13 +134,16 @@ class FineTune(Coded):
     does not depend on who else is there), each weight's divided by the root mean square of its gradient in the base's
     own training plus the median of those (public numbers, the same for all), times `lr`. `common`: the noise and the
     times of an image at a step are the same in every member that has it (common random numbers); else each member
-    draws its own. weight and times as for `Recipe`.
+    draws its own. rank: how many directions each row of a weight matrix may move in, the same random ones for all
+    members (LoRA with its inner factor frozen, Zhang et al. 2023); 0 moves every weight. weight and times as for
+    `Recipe`.
     """
 
     base: str
     steps: int
     lr: float
     common: bool = True
+    rank: int = 0
     weight: str = "v"
     times: tuple[float, ...] = ()
 
@@ -151,8 +154,9 @@ class FineTune(Coded):
         _check_times(self.times)
         if len(self.times) > 2:
             raise ValueError(f"expected times as nothing, or a mean and a positive deviation; got {list(self.times)}")
-        if self.steps < 1 or not 0 < self.lr < float("inf"):
-            raise ValueError(f"expected at least one step and a rate above 0; got {self.steps} and {self.lr}")
+        if self.steps < 1 or self.rank < 0 or not 0 < self.lr < float("inf"):
+            got = f"{self.steps}, {self.lr} and {self.rank}"
+            raise ValueError(f"expected at least one step, a rate above 0, and a rank of at least 0; got {got}")
         if not self.base or Path(self.base).name != self.base:
             raise ValueError(f"expected base as the name of an ensemble's folder beside this one's, got {self.base!r}")
 

@@ -79,7 +79,7 @@ def train_ensemble(
         if todo and runs.is_dir():
             work = partial(_work, recipe, ranks.device(device), save_every, part)
             if base:
-                work = partial(_tune, recipe, base, tuning.scale_of(base, runs / SCALE))
+                work = partial(_tune, recipe, base, tuning.scale_of(base, recipe.rank, runs / SCALE))
             _train_members(folder.name, recipe.steps, todo, work, workers)
         held.enter_context(files.locked(runs.with_name(f"{runs.name}.lock"), wait))  # one of several writes it
         if not runs.is_dir():  # another process that trained these members was done first, and has written it
@@ -105,7 +105,7 @@ def train_ensemble(
         }
         if base:
             differences = torch.stack([state[finetunes.CHANGE] for state in states])
-            finetunes.save(folder, base, differences, codes, manifest)
+            finetunes.save(folder, base, differences, codes, {**manifest, "rank": recipe.rank})
         else:
             ensemble.save(folder, states, codes, manifest)
         files.remove_folder(runs)

@@ -18,6 +18,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from genens import data, ensemble, files, store
+from genens.finetunes import Subspace
 from genens.recipe import FineTune, Recipe, recipe_of, trained_on
 from genens.schedules import alpha_bars
 from genens.seeds import generator
@@ -38,19 +39,20 @@ def base_of(recipe: FineTune, folder: Path) -> ensemble.Ensemble:
     return base
 
 
-def scale_of(base: ensemble.Ensemble, file: Path) -> Tensor:
-    """`gradient_scale` of a base by the images it was trained on, (P,), kept in a file. Raises ValueError for a damaged
+def scale_of(base: ensemble.Ensemble, rank: int, file: Path) -> Tensor:
+    """`gradient_scale` of a base by the images it was trained on, (Q,), kept in a file. Raises ValueError for a damaged
     one, and as `recipe.trained_on`."""
     if not file.exists():
-        images = trained_on(base.manifest).images
-        files.atomic_write(file, to_bytes({"scale": gradient_scale(base.models[0], images, recipe_of(base.manifest))}))
+        images, recipe = trained_on(base.manifest).images, recipe_of(base.manifest)
+        scale = gradient_scale(base.models[0], Subspace(base.models[0], rank), images, recipe)
+        files.atomic_write(file, to_bytes({"scale": scale}))
     with files.expecting("the scale of gradients", file, "delete it"):
         return from_bytes(file.read_bytes())["scale"]
 
 
-def gradient_scale(base: UNet, images: Tensor, recipe: Recipe, steps: int = 64) -> Tensor:
-    """What fine-tunes of a network divide gradients by: the root mean square of each weight's gradient over `steps`
-    minibatches of the images that the network was trained on, plus the median of all these, (P,)."""
+def gradient_scale(base: UNet, subspace: Subspace, images: Tensor, recipe: Recipe, steps: int = 64) -> Tensor:
+    """What fine-tunes of a network divide gradients by: the root mean square of each number's gradient over `steps`
+    minibatches of the images that the network was trained on, plus the median of all these, (Q,)."""
     model = copy.deepcopy(base).requires_grad_(True)
     bars, total = torch.from_numpy(alpha_bars(model.config.T)).float(), 0
     for step, rows in zip(range(steps), batches(len(images), recipe.batch, True, recipe.seed, TUNING), strict=False):
@@ -58,7 +60,7 @@ def gradient_scale(base: UNet, images: Tensor, recipe: Recipe, steps: int = 64) 
         x = data.to_unit(images[rows])
         t, noise = torch.randint(model.config.T, (len(x),), generator=draw), torch.randn(x.shape, generator=draw)
         value = loss(model, x, t, noise, bars, weight=recipe.weight)
-        total += torch.cat([g.flatten() for g in torch.autograd.grad(value, [*model.parameters()])]).square()
+        total += subspace.of(torch.autograd.grad(value, [*model.parameters()])).square()
     size = (total / steps).sqrt()
     return size + size.median()
 
@@ -88,15 +90,11 @@ def tune_member(
     scale: Tensor,
     report: Callable[[int], None] | None = None,
 ) -> tuple[Tensor, float]:
-    """Fine-tune a base on one member's images, scale (P,) as from `gradient_scale`; returns how its weights changed,
-    (P,), and the mean loss of the steps' last fifth."""
-    model = copy.deepcopy(base).requires_grad_(True)
-    weights = [*model.parameters()]
-    scales = [
-        part.view_as(weight) for part, weight in zip(scale.split([w.numel() for w in weights]), weights, strict=True)
-    ]
+    """Fine-tune a base on one member's images, scale (Q,) as from `gradient_scale`; returns how its weights changed,
+    (Q,), and the mean loss of the steps' last fifth."""
+    model, subspace = copy.deepcopy(base).requires_grad_(True), Subspace(base, recipe.rank)
     bars, N = torch.from_numpy(alpha_bars(model.config.T)).float(), len(images.images)
-    x, losses = data.to_unit(images[torch.arange(len(images))]), []
+    x, change, losses = data.to_unit(images[torch.arange(len(images))]), torch.zeros_like(scale), []
     for step, drawn in enumerate(tuning_draws(N, x.shape[1:], recipe, member, model.config.T)):
         t, noise = (value[images.rows] for value in drawn)
         model.zero_grad()
@@ -105,11 +103,12 @@ def tune_member(
             share = loss(model, *part, bars, weight=recipe.weight) * (len(part[0]) / N)
             share.backward()
             value += share.item()
+        change -= recipe.lr * subspace.of([weight.grad for weight in model.parameters()]) / scale
         with torch.no_grad():
-            for weight, size in zip(weights, scales, strict=True):
-                weight.addcdiv_(weight.grad, size, value=-recipe.lr)
+            moves = subspace.change(change).values()
+            for weight, start, move in zip(model.parameters(), base.parameters(), moves, strict=True):
+                weight.copy_(start + move)
         losses.append(value * N / len(x))
         if report is not None:
             report(step + 1)
-    changed = [now.detach() - old for now, old in zip(weights, base.parameters(), strict=True)]
-    return torch.cat([one.flatten() for one in changed]), float(np.mean(losses[-(len(losses) // 5 + 1) :]))
+    return change, float(np.mean(losses[-(len(losses) // 5 + 1) :]))

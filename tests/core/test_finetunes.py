@@ -7,7 +7,7 @@ import torch
 from genens import codes as coding
 from genens import data, ensemble, files, finetunes, jacobians
 from genens.ensemble import Ensemble
-from genens.finetunes import Averaged, FineTunes, flat
+from genens.finetunes import Averaged, FineTunes, Subspace
 from genens.recipe import FineTune, Recipe, recipes
 from genens.sampling import Noise, counterfactuals, sample
 from genens.schedules import alpha_bars, schedule
@@ -25,7 +25,7 @@ def made(kind=Averaged, dtype=torch.float64, n=4):
     base = build(CONFIG, 0).to(dtype)
     P = sum(value.numel() for value in base.parameters())
     draws = torch.Generator().manual_seed(1)
-    theta = flat(dict(base.named_parameters()))
+    theta = torch.cat([weight.flatten() for weight in base.parameters()])
     return kind(
         base,
         0.02 * torch.randn(n, P, generator=draws, dtype=dtype) * (theta.abs() + 0.1),
@@ -33,6 +33,10 @@ def made(kind=Averaged, dtype=torch.float64, n=4):
         (1, 28, 28),
         precision="float64",
     )
+
+
+def flat(network):
+    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
 
 
 def noise(dtype=torch.float64, B=2):
@@ -44,9 +48,8 @@ def test_a_mixture_of_weights_draws_as_the_network_of_the_mean_weights():
     y = sample(members, noise(), STEPS, v)
     for row, weights in zip(y, v, strict=True):
         torch.testing.assert_close(row, sample(members.one(weights), noise(), STEPS)[0], rtol=0, atol=0)
-    state = dict(members.network(v[1]).named_parameters())
-    mean = flat(members.weights) + (members.differences[0] + members.differences[2]) / 2
-    torch.testing.assert_close(flat(state), mean)
+    mean = flat(members.base) + (members.differences[0] + members.differences[2]) / 2
+    torch.testing.assert_close(flat(members.network(v[1])), mean)
 
 
 def test_counterfactuals_of_each_sample_its_own():
@@ -93,14 +96,14 @@ def untrained():
 
 def tuned(which, recipe=TUNED, member=0):
     base = untrained()
-    scale = gradient_scale(base, data.load("mnist").images[:12], BASE, 4)
+    scale = gradient_scale(base, Subspace(base, recipe.rank), data.load("mnist").images[:12], BASE, 4)
     return tune_member(rows(*which), recipe, member, base, scale)[0]
 
 
 def test_a_fine_tune_is_gradient_descent_scaled_by_public_numbers():
     """Against a loop over images, one weight tensor at a time."""
     base = untrained()
-    scale = gradient_scale(base, data.load("mnist").images[:12], BASE, 4)
+    scale = gradient_scale(base, Subspace(base), data.load("mnist").images[:12], BASE, 4)
     change, _ = tune_member(rows(0, 2, 5), TUNED, 0, base, scale)
     model, bars = untrained(), torch.from_numpy(alpha_bars()).float()
     for t, noise in tuning_draws(6, (1, 28, 28), TUNED, 0, 1000):
@@ -115,7 +118,7 @@ def test_a_fine_tune_is_gradient_descent_scaled_by_public_numbers():
             for weight in model.parameters():
                 weight -= 1e-4 * weight.grad / scale[begin : begin + weight.numel()].view_as(weight)
                 begin += weight.numel()
-    expected = flat(dict(model.named_parameters())) - flat(dict(base.named_parameters()))
+    expected = flat(model) - flat(base)
     assert (change - expected).norm() < 1e-3 * expected.norm()
     assert scale.min() > 0 and scale.median() > 0
 
@@ -130,6 +133,34 @@ def test_with_common_random_numbers_only_the_images_tell_members_apart():
     assert (tuned([0, 1]) - apart).norm() < 0.2 * apart.norm()
 
 
+def test_a_subspace_moves_each_matrix_along_few_directions_and_everything_else_freely():
+    network, rank = untrained(), 3
+    subspace = Subspace(network, rank)
+    numbers = torch.randn(sum(subspace.sizes), generator=torch.Generator().manual_seed(3))
+    moved = subspace.change(numbers)
+    for name, weight in network.named_parameters():
+        narrow = weight.ndim > 1 and min(weight.shape[0], weight[0].numel()) > rank
+        if narrow:
+            assert torch.linalg.matrix_rank(moved[name].flatten(1)) == rank
+        assert moved[name].shape == weight.shape and (name in subspace.inner) == narrow
+    assert len(numbers) < len(flat(network)) == sum(Subspace(network).sizes)
+    # Its gradient is the whole one along those directions.
+    gradients = [torch.randn(w.shape, generator=torch.Generator().manual_seed(k)) for k, w in enumerate(moved.values())]
+    along = sum((g * m).sum() for g, m in zip(gradients, moved.values(), strict=True))
+    torch.testing.assert_close(subspace.of(gradients) @ numbers, along, rtol=1e-4, atol=1e-4)
+
+
+def test_fine_tunes_of_low_rank_learn_in_their_subspace_and_come_back(tmp_path):
+    train_ensemble(BASE, tmp_path / "base", checkpoints=tmp_path / "c")
+    low = FineTune(**{**vars(TUNED), "rank": 2})
+    train_ensemble(low, tmp_path / "low", workers=1, checkpoints=tmp_path / "c")
+    members = finetunes.load(tmp_path / "low")
+    assert members.differences.shape[1] == sum(Subspace(members.base, 2).sizes)
+    change = members.subspace.change(members.differences[1])
+    for name, weight in members.network(np.eye(4)[1]).named_parameters():
+        torch.testing.assert_close(weight, members.weights[name] + change[name])
+
+
 def test_an_image_is_seen_at_times_from_all_parts():
     times = torch.stack([t for t, _ in tuning_draws(6, (1, 2, 2), TUNED, 0, 1000)])
     assert torch.equal((times // 200).sort(0).values, torch.arange(5)[:, None].expand(5, 6))
@@ -141,7 +172,7 @@ def test_fine_tunes_are_trained_beside_their_base_and_come_back(tmp_path):
     assert not list((tmp_path / "c").glob("tuned*[0-9a-f]"))
     base, members = ensemble.load(tmp_path / "base"), finetunes.load(tmp_path / "tuned")
     assert base.codes.all() and members.manifest["base"] == base.digest
-    scale = gradient_scale(base.models[0], data.load("mnist").images[:12], BASE)
+    scale = gradient_scale(base.models[0], Subspace(base.models[0]), data.load("mnist").images[:12], BASE)
     for i in range(4):
         change = tune_member(rows(*np.flatnonzero(members.codes[:, i])), TUNED, i, base.models[0], scale)[0]
         assert (members.differences[i] - change).norm() < 1e-3 * change.norm()
@@ -157,7 +188,7 @@ def test_what_cannot_be_a_fine_tune_is_refused(tmp_path):
     train_ensemble(several, tmp_path / "base", checkpoints=tmp_path / "c")
     with pytest.raises(ValueError, match="expected one network in base, the base of tuned; got 2"):
         train_ensemble(TUNED, tmp_path / "tuned", checkpoints=tmp_path / "c")
-    for change in ({"base": "../x"}, {"lr": 0}, {"steps": 0}, {"times": (0, 1, 0.5)}, {"weight": "w"}):
+    for change in ({"base": "../x"}, {"lr": 0}, {"steps": 0}, {"rank": -1}, {"times": (0, 1, 0.5)}, {"weight": "w"}):
         with pytest.raises(ValueError, match="expected"):
             FineTune(**{**vars(TUNED), **change})
     (tmp_path / "r.yml").write_text("train: {a: {dataset: mnist, base: b, steps: 2, lr: 0.1, n: 4, h: 2}}")

@@ -1,0 +1,76 @@
+"""What retraining says is what the retrained networks draw."""
+
+import numpy as np
+import pytest
+
+from genens import files, finetunes, sampling
+from genens.recipe import FineTune, Recipe
+from genens.schedules import schedule
+from genens.train import train_ensemble
+from genens_book.chapters.finetunes import gradients, truth
+
+TINY = dict(width=8, multipliers=[1], attention=[], blocks=1, skip=True)
+TUNED = dict(dataset="mnist", base="base", steps=3, lr=1e-4, limit=5, rank=2)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A base, and for two seeds all that truth asks for, of five digits."""
+    place = tmp_path_factory.mktemp("trained")
+    base = Recipe(dataset="mnist", steps=4, n=1, h=1, limit=8, batch=4, unet=TINY)
+    train_ensemble(base, place / "base", workers=1, checkpoints=place / "c")
+    for seed in range(2):
+        kinds = {"all": dict(n=1, h=1), "without": dict(n=5, h=4), "halves": dict(n=4, h=2, code_seed=2)}
+        for name, codes in kinds.items():
+            recipe = FineTune(**TUNED, **codes, seed=seed)
+            train_ensemble(recipe, place / f"{name}_{seed}", workers=1, checkpoints=place / "c")
+    return place
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    for name, value in {"SEEDS": 2, "SAMPLES": 2, "STEPS": 3}.items():
+        monkeypatch.setattr(truth, name, value)
+
+
+def test_it_keeps_how_samples_move_without_each_image_and_their_losses_in_halves(trained, tmp_path, small):
+    truth.main([str(trained), "--out", str(tmp_path / "truth")])
+    found = truth.load(tmp_path / "truth")
+    assert found.y.shape == (2, 2, 1, 28, 28) and found.lengths.shape == (2, 5, 2) and found.masks.shape == (5, 4)
+    whole, without = (finetunes.load(trained / f"{name}_1", engine="openvino") for name in ("all", "without"))
+    noise = sampling.Noise(0, range(2), (1, 28, 28), 3)
+    for image in range(5):
+        (member,) = np.flatnonzero(~without.codes[image])
+        y, moved = (
+            sampling.sample(m.one(v), noise, schedule(3))[0] for m, v in ((whole, [1]), (without, np.eye(5)[member]))
+        )
+        np.testing.assert_allclose(found.lengths[1, image], (moved - y).flatten(1).norm(dim=1), rtol=1e-3)
+    np.testing.assert_allclose(found.moved.flatten(2).norm(dim=2), found.lengths[0], rtol=2e-3)
+    halves = finetunes.load(trained / "halves_1")
+    expected = gradients.losses(halves.network(np.eye(4)[2]), found.y[0], truth.LOSS_SEED)
+    np.testing.assert_allclose(found.losses[1, 2], expected, rtol=1e-4)
+    assert found.manifest["recipes"]["halves_1"]["seed"] == 1 and len(found.noise(whole)) == 2
+
+
+def test_what_is_damaged_or_not_there_is_refused(trained, tmp_path, small):
+    with pytest.raises(SystemExit, match="all_0"):
+        truth.main([str(tmp_path), "--out", str(tmp_path / "truth")])
+    arrays, about = truth.gather(trained)
+    for change in ({"lengths": arrays["lengths"][:, :3]}, {"losses": arrays["losses"] * np.nan}):
+        files.write_folder(tmp_path / "t", {truth.FILE: files.arrays_to_bytes(arrays | change)}, about)
+        with pytest.raises(ValueError, match="expected what retraining says"):
+            truth.load(tmp_path / "t")
+
+
+def test_each_image_is_left_out_by_one_member():
+    codes = ~np.eye(4, dtype=bool)[:, [2, 0, 3, 1]]
+    assert truth.lacking(codes).tolist() == [1, 3, 0, 2]
+    with pytest.raises(ValueError, match="leave out each image once"):
+        truth.lacking(np.ones((4, 4), bool))
+
+
+def test_reliability_is_one_for_equal_seeds_and_none_for_unrelated_ones():
+    lengths = np.random.default_rng(0).random((3, 200, 1))
+    assert abs(truth.reliability(lengths, 0)) < 0.15
+    assert truth.reliability(np.stack([lengths[0]] * 3), 0) == pytest.approx(1)

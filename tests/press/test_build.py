@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -13,9 +14,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sphinx.errors import ExtensionError
 from support import Book, build_environment, run_build, visit
 
-from bench.faults import project
+from bench.faults import books, project
 from bench.faults.project import FRONT, GLUE
 from genens_book.press import build
 
@@ -190,6 +192,32 @@ def test_two_builds_at_once_end_both_well(tiny):
     )
     assert "forty-two" in tiny.page.read_text()
     assert not [path for path in tiny.page.parents[2].iterdir() if path.name.startswith(".") or path.suffix == ".lock"]
+
+
+def test_two_builds_of_one_book_are_the_same_to_the_last_bit(tiny, tmp_path, monkeypatch):
+    tiny.write(GLUE)
+    sums = []
+    for seed in ("1", "2"):  # which decide in what order sets are gone through
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        done = run_build("--out", str(tmp_path / seed), home=tiny.root)
+        assert done.returncode == 0, done.stderr
+        sums.append(books.pages(tmp_path / seed))
+    assert sums[0] == sums[1] and any("tippy" in name for name in sums[0])
+
+
+@pytest.mark.filterwarnings("ignore:'BaseCommand' is deprecated")  # by Jupyter Book, as it is imported
+def test_what_sphinx_cannot_write_is_said_as_what_it_is(tmp_path, monkeypatch):
+    def full(arguments):
+        try:
+            raise ExtensionError("a handler failed") from OSError(errno.ENOSPC, "No space left on device", "page.html")
+        except ExtensionError as problem:
+            raise RuntimeError("There was an error in building your book") from problem
+
+    monkeypatch.setattr("jupyter_book.cli.main.main", full)
+    for name in ("dup2", "environ"):
+        monkeypatch.setattr(build.os, name, {} if name == "environ" else lambda *given: None)
+    with pytest.raises(OSError, match="No space left on device: 'page.html'"):
+        build._jupyter_book(tmp_path, "smoke", tmp_path / "log")
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(tiny, builder, capsys):

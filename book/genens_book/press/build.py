@@ -438,7 +438,8 @@ def stage(folder: Path) -> str:
 
 
 def _jupyter_book(folder: Path, profile: str, log: Path) -> bool:
-    """Jupyter Book's command in a process of its own, all that it says going to a file; whether it failed."""
+    """Jupyter Book's command in a process of its own, all that it says going to a file; whether it failed. OSError for
+    what could not be written."""
     os.environ["GENENS_BOOK_PROFILE"] = profile
     with log.open("wb") as file:
         os.dup2(file.fileno(), 1)
@@ -449,6 +450,12 @@ def _jupyter_book(folder: Path, profile: str, log: Path) -> bool:
         main(["build", "-W", "-n", "--keep-going", "-q", str(folder)])
     except SystemExit as end:
         return bool(end.code)
+    except RuntimeError as problem:  # of an error within Sphinx, or within an extension of it
+        cause: BaseException | None = problem
+        while (cause := cause.__cause__) is not None:
+            if isinstance(cause, OSError):
+                raise cause from None
+        return True
     return False
 
 

@@ -22,6 +22,7 @@ import shutil
 from importlib.metadata import distribution, version
 from pathlib import Path
 
+import sphinx_tippy
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -151,10 +152,18 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
             raise SphinxError(f"{name} would load {outside[0]}: the book must open without a network")
 
 
+def settle_tips(app: Sphinx, exception: Exception | None) -> None:
+    """Gives what sphinx-tippy writes about a page an order, which its sets have not."""
+    for page in getattr(app.env, "tippy_data", {"pages": {}})["pages"].values():
+        page["refs_in_page"] = sorted(page["refs_in_page"], key=str)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
+    sphinx_tippy.uuid4 = lambda: "tips"  # in the names of its scripts, random ones made two builds of one book differ
     app.add_role("repo", repository_file)
     app.connect("config-inited", name_run)
     app.connect("autodoc-process-docstring", as_rst)
+    app.connect("build-finished", settle_tips, priority=400)  # before sphinx-tippy
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,10 +4,12 @@ import dataclasses
 import json
 import os
 import signal
+import threading
 import time
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from bench.faults import damage, disk, images, kills, parameters, pickles, processes
 from bench.faults.report import Report
@@ -85,6 +87,28 @@ def test_work_whose_result_depends_on_kills_is_noticed(tmp_path):
     forgetful = kills.Work("appending", append, lambda root: kills.sums(root, "log"))
     kills.restarted(report := Report("kills", ""), forgetful, tmp_path, 3)
     assert any("not what an undisturbed run makes: log" in line for line in report.wrong)
+
+
+def test_a_process_killed_in_the_middle_of_its_bar_stops_nobody_elses(tmp_path):
+    def hold():
+        tqdm.get_lock().acquire()
+        (tmp_path / "held").touch()
+        time.sleep(60)
+
+    def draw():
+        list(tqdm(range(3)))
+
+    draw()  # from here on there is a lock to share
+    process = processes.start(hold, tmp_path / "held.txt")
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert processes.run(draw, tmp_path / "drawn.txt")[0] == 0
+    mine = threading.Thread(target=draw, daemon=True)
+    mine.start()
+    mine.join(10)
+    assert not mine.is_alive()
 
 
 def test_a_child_that_stays_when_its_parent_is_killed_is_noticed(tmp_path):

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 LIMIT = 120.0  # seconds after which a process is taken to hang
 VICTIMS = ("process", "group", "child")
@@ -47,6 +49,7 @@ def _do(work: Callable[[], int | None], said: Path, begins: Connection) -> None:
         os.dup2(file.fileno(), 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)  # pytest has others
     torch.set_num_threads(1)  # a fork does not copy OpenMP's others
+    tqdm.set_lock(threading.RLock())  # the parent's is shared: killed with it in hand, one would stop all bars for ever
     multiprocessing.get_context = lambda method=None: _fork
     begins.send_bytes(b"begun")
     begins.close()

@@ -1,0 +1,209 @@
+"""Estimators of what single images did, against retraining: each at several numbers of members, with what it costs.
+
+    python -m genens_book.chapters.finetunes.contest trained/finetunes weights/signs_truth --out bench/finetunes.json
+
+An estimator says how each sample moves without each image, and is asked: is the order of the images by length that of
+retraining (Spearman), is the image that moves a sample most the one (hit@1), are ten of its ten (recall@10), does the
+sample move in that direction (cosine). What only scores images has no direction. By signed scores for the loss of a
+sample, summed over random halves of the images, it is asked for the order of the losses in networks fine-tuned on them
+(LDS, Park et al. 2023; the protocol of Zheng et al. 2024).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+from tqdm import tqdm
+
+from genens import data, files, finetunes, provenance, store
+from genens.finetunes import Averaged
+from genens.recipe import trained_on
+from genens_book.chapters.finetunes import estimators, gradients, truth
+from genens_book.chapters.finetunes.truth import Truth
+from genens_book.measures import stats
+
+COUNTS = (16, 32, 64, 128, 256, 512, 1024)
+SPARSE = 256  # members up to which a group lasso is tried: its time grows fast
+DAMPINGS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of TRAK and D-TRAK: the one that does best is shown
+TOP = 10
+SETS = {"signs": ("signs", "signs_more"), **{name: (name,) for name in ("signs_half", "signs_eighth", "signs_own")}}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an estimator says. lengths: (N, B), by which images are put in order; changes: (N, B, C, H, W), or None;
+    scores: (N, B) for the loss of a sample, higher for an image that lowers it, or None. passes: through a network, all
+    told, forward ones (a backward one counts two, a tangent one)."""
+
+    name: str
+    n: int
+    lengths: np.ndarray | None
+    changes: Tensor | None = None
+    scores: np.ndarray | None = None
+    passes: float = 0.0
+
+
+def joined(parts: Sequence[Averaged]) -> Averaged:
+    """Several ensembles of fine-tunes of one base on the same images as one. ValueError for others."""
+    first = parts[0]
+    for other in parts[1:]:
+        if any(other.manifest[key] != first.manifest[key] for key in ("base", "data", "rank")):
+            raise ValueError("expected fine-tunes of one base on the same images, got others")
+    differences, codes = torch.cat([one.differences for one in parts]), np.concatenate([one.codes for one in parts], 1)
+    digest = files.digest([one.digest for one in parts])
+    about, engine = first.manifest, first.settings["engine"]
+    return Averaged(first.base, differences, codes, first.shape, digest, about, engine, rank=about["rank"])
+
+
+def first(members: Averaged, n: int) -> Averaged:
+    """The first n of the members."""
+    about, engine = members.manifest, members.settings["engine"]
+    digest = files.digest([members.digest, n])
+    given = members.differences[:n], members.codes[:, :n], members.shape, digest, about, engine
+    return Averaged(members.base, *given, rank=about["rank"])
+
+
+# ---------------------------------------------------------------- what each estimator says
+
+
+def by_members(members: Averaged, true: Truth, drawn: Tensor, losses: np.ndarray) -> Iterator[Found]:
+    """Those that know an ensemble's members: drawn (n, B, C, H, W), what each draws by itself, and losses (n, B) of the
+    true samples in each."""
+    codes, steps, noise, n = members.codes, true.steps, true.noise(members), members.n
+    (N, _), B = codes.shape, true.y.shape[1]
+    trajectory = len(steps) * B
+    flat, rows = drawn.flatten(1), torch.from_numpy(losses)
+    matched = np.nan_to_num(estimators.matched(codes))
+
+    def moved(effects: Tensor) -> Tensor:
+        """How samples move when these effects (N, Q) are taken from the network of all images."""
+        share = torch.from_numpy(1 - codes.mean(axis=1)).to(effects)
+        whole = members.differences.mean(0) + share @ effects
+        changed = estimators.drawn(members, torch.cat([whole[None], whole - effects]), noise, steps)
+        return changed[1:] - changed[0]
+
+    def of_samples(decoder: np.ndarray) -> Tensor:
+        return -estimators.decoded(decoder, flat).unflatten(1, drawn.shape[1:])
+
+    def found(name: str, changes: Tensor, scores: np.ndarray | None, passes: float) -> Found:
+        return Found(name, n, estimators.norms(changes), changes, scores, passes)
+
+    ablation = -torch.from_numpy(codes.mean(axis=1)).float()[:, None] * estimators.decoded(matched, members.differences)
+    mean = members.differences.mean(0)
+    without = estimators.drawn(members, torch.cat([mean[None], mean + ablation]), noise, steps)
+    yield found("ablation", without[1:] - without[0], -matched @ losses, (N + 1) * trajectory)
+    ridge = estimators.ridge(codes, estimators.products(members.differences))
+    scores = -estimators.ridge(codes, estimators.products(rows)) @ losses
+    yield found("ridge of weights", moved(estimators.decoded(ridge, members.differences)), scores, (N + 1) * trajectory)
+    yield found("in minus out of samples", of_samples(matched), None, n * trajectory)
+    yield found(
+        "ridge of samples", of_samples(estimators.ridge(codes, estimators.products(flat))), None, n * trajectory
+    )
+    if n <= SPARSE:
+        effects = torch.from_numpy(estimators.sparse(codes, flat.double().numpy())).float()
+        yield found("sparse regression of samples", -effects.unflatten(1, drawn.shape[1:]), None, n * trajectory)
+
+
+def by_gradients(members: Averaged, images: Tensor, true: Truth, seed: int) -> Iterator[Found]:
+    """TRAK and D-TRAK at the mean network, with the damping by which each has its best LDS."""
+    network = members.network(np.full(members.n, 1 / members.n))
+    count = (len(images) + true.y.shape[1]) * gradients.TIMES * 3
+    for name, of in (("TRAK", "loss"), ("D-TRAK", "square")):
+        phi, psi = (gradients.features(network, x, of, seed + k) for k, x in enumerate((images, true.y[0])))
+        tried = [gradients.scores(phi, psi, damping) for damping in DAMPINGS]
+        best = max(tried, key=lambda scores: lds(scores, true).mean())
+        yield Found(name, members.n, np.abs(best), None, best, count)
+
+
+def by_likeness(members: Averaged, images: Tensor, true: Truth) -> Found:
+    """Nearest in pixels."""
+    return Found("nearest pixels", 0, -torch.cdist(images.flatten(1), true.y[0].flatten(1)).numpy())
+
+
+# ---------------------------------------------------------------- how it does
+
+
+def lds(scores: np.ndarray, true: Truth) -> np.ndarray:
+    """For each sample the Spearman correlation, over halves, of the summed scores (N, B) with minus the mean loss over
+    seeds: (B,)."""
+    predicted, losses = true.masks.T @ scores, true.losses.mean(axis=0)  # (H, B) both
+    return np.array([spearmanr(predicted[:, b], -losses[:, b])[0] for b in range(scores.shape[1])])
+
+
+def judged(found: Found, true: Truth, lengths: np.ndarray) -> dict[str, np.ndarray]:
+    """Every measure of an estimator, for each sample (B,), against true lengths (N, B)."""
+    B = lengths.shape[1]
+    by_sample = {
+        "spearman": np.array([spearmanr(found.lengths[:, b], lengths[:, b])[0] for b in range(B)]),
+        "hit@1": estimators.hit(found.lengths, lengths),
+        "recall@10": estimators.hit(found.lengths, lengths, TOP),
+    }
+    if found.changes is not None:
+        by_sample["cosine"] = estimators.cosine(found.changes, true.moved)
+    if found.scores is not None:
+        by_sample["LDS"] = lds(found.scores, true)
+    return by_sample
+
+
+def row(found: Found, members: str, true: Truth, seconds: float) -> dict[str, object]:
+    """A line of the table: against this run (the first seed) and against what holds on average (the seeds' mean)."""
+    questions = {"this run": true.lengths[0], "on average": true.lengths.mean(axis=0)}
+    line = {"estimator": found.name, "n": found.n, "members": members, "passes": found.passes, "seconds": seconds}
+    for question, lengths in questions.items():
+        for measure, values in judged(found, true, lengths).items():
+            if question == "this run" or measure not in ("cosine", "LDS"):
+                interval = stats.student(values)
+                line[f"{measure}, {question}"] = [interval.value, interval.low, interval.high]
+    return line
+
+
+def contest(folder: Path, true: Truth) -> list[dict[str, object]]:
+    """Every line, from the ensembles in a folder."""
+    lines = []
+    for name, parts in SETS.items():
+        whole = joined([finetunes.load(folder / part, engine="openvino") for part in parts])
+        given = dict(steps=true.steps, samples=true.y.shape[1], seed=true.manifest["noise_seed"])
+        drawn = torch.from_numpy(store.chunked(truth.draws, whole.n, 16, members=whole, **given)["y"])
+        asked = dict(images=true.y[0], seed=true.manifest["loss_seed"])
+        losses = store.chunked(truth.losses, whole.n, 16, members=whole, **asked)["losses"]
+        for n in tqdm([n for n in COUNTS if n <= whole.n], name, unit="size"):
+            began = time.perf_counter()
+            for found in by_members(first(whole, n), true, drawn[:n], losses[:n]):
+                lines.append(row(found, name, true, time.perf_counter() - began))
+                began = time.perf_counter()
+        if name == "signs":
+            images = data.to_unit(trained_on(whole.manifest).images)
+            for found in (*by_gradients(whole, images, true, 2), by_likeness(whole, images, true)):
+                lines.append(row(found, name, true, 0.0))
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        "python -m genens_book.chapters.finetunes.contest", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("folder", type=Path, help="where the ensembles lie")
+    parser.add_argument("truth", type=Path, help="what retraining says")
+    parser.add_argument("--out", type=Path, required=True, help="the file to write")
+    given = parser.parse_args(arguments)
+    try:
+        true = truth.load(given.truth)
+        found = {"lines": contest(given.folder, true), "made": provenance.describe()}
+        files.atomic_write(given.out, json.dumps(found, indent=1))
+    except (OSError, ValueError) as problem:
+        sys.exit(f"genens_book.chapters.finetunes.contest: {problem}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The contest of estimators: who knows the effects wins it, and the command writes a line for each."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from genens import finetunes
+from genens_book.chapters.finetunes import contest, estimators, truth
+
+MASKS = np.random.default_rng(0).random((5, 12)) < 0.5
+
+
+def made(noise=0.0):
+    """What retraining says of effects that are known, and one who knows them, but for noise."""
+    draw = torch.Generator().manual_seed(0)
+    moved = torch.randn((5, 3, 1, 4, 4), generator=draw) * torch.arange(1.0, 6).view(5, 1, 1, 1, 1)
+    lengths, scores = estimators.norms(moved), np.random.default_rng(1).normal(size=(5, 3))
+    true = truth.Truth(torch.zeros(2, 3, 1, 4, 4), np.stack([lengths] * 2), moved, MASKS, -(MASKS.T @ scores)[None], {})
+    changes = moved + noise * torch.randn(moved.shape, generator=draw)
+    return true, contest.Found("it", 4, estimators.norms(changes), changes, scores, 10)
+
+
+def test_whoever_knows_the_effects_has_every_point():
+    true, found = made()
+    line = contest.row(found, "few", true, 1.0)
+    wanted = {"spearman, this run", "hit@1, this run", "recall@10, this run", "cosine, this run", "LDS, this run"}
+    assert wanted | {"spearman, on average", "hit@1, on average"} <= line.keys()
+    for measure in wanted - {"recall@10, this run"}:
+        assert line[measure][0] == pytest.approx(1, abs=1e-6), measure
+    worse = contest.row(made(noise=8)[1], "few", true, 1.0)
+    assert worse["spearman, this run"][0] < 0.9 and worse["cosine, this run"][0] < 0.9
+
+
+def test_parts_of_an_ensemble_are_joined_and_cut(trained):
+    parts = [finetunes.load(trained / name) for name in ("signs", "signs_more")]
+    whole = contest.joined(parts)
+    assert whole.n == 16 and np.array_equal(whole.codes[:, 8:], parts[1].codes)
+    few = contest.first(whole, 9)
+    assert few.n == 9 and torch.equal(few.differences, whole.differences[:9])
+    assert len({whole.digest, few.digest, parts[0].digest}) == 3
+    parts[1].manifest = parts[1].manifest | {"base": "other"}
+    with pytest.raises(ValueError, match="one base on the same images"):
+        contest.joined(parts)
+
+
+def test_the_command_writes_a_line_for_each_estimator(trained, tmp_path, small, monkeypatch):
+    monkeypatch.setattr(contest, "COUNTS", (8, 16))
+    monkeypatch.setattr(contest, "SETS", {"signs": ("signs", "signs_more"), "signs_own": ("signs_own",)})
+    truth.main([str(trained), "--out", str(tmp_path / "truth")])
+    contest.main([str(trained), str(tmp_path / "truth"), "--out", str(tmp_path / "found.json")])
+    lines = json.loads((tmp_path / "found.json").read_text())["lines"]
+    told = [(line["estimator"], line["n"]) for line in lines if line["members"] == "signs"]
+    assert {("ridge of weights", 8), ("ridge of weights", 16), ("TRAK", 16), ("D-TRAK", 16), ("nearest pixels", 0)} <= {
+        *told
+    }
+    best = next(line for line in lines if (line["estimator"], line["n"]) == ("ridge of weights", 16))
+    assert best["cosine, this run"][0] > 0.9  # three times as many members as images, and short fine-tunes
+    with pytest.raises(SystemExit, match="nowhere"):
+        contest.main([str(tmp_path / "nowhere"), str(tmp_path / "truth"), "--out", str(tmp_path / "x.json")])

@@ -112,7 +112,7 @@ class FineTunes:
         network.load_state_dict({name: old + change[name].to(old) for name, old in self.weights.items()}, assign=True)
         return network
 
-    def one(self, mixture: np.ndarray | Tensor) -> Ensemble:
+    def mean(self, mixture: np.ndarray | Tensor) -> Ensemble:
         """The one network of a mixture (n,), as an ensemble of one member; its code (N, 1) says what those with weight
         have seen."""
         v = np.asarray(mixture)
@@ -122,7 +122,7 @@ class FineTunes:
 
     def _member(self, i: int) -> Ensemble:
         if i not in self._own:
-            self._own[i] = self.one(np.eye(self.n)[i])
+            self._own[i] = self.mean(np.eye(self.n)[i])
         return self._own[i]
 
     def __call__(self, x: Tensor, t: int, which: Sequence[int] | None = None) -> Tensor:
@@ -136,16 +136,14 @@ class FineTunes:
 
 class Averaged(FineTunes):
     """The same, mixed by averaging their weights: what `sampling` and `jacobians` do with n predictions, they do with
-    one network a mixture."""
-
-    def mean(self, mixture: np.ndarray | Tensor) -> Ensemble:
-        """The network of a mixture (n,), as an ensemble of one member."""
-        return self.one(mixture)
+    one network a mixture, its `mean`."""
 
 
-def save(folder: str | Path, base: Ensemble, differences: Tensor, codes: np.ndarray, manifest: dict) -> None:
-    """Write a base (an ensemble of one), its fine-tunes' differences (n, Q), codes bool (N, n) and manifest as one
-    folder, all or nothing; differences in float16, as shares of each one's largest."""
+def save(
+    folder: str | Path, base: Ensemble, differences: Tensor, codes: np.ndarray, manifest: dict, rank: int = 0
+) -> None:
+    """Write a base (an ensemble of one), its fine-tunes' differences (n, Q), in a `Subspace` of a rank, codes bool (N,
+    n) and manifest as one folder, all or nothing; differences in float16, as shares of each one's largest."""
     largest = differences.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     written = {
         BASE: ensemble.to_file(dict(base.models[0].named_parameters())),
@@ -154,7 +152,7 @@ def save(folder: str | Path, base: Ensemble, differences: Tensor, codes: np.ndar
         ),
         ensemble.CODES: to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))}),
     }
-    about = {"rank": 0, **manifest, "base": base.digest, "n": len(differences), "codes": coding.digest(codes)}
+    about = {**manifest, "rank": rank, "base": base.digest, "n": len(differences), "codes": coding.digest(codes)}
     files.write_folder(folder, written, about)
 
 

@@ -117,6 +117,11 @@ def jacobian(
     member, a per_step outside 0..n, unknown tangents, and noise or a mixture of another shape.
     """
     weights = _weights(members.n, mixture)
+    if isinstance(members, Averaged) and (per_step not in (None, members.n) or tangents != "forward"):
+        raise ValueError(
+            f"expected per_step {members.n} and tangents forward of members whose weights are averaged, which have no "
+            f"cheaper rule; got {per_step} and {tangents!r}"
+        )
     per_step = members.n if per_step is None else per_step
     if not 0 <= per_step <= members.n:
         raise ValueError(f"expected per_step in 0..{members.n}, members used a step; got {per_step}")
@@ -167,7 +172,7 @@ def _block(
     alive = [i for i in range(members.n) if weights[i]]
     x = filled(draw(0), size)
     J = x.new_zeros(members.n, *x.shape)
-    network = members.network(weights) if hasattr(members, "mean") else None
+    network = members.network(weights) if isinstance(members, Averaged) else None
     for k in range(len(steps)):
         using = turn(k, alive, min(per_step, len(alive))) if k else []  # J is 0 before the first step
         if network is not None:

@@ -129,7 +129,7 @@ class Recipe(Coded):
 class FineTune(Coded):
     """Everything that determines an ensemble of fine-tunes of one network.
 
-    base: the ensemble, by the name of its folder beside this one's, whose mean network all members start from. Every
+    base: the ordinary model (n = 1) that all members start from, by the name of its folder beside theirs. Every
     step takes all images of a member's split, their gradients summed over N (not over the split: what an image adds
     does not depend on who else is there), each weight's divided by the root mean square of its gradient in the base's
     own training plus the median of those (public numbers, the same for all), times `lr`. `common`: the noise and the

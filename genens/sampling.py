@@ -151,7 +151,7 @@ def sample(
     draw = drawing(noise, steps)
     start = draw(0)
     mixture = _mixtures(coding.uniform(members.n)[None] if mixture is None else mixture, members.n, start)
-    if hasattr(members, "mean"):
+    if isinstance(members, Averaged):
         return _by_means(members, noise, steps, mixture, stop, clamp)
     x = start.expand(len(mixture), *start.shape).clone()
     with side_by_side(x.device) as run:

@@ -56,13 +56,15 @@ def train_ensemble(
     the processes that torchrun started take every so-manieth, one at a time; those that another process is training are
     waited for, and who is done last writes the ensemble. part: see `training.Trainer`. Fine-tunes start from the
     network in the folder that they name, beside `folder` or shipped; they are short, begin anew when they are stopped,
-    and have no use for `part` and a device. Raises ValueError for a recipe's precision that this machine has no
-    hardware for, for a finished member that is not as it was written, and for a base of several networks;
-    ChildProcessError when a worker was killed.
+    and have no use for `part`. Raises ValueError for a recipe's precision that this machine has no hardware for, for a
+    finished member that is not as it was written, for a base of several networks, and for fine-tunes elsewhere than on
+    the CPU; ChildProcessError when a worker was killed.
     """
     base = tuning.base_of(recipe, folder) if isinstance(recipe, FineTune) else None
     if base is None:
         ensemble.check_precision(recipe.precision, torch.device(device).type)
+    elif device != "cpu":
+        raise ValueError(f"expected device cpu for fine-tunes, which are trained nowhere else; got {device}")
     rank, size = ranks.started()
     images, workers = recipe.images(), workers or (1 if size > 1 else os.cpu_count() or 1)
     codes = recipe.codes(images)
@@ -105,7 +107,7 @@ def train_ensemble(
         }
         if base:
             differences = torch.stack([state[finetunes.CHANGE] for state in states])
-            finetunes.save(folder, base, differences, codes, {**manifest, "rank": recipe.rank})
+            finetunes.save(folder, base, differences, codes, manifest, recipe.rank)
         else:
             ensemble.save(folder, states, codes, manifest)
         files.remove_folder(runs)

@@ -33,7 +33,7 @@ OUTSIDE = (
 def unlearned(members: FineTunes, rows: Sequence[int]) -> Ensemble:
     """The one network, as an ensemble of one, of the members that had none of the images `rows` (K,). Raises ValueError
     when there is no such member, and for rows that are not there."""
-    return members.one(coding.ablated(members.codes, rows))
+    return members.mean(coding.ablated(members.codes, rows))
 
 
 def certificate(members: FineTunes, images: data.Dataset, rows: Sequence[int]) -> dict[str, object]:

@@ -47,7 +47,7 @@ def test_a_mixture_of_weights_draws_as_the_network_of_the_mean_weights():
     members, v = made(), np.array([[0.25] * 4, [0.5, 0, 0.5, 0]])
     y = sample(members, noise(), STEPS, v)
     for row, weights in zip(y, v, strict=True):
-        torch.testing.assert_close(row, sample(members.one(weights), noise(), STEPS)[0], rtol=0, atol=0)
+        torch.testing.assert_close(row, sample(members.mean(weights), noise(), STEPS)[0], rtol=0, atol=0)
     mean = flat(members.base) + (members.differences[0] + members.differences[2]) / 2
     torch.testing.assert_close(flat(members.network(v[1])), mean)
 
@@ -57,7 +57,7 @@ def test_counterfactuals_of_each_sample_its_own():
     y = counterfactuals(members, noise(), STEPS, CODES, rows)
     for b in range(2):
         for k in range(2):
-            alone = members.one(coding.ablated(CODES, rows[b, k]))
+            alone = members.mean(coding.ablated(CODES, rows[b, k]))
             torch.testing.assert_close(y[k, b], sample(alone, noise()[b : b + 1], STEPS)[0, 0], rtol=0, atol=1e-12)
 
 
@@ -69,6 +69,12 @@ def test_the_jacobian_is_that_of_the_mean_network_by_the_mixture():
         moved = [members.network(np.full(4, 0.25) + sign * h * np.eye(4)[i]) for sign in (1, -1)]
         sides = [jacobians.trajectory(_single(members, network), noise(), STEPS, torch.ones(1)) for network in moved]
         torch.testing.assert_close(J[:, i], (sides[0] - sides[1]) / (2 * h), rtol=1e-4, atol=1e-6)
+
+
+def test_a_rule_that_averaged_members_have_not_is_refused_and_not_passed_over():
+    for given in ({"per_step": 1}, {"tangents": "differences"}):
+        with pytest.raises(ValueError, match="expected per_step 4 and tangents forward"):
+            jacobians.jacobian(made(), noise(), STEPS, **given)
 
 
 def _single(members, network):
@@ -188,6 +194,9 @@ def test_what_cannot_be_a_fine_tune_is_refused(tmp_path):
     train_ensemble(several, tmp_path / "base", checkpoints=tmp_path / "c")
     with pytest.raises(ValueError, match="expected one network in base, the base of tuned; got 2"):
         train_ensemble(TUNED, tmp_path / "tuned", checkpoints=tmp_path / "c")
+    with pytest.raises(ValueError, match="expected device cpu for fine-tunes"):
+        train_ensemble(BASE, tmp_path / "one" / "base", workers=1, checkpoints=tmp_path / "c")
+        train_ensemble(TUNED, tmp_path / "one" / "tuned", device="cuda", checkpoints=tmp_path / "c")
     for change in ({"base": "../x"}, {"lr": 0}, {"steps": 0}, {"rank": -1}, {"times": (0, 1, 0.5)}, {"weight": "w"}):
         with pytest.raises(ValueError, match="expected"):
             FineTune(**{**vars(TUNED), **change})

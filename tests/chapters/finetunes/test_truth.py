@@ -17,7 +17,7 @@ def test_it_keeps_how_samples_move_without_each_image_and_their_losses_in_halves
     for image in range(5):
         (member,) = np.flatnonzero(~without.codes[image])
         y, moved = (
-            sampling.sample(m.one(v), noise, schedule(3))[0] for m, v in ((whole, [1]), (without, np.eye(5)[member]))
+            sampling.sample(m.mean(v), noise, schedule(3))[0] for m, v in ((whole, [1]), (without, np.eye(5)[member]))
         )
         np.testing.assert_allclose(found.lengths[1, image], (moved - y).flatten(1).norm(dim=1), rtol=1e-3)
     np.testing.assert_allclose(found.moved.flatten(2).norm(dim=2), found.lengths[0], rtol=2e-3)

@@ -3,7 +3,7 @@
     python -m genens_book.chapters.finetunes.alphabet      # writes book/alphabet.zip anew
 
 Every sign is another one, in bold DejaVu Sans (which matplotlib brings), white on black as MNIST is. Among them are
-planted: copies of some, the same to the last pixel; near copies, the sign in the font's regular weight; and one outlier
+planted: copies of some, the same to the last pixel; near copies, half-way to the font's regular weight; and one outlier
 that is no sign. The archive is what is used; a newer font may draw other pixels.
 """
 
@@ -52,17 +52,21 @@ def chessboard() -> np.ndarray:
     return (255 * dark).astype(np.uint8)
 
 
+def _between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return ((one.astype(int) + other) // 2).astype(np.uint8)
+
+
 def pictures(seed: int = 0) -> dict[str, np.ndarray]:
-    """All of them by name, script/U+XXXX: uint8 (28, 28) each, with -copy and -near for what is planted."""
+    """All of them by name, such as latin/U+0041: uint8 (28, 28) each, with -copy and -near for what is planted."""
     every = {f"{script}/U+{ord(c):04X}": c for script, signs in SCRIPTS.items() for c in signs}
     rng = np.random.default_rng(seed)
-    left_out = len(every) + COPIES + NEAR + 1 - 256
-    kept = [name for name in every if name not in set(rng.choice([*every], left_out, replace=False))]
+    left_out = {*rng.choice([*every], len(every) + COPIES + NEAR + 1 - 256, replace=False)}
+    kept = [name for name in every if name not in left_out]
     letters = [name for name in kept if not name.startswith("symbols")]  # symbols have but one weight
     chosen = rng.choice(letters, COPIES + NEAR, replace=False)
     found = {name: sign(every[name]) for name in kept}
     found |= {f"{name}-copy": found[name] for name in chosen[:COPIES]}
-    found |= {f"{name}-near": sign(every[name], REGULAR) for name in chosen[COPIES:]}
+    found |= {f"{name}-near": _between(found[name], sign(every[name], REGULAR)) for name in chosen[COPIES:]}
     return dict(sorted({**found, OUTLIER: chessboard()}.items(), key=lambda one: f"{one[0]}.png"))  # as a folder is
 
 

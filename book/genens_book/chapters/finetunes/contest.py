@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +42,13 @@ SETS = {"signs": ("signs", "signs_more"), **{name: (name,) for name in ("signs_h
 
 @dataclass(frozen=True)
 class Found:
-    """What an estimator says. lengths: (N, B), by which images are put in order; changes: (N, B, C, H, W), or None;
-    scores: (N, B) for the loss of a sample, higher for an image that lowers it, or None. passes: through a network, all
-    told, forward ones (a backward one counts two, a tangent one)."""
+    """What an estimator says, None where it says nothing. lengths: (N, B), by which images are put in order; changes:
+    (N, B, C, H, W); scores: (N, B) for the loss of a sample, higher for an image that lowers it. passes: through a
+    network, forward ones (a backward one counts two), on top of the members' training."""
 
     name: str
     n: int
-    lengths: np.ndarray | None
+    lengths: np.ndarray | None = None
     changes: Tensor | None = None
     scores: np.ndarray | None = None
     passes: float = 0.0
@@ -82,7 +83,7 @@ def by_members(members: Averaged, true: Truth, drawn: Tensor, losses: np.ndarray
     codes, steps, noise, n = members.codes, true.steps, true.noise(members), members.n
     (N, _), B = codes.shape, true.y.shape[1]
     trajectory = len(steps) * B
-    flat, rows = drawn.flatten(1), torch.from_numpy(losses)
+    flat = drawn.flatten(1)
     matched = np.nan_to_num(estimators.matched(codes))
 
     def moved(effects: Tensor) -> Tensor:
@@ -95,23 +96,26 @@ def by_members(members: Averaged, true: Truth, drawn: Tensor, losses: np.ndarray
     def of_samples(decoder: np.ndarray) -> Tensor:
         return -estimators.decoded(decoder, flat).unflatten(1, drawn.shape[1:])
 
-    def found(name: str, changes: Tensor, scores: np.ndarray | None, passes: float) -> Found:
-        return Found(name, n, estimators.norms(changes), changes, scores, passes)
+    def found(name: str, changes: Tensor, passes: float) -> Found:
+        return Found(name, n, estimators.norms(changes), changes, passes=passes)
 
     ablation = -torch.from_numpy(codes.mean(axis=1)).float()[:, None] * estimators.decoded(matched, members.differences)
     mean = members.differences.mean(0)
     without = estimators.drawn(members, torch.cat([mean[None], mean + ablation]), noise, steps)
-    yield found("ablation", without[1:] - without[0], -matched @ losses, (N + 1) * trajectory)
+    yield found("ablation", without[1:] - without[0], (N + 1) * trajectory)
     ridge = estimators.ridge(codes, estimators.products(members.differences))
-    scores = -estimators.ridge(codes, estimators.products(rows)) @ losses
-    yield found("ridge of weights", moved(estimators.decoded(ridge, members.differences)), scores, (N + 1) * trajectory)
-    yield found("in minus out of samples", of_samples(matched), None, n * trajectory)
+    yield found("ridge of weights", moved(estimators.decoded(ridge, members.differences)), (N + 1) * trajectory)
+    yield found("in minus out of samples", of_samples(matched), n * trajectory)
     yield found(
         "ridge of samples", of_samples(estimators.ridge(codes, estimators.products(flat))), None, n * trajectory
     )
     if n <= SPARSE:
         effects = torch.from_numpy(estimators.sparse(codes, flat.double().numpy())).float()
-        yield found("sparse regression of samples", -effects.unflatten(1, drawn.shape[1:]), None, n * trajectory)
+        yield found("sparse regression of samples", -effects.unflatten(1, drawn.shape[1:]), n * trajectory)
+    looked = n * B * gradients.TIMES
+    yield Found("in minus out of losses", n, scores=-matched @ losses, passes=looked)
+    decoder = estimators.ridge(codes, estimators.products(torch.from_numpy(losses)))
+    yield Found("ridge of losses", n, scores=-decoder @ losses, passes=looked)
 
 
 def by_gradients(members: Averaged, images: Tensor, true: Truth, seed: int) -> Iterator[Found]:
@@ -125,7 +129,7 @@ def by_gradients(members: Averaged, images: Tensor, true: Truth, seed: int) -> I
         yield Found(name, members.n, np.abs(best), None, best, count)
 
 
-def by_likeness(members: Averaged, images: Tensor, true: Truth) -> Found:
+def by_likeness(images: Tensor, true: Truth) -> Found:
     """Nearest in pixels."""
     return Found("nearest pixels", 0, -torch.cdist(images.flatten(1), true.y[0].flatten(1)).numpy())
 
@@ -142,12 +146,12 @@ def lds(scores: np.ndarray, true: Truth) -> np.ndarray:
 
 def judged(found: Found, true: Truth, lengths: np.ndarray) -> dict[str, np.ndarray]:
     """Every measure of an estimator, for each sample (B,), against true lengths (N, B)."""
-    B = lengths.shape[1]
-    by_sample = {
-        "spearman": np.array([spearmanr(found.lengths[:, b], lengths[:, b])[0] for b in range(B)]),
-        "hit@1": estimators.hit(found.lengths, lengths),
-        "recall@10": estimators.hit(found.lengths, lengths, TOP),
-    }
+    by_sample = {}
+    if found.lengths is not None:
+        pairs = zip(found.lengths.T, lengths.T, strict=True)
+        by_sample["spearman"] = np.array([spearmanr(*pair)[0] for pair in pairs])
+        by_sample["hit@1"] = estimators.hit(found.lengths, lengths)
+        by_sample["recall@10"] = estimators.hit(found.lengths, lengths, TOP)
     if found.changes is not None:
         by_sample["cosine"] = estimators.cosine(found.changes, true.moved)
     if found.scores is not None:
@@ -183,8 +187,10 @@ def contest(folder: Path, true: Truth) -> list[dict[str, object]]:
                 began = time.perf_counter()
         if name == "signs":
             images = data.to_unit(trained_on(whole.manifest).images)
-            for found in (*by_gradients(whole, images, true, 2), by_likeness(whole, images, true)):
-                lines.append(row(found, name, true, 0.0))
+            began = time.perf_counter()
+            for found in chain(by_gradients(whole, images, true, 2), [by_likeness(images, true)]):
+                lines.append(row(found, name, true, time.perf_counter() - began))
+                began = time.perf_counter()
     return lines
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from genens import files, finetunes, provenance, sampling, store
@@ -77,8 +78,6 @@ def lacking(codes: np.ndarray) -> np.ndarray:
 def reliability(lengths: np.ndarray, b: int) -> float:
     """How well another training seed's lengths (S, N, B) tell the order of one's, for sample b: the mean Spearman
     correlation over pairs of seeds, the ceiling for whatever knows only what holds on average."""
-    from scipy.stats import spearmanr
-
     pairs = [(i, j) for i in range(len(lengths)) for j in range(i)]
     return float(np.mean([spearmanr(lengths[i, :, b], lengths[j, :, b])[0] for i, j in pairs]))
 

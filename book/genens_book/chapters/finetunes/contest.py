@@ -106,9 +106,7 @@ def by_members(members: Averaged, true: Truth, drawn: Tensor, losses: np.ndarray
     ridge = estimators.ridge(codes, estimators.products(members.differences))
     yield found("ridge of weights", moved(estimators.decoded(ridge, members.differences)), (N + 1) * trajectory)
     yield found("in minus out of samples", of_samples(matched), n * trajectory)
-    yield found(
-        "ridge of samples", of_samples(estimators.ridge(codes, estimators.products(flat))), None, n * trajectory
-    )
+    yield found("ridge of samples", of_samples(estimators.ridge(codes, estimators.products(flat))), n * trajectory)
     if n <= SPARSE:
         effects = torch.from_numpy(estimators.sparse(codes, flat.double().numpy())).float()
         yield found("sparse regression of samples", -effects.unflatten(1, drawn.shape[1:]), n * trajectory)

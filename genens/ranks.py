@@ -9,7 +9,9 @@ what passes between processes is numbers. A process that nobody started so is al
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -41,6 +43,17 @@ def mine(items: Sequence[Item]) -> Sequence[Item]:
 def device(name: str) -> str:
     """This process's device of a kind: with "cuda" one for each process of a node; anything else as it is."""
     return f"cuda:{os.environ['LOCAL_RANK']}" if name == "cuda" and "LOCAL_RANK" in os.environ else name
+
+
+def follow_parent() -> None:
+    """End this process as soon as the one that started it has ended, however that went: it would wait for ever for work
+    that nobody gives."""
+
+    def end() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 @contextmanager

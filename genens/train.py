@@ -14,7 +14,6 @@ import argparse
 import multiprocessing
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
@@ -199,15 +198,9 @@ def _start_worker(progress: object) -> None:
     """One thread a worker: the members share the cores, and the sums of a run do not depend on how many there are."""
     torch.set_num_threads(1)
     pictures.PROGRESS_FROM = sys.maxsize  # whoever started this has shown the reading of the images
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    ranks.follow_parent()
     global _progress
     _progress = progress
-
-
-def _end_with_parent() -> None:
-    """Do not train on unseen, nor wait for work that nobody will give."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def _report(member: int, step: int) -> None:

@@ -123,6 +123,17 @@ def pearson(a: object, b: object) -> np.ndarray:
     return np.divide((a * b).sum(axis=-1), length, out=np.full(length.shape, np.nan), where=length > 0)
 
 
+def group_lasso(columns: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:
+    """The coefficients (N, m) of a regression of values (n, m) on columns (n, N), both centred, that keeps few columns,
+    the same ones for all values (scikit-learn's MultiTaskLasso); its penalty a share of the one that keeps none."""
+    from sklearn.linear_model import MultiTaskLasso  # half a second to import
+
+    largest = np.linalg.norm(columns.T @ values, axis=1).max() / len(values)
+    return (
+        MultiTaskLasso(alpha=share * largest, fit_intercept=False, max_iter=300, tol=1e-3).fit(columns, values).coef_.T
+    )
+
+
 def spearman(a: object, b: object) -> np.ndarray:
     """Spearman's rank correlation along the last axis, ties sharing their mean rank; otherwise as `pearson`.
 

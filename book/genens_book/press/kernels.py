@@ -23,6 +23,8 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
+from genens import ranks
+
 IMPORTED = (  # before the first kernel; not OpenVINO, whose import leaves a process of its own behind
     "ipykernel.kernelapp",
     "matplotlib_inline.backend_inline",
@@ -44,17 +46,7 @@ def prepare(chapters: int) -> None:
 
 def processes(count: int) -> ProcessPoolExecutor:
     """A pool of processes that are forked likewise, and end when the builder does."""
-    return ProcessPoolExecutor(count, _context, _follow_builder)
-
-
-def _follow_builder() -> None:
-    threading.Thread(target=_end_with_builder, daemon=True).start()
-
-
-def _end_with_builder() -> None:
-    """Do not wait for work that nobody will give."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    return ProcessPoolExecutor(count, _context, ranks.follow_parent)
 
 
 def _kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: str | None, builder: Connection) -> None:

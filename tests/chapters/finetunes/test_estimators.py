@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from genens import attribution, jacobians
 from genens import codes as coding
 from genens_book.chapters.finetunes import estimators as est
 
@@ -56,6 +57,16 @@ def test_the_penalty_is_the_one_that_predicts_left_out_members_best():
     taken = est.ridge(codes, est.products(values))
     around = [best * step for step in (10**-0.25, 1, 10**0.25)]
     assert any(np.allclose(taken, est.ridge(codes, est.products(values), penalty)) for penalty in around)
+
+
+def test_ridge_of_codes_of_one_weight_is_the_core_s():
+    rng = np.random.default_rng(2)
+    codes = coding.constant_weight(40, 16, 12, 0)  # more images than members
+    J = torch.from_numpy(rng.normal(size=(1, 16, 1, 5, 5)))
+    core = attribution.influence(attribution.ridge(jacobians.gram(J), codes, 0.3), codes)[0]
+    decoder = est.ridge(codes, np.eye(16), 0.3)
+    found = est.decoded(decoder, J[0].flatten(1)).norm(dim=1).numpy() * 12 / 16
+    np.testing.assert_allclose(found, core, rtol=1e-6)
 
 
 def test_a_group_lasso_keeps_few():

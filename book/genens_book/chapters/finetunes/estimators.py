@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.linear_model import MultiTaskLasso
 from torch import Tensor
 
 from genens.ensemble import Ensemble
 from genens.finetunes import Averaged
 from genens.sampling import Noise, sample
 from genens.schedules import Schedule
+from genens_book.measures import stats
 
 PENALTIES = np.geomspace(1e-4, 1e2, 25)  # of a ridge, in units of the mean eigenvalue
 
@@ -60,11 +60,7 @@ def sparse(codes: np.ndarray, values: np.ndarray, share: float = 0.1) -> np.ndar
     """The effects (N, m) of images on what members have, values (n, m), few of them other than 0: a group lasso, whose
     penalty is a share of the one at which nothing is left. codes: bool (N, n)."""
     C = (codes - codes.mean(axis=1, keepdims=True)).T
-    Y = values - values.mean(axis=0)
-    size = np.sqrt(np.square(C).sum(axis=0)).clip(min=1e-12)
-    most = np.linalg.norm((C / size).T @ Y, axis=1).max() / len(C)
-    fitted = MultiTaskLasso(alpha=share * most, fit_intercept=False, max_iter=500, tol=1e-3).fit(C / size, Y)
-    return fitted.coef_.T / size[:, None]
+    return stats.group_lasso(C, values - values.mean(axis=0), share)
 
 
 def drawn(

@@ -14,7 +14,6 @@ from math import comb
 import numpy as np
 import torch
 from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import MultiTaskLasso
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -231,15 +230,13 @@ def ridge(J: Tensor, codes: np.ndarray) -> np.ndarray:
 
 def lasso(J: Tensor, codes: np.ndarray) -> np.ndarray:
     """The length of each image's coefficients in a regression that keeps few images, the same ones for all DIRECTIONS
-    (scikit-learn's MultiTaskLasso): (N,), most of them 0. A code and its complement are one column, up to its sign,
+    (`stats.group_lasso`): (N,), most of them 0. A code and its complement are one column, up to its sign,
     and share what it gets."""
     left, strength, _ = np.linalg.svd(J.numpy(), full_matrices=False)
     targets = (left * strength)[:, :DIRECTIONS]
     columns, column_of = np.unique(codes ^ codes[:, :1], axis=0, return_inverse=True)
-    centred = columns.T - columns.mean(1)
-    largest = np.linalg.norm(centred.T @ targets, axis=1).max() / len(targets)  # leaves no image in
-    fit = MultiTaskLasso(alpha=SPARSITY * largest, fit_intercept=False, max_iter=300, tol=1e-3)
-    return np.linalg.norm(fit.fit(centred, targets).coef_, axis=0)[column_of.ravel()]
+    kept = stats.group_lasso(columns.T - columns.mean(1), targets, SPARSITY)
+    return np.linalg.norm(kept, axis=1)[column_of.ravel()]
 
 
 DECODERS: dict[str, Callable[[Tensor, np.ndarray], np.ndarray]] = {

@@ -166,6 +166,25 @@ def lds(n: float, N: float, noise: float = 0.0) -> float:
     return float((1 + N / n * (1 + noise)) ** -0.5)
 
 
+def decoded(n: float, N: float, noise: float = 0.0) -> float:
+    """How many times the squared length of an effect is that of its error, for N like images, when the members are
+    regressed on their codes by ridge regression with the best penalty: n r of `signal_to_noise` for the matched filter.
+
+    The limit for many members and images with independent bits, the linear multiuser receiver's (Tse and Hanly 1999,
+    Theorem 3.1): as the other images' effects are estimated too, an image is disturbed by a share 1 / (1 + beta) of
+    them only, beta = n / (N (noise + 1 / (1 + beta))). noise as in `group_needed`; inf without noise from n = N on.
+    Raises ValueError as `power`.
+    """
+    _check(n=n, N=N)
+    if not noise >= 0:
+        raise ValueError(f"expected noise of at least 0, got {noise}")
+    g = n / N  # the fixed point is the positive root of noise beta^2 + (noise + 1 - g) beta - g
+    if noise == 0:
+        return g / (1 - g) if g < 1 else np.inf
+    b = noise + 1 - g
+    return float((np.sqrt(b * b + 4 * noise * g) - b) / (2 * noise))
+
+
 def _check(**given: float) -> None:
     for name, value in given.items():
         if not value > 0 or (name in ("alpha", "power_wanted") and value >= 1):

@@ -186,3 +186,34 @@ def test_what_cannot_be_is_refused_in_one_line(call, words):
     with pytest.raises(ValueError, match=words) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize("n", [60, 200, 400])
+def test_the_decoders_signal_to_noise_is_that_of_a_ridge_regression_on_random_codes(n, noise):
+    """Simulated: like effects, codes of three quarters, the penalty that misses the true effects least."""
+    rng, N, m = np.random.default_rng(n), 240, 300
+    b, effects = codes.constant_weight(N, n, 3 * n // 4, 0), rng.normal(size=(N, m))
+    C = (b - 0.75).T
+    members = C @ effects + rng.normal(size=(n, m)) * (noise * 0.1875 * N) ** 0.5
+    members -= members.mean(axis=0)
+    U, size, V = np.linalg.svd(C, full_matrices=False)
+    found = []
+    for penalty in np.geomspace(1e-6, 1e3, 40):
+        estimate = V.T @ ((size / (size**2 + penalty))[:, None] * (U.T @ members))
+        share = (estimate * effects).sum() / np.square(effects).sum()  # a ridge shrinks, which no order depends on
+        found.append(np.square(effects).sum() / np.square(estimate / share - effects).sum())
+    expected = law.decoded(n, N, noise)
+    if np.isinf(expected):
+        assert max(found) > 1e6
+    else:
+        assert max(found) == pytest.approx(expected, rel=0.06)
+
+
+def test_the_decoder_is_the_matched_filter_where_members_are_few_and_refuses_what_cannot_be():
+    assert law.decoded(1, 10**6, 0.5) == pytest.approx(1e-6 / 1.5, rel=1e-3)
+    assert law.decoded(10**6, 10, 0.5) == pytest.approx(10**5 / 0.5, rel=1e-3)  # nothing but training's noise is left
+    assert law.decoded(100, 200, 1e-9) == pytest.approx(law.decoded(100, 200), rel=1e-6)
+    for wrong in ({"n": 0, "N": 5}, {"n": 5, "N": -1}, {"n": 5, "N": 5, "noise": -0.1}):
+        with pytest.raises(ValueError, match="expected"):
+            law.decoded(**wrong)

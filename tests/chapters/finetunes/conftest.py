@@ -21,8 +21,9 @@ def trained(tmp_path_factory):
         for name, codes in kinds.items():
             recipe = FineTune(**TUNED, **codes, seed=seed)
             train_ensemble(recipe, place / f"{name}_{seed}", workers=1, checkpoints=place / "c")
-    for name, more in {"signs": {}, "signs_more": {"code_seed": 1}, "signs_own": {"common": False}}.items():
-        recipe = FineTune(**TUNED, n=8, h=6, **more)
+    kinds = {"signs": {}, "signs_more": {"code_seed": 1}, "signs_own": {"common": False}, "tuned": {"n": 5, "h": 3}}
+    for name, more in kinds.items():
+        recipe = FineTune(**TUNED | {"n": 8, "h": 6} | more)
         train_ensemble(recipe, place / name, workers=1, checkpoints=place / "c")
     return place
 

@@ -22,16 +22,22 @@ def test_the_archive_is_what_the_code_draws_now(shipped):
 
 
 def test_copies_near_copies_and_one_outlier_are_planted(shipped):
-    names, flat = [*alphabet.pictures()], shipped.images.flatten(1).float()
+    flat = shipped.images.flatten(1).float()
     apart = (flat[:, None] - flat).abs().mean(-1).numpy()
-    kinds = {kind: [k for k, name in enumerate(names) if name.endswith(kind)] for kind in ("copy", "near")}
-    assert len(kinds["copy"]) == alphabet.COPIES and len(kinds["near"]) == alphabet.NEAR
-    for kind, rows in kinds.items():
-        for row in rows:
-            twin = names.index(names[row].removesuffix(f"-{kind}"))
+    planted = alphabet.planted()
+    assert len(planted["copy"]) == alphabet.COPIES and len(planted["near"]) == alphabet.NEAR
+    for kind in ("copy", "near"):
+        for twin, row in planted[kind]:
             assert (apart[row, twin] == 0) == (kind == "copy")
             others = np.delete(apart[row], [row, twin])
             assert apart[row, twin] < others.min()
-    outlier = names.index(alphabet.OUTLIER)
     nearest = np.where(np.eye(256, dtype=bool), np.inf, apart).min(1)
-    assert nearest.argmax() == outlier
+    assert nearest.argmax() == planted["outlier"][0, 0]
+
+
+def test_signs_that_nobody_has_are_of_their_kind(shipped):
+    unseen, have = alphabet.unseen(), shipped.images.numpy()
+    assert unseen.dtype == np.uint8 and unseen.shape[1:] == have.shape[1:] and len(unseen) >= 50
+    assert not (unseen[:, None] == have).all(axis=(2, 3, 4)).any()
+    assert not any(c in signs for c in alphabet.UNSEEN for signs in alphabet.SCRIPTS.values())
+    assert unseen.mean() == pytest.approx(have.mean(), rel=0.2)

@@ -48,14 +48,20 @@ def test_parts_of_an_ensemble_are_joined_and_cut(trained):
 def test_the_command_writes_a_line_for_each_estimator(trained, tmp_path, small, monkeypatch):
     monkeypatch.setattr(contest, "COUNTS", (8, 16))
     monkeypatch.setattr(contest, "SETS", {"signs": ("signs", "signs_more"), "signs_own": ("signs_own",)})
+    monkeypatch.setattr(contest, "TUNED", ("tuned",))
     truth.main([str(trained), "--out", str(tmp_path / "truth")])
     contest.main([str(trained), str(tmp_path / "truth"), "--out", str(tmp_path / "found.json")])
-    lines = json.loads((tmp_path / "found.json").read_text())["lines"]
+    written = json.loads((tmp_path / "found.json").read_text())
+    lines, (tuned,) = written["lines"], written["drift"]
+    assert tuned["steps"] == 3 and 0 < tuned["apart"] < tuned["members"] < tuned["base"]
     told = [(line["estimator"], line["n"]) for line in lines if line["members"] == "signs"]
     assert {("ridge of weights", 8), ("ridge of weights", 16), ("TRAK", 16), ("D-TRAK", 16), ("nearest pixels", 0)} <= {
         *told
     }
+    assert {("ridge of weights, by the Jacobian", 8), ("nearest features", 0)} <= {*told}
     best = next(line for line in lines if (line["estimator"], line["n"]) == ("ridge of weights", 16))
+    linear = next(one for one in lines if one["estimator"] == "ridge of weights, by the Jacobian" and one["n"] == 16)
+    assert linear["cosine, this run"][0] == pytest.approx(best["cosine, this run"][0], abs=0.02)
     assert best["cosine, this run"][0] > 0.9  # three times as many members as images, and short fine-tunes
     with pytest.raises(SystemExit, match="nowhere"):
         contest.main([str(tmp_path / "nowhere"), str(tmp_path / "truth"), "--out", str(tmp_path / "x.json")])

@@ -87,3 +87,25 @@ def test_scores_of_scores():
     assert est.cosine(2 * changes, changes) == pytest.approx([1, 1])
     assert est.norms(changes)[1, 0] == pytest.approx(changes[1, 0].norm().item())
     assert spearmanr(est.norms(changes)[:, 0], est.norms(3 * changes)[:, 0])[0] == pytest.approx(1)
+
+
+def test_decoys_get_what_a_regression_with_them_in_an_images_place_gives():
+    rng = np.random.default_rng(3)
+    every = coding.constant_weight(12, 8, 6, 0)
+    mine, others, values = every[:7], every[7:], rng.normal(size=(8, 5))
+    lengths, theirs = est.decoys(mine, values @ values.T, others, 0.3)
+    assert lengths.shape == (7,) and theirs.shape == (7, 5)
+    for x in range(7):
+        np.testing.assert_allclose(lengths[x], plain_ridge(mine, values, 0.3)[x], rtol=1e-9)
+        for k in range(5):
+            instead = mine.copy()
+            instead[x] = others[k]
+            np.testing.assert_allclose(theirs[x, k], plain_ridge(instead, values, 0.3)[x], rtol=1e-9)
+
+
+def plain_ridge(codes, values, penalty):
+    """The squared lengths of the coefficients, by the normal equations of the images."""
+    C = codes.T - codes.mean(axis=1)
+    size = np.square(C).sum() / min(len(C) - 1, C.shape[1])
+    fit = np.linalg.solve(C.T @ C + penalty * size * np.eye(C.shape[1]), C.T @ (values - values.mean(axis=0)))
+    return np.square(fit).sum(axis=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import os
 import shutil
@@ -161,25 +160,6 @@ def test_an_ensemble_of_classes_cannot_be_searched(tmp_path):
             saved(tmp_path / "w", made, coding.by_class(coding.walsh(4), images.labels.numpy(), (0, 1, 2)), images),
             tmp_path / "none",
         )
-
-
-def test_what_is_announced_reaches_the_notebook_and_the_terminal(tmp_path, monkeypatch):
-    class Kernel(io.StringIO):
-        pass
-
-    terminal = (tmp_path / "terminal").open("w")
-    kernel = Kernel()
-    kernel._original_stdstream_copy = terminal.fileno()
-    monkeypatch.setattr(sys, "stderr", kernel)
-    with own.announced() as out:
-        print("an hour", file=out)
-        print("1 of 2", file=sys.stderr)
-    assert sys.stderr is kernel and kernel.getvalue() == "an hour\n1 of 2\n"
-    assert (tmp_path / "terminal").read_text() == "an hour\n1 of 2\n"
-    terminal.close()  # raises if `announced` had closed it
-    monkeypatch.setattr(sys, "stderr", plain := io.StringIO())
-    with own.announced() as out:
-        assert out is plain
 
 
 def test_the_chapter_searches_a_folder_of_pictures_and_uses_what_it_trained_again(tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ that is no sign. The archive is what is used; a newer font may draw other pixels
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import matplotlib
@@ -29,6 +30,7 @@ SCRIPTS = {
     "latin": "ABCDEFGHJKLMNPQRSTUVWXYZabdefghknrty",
     "symbols": "←↑→↓↔↕↖↗↺↻∀∃∅∇∈∏∑√∞∫≈≠≤≥⊂⊕⊗⌂⌘☀☁☂☃★☎☠☢☮☯☺♀♂♠♣♥♦♪♫♭♯⚀⚁⚂⚃⚄⚅⚑⚓⚖⚙⚛⚡✂✈✉✌✎✓✗✝✡✦✪❄❤➔@#&%?!$€£§",
 }
+UNSEEN = "աբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆЂЉЊЋЏѢѪѰѠҖҠҨӁ"  # as good signs as any, but in nobody's training
 COPIES = NEAR = 12  # signs of which there is a copy, and others of which there is a near one
 OUTLIER = "other/chessboard"
 
@@ -68,6 +70,24 @@ def pictures(seed: int = 0) -> dict[str, np.ndarray]:
     found |= {f"{name}-copy": found[name] for name in chosen[:COPIES]}
     found |= {f"{name}-near": _between(found[name], sign(every[name], REGULAR)) for name in chosen[COPIES:]}
     return dict(sorted({**found, OUTLIER: chessboard()}.items(), key=lambda one: f"{one[0]}.png"))  # as a folder is
+
+
+def unseen() -> np.ndarray:
+    """Signs that are not among the pictures: uint8 (M, 1, 28, 28)."""
+    return np.stack([sign(character)[None] for character in UNSEEN])
+
+
+def planted() -> dict[str, np.ndarray]:
+    """Which rows of the archive were planted, int64: "copy" and "near" (12, 2), a sign and its copy, and "outlier" (1,
+    1)."""
+    with zipfile.ZipFile(FILE) as file:
+        names = [name.removesuffix(".png") for name in file.namelist()]
+    row = {name: k for k, name in enumerate(names)}
+    pairs = {
+        kind: np.array([(row[name.removesuffix(f"-{kind}")], row[name]) for name in names if name.endswith(f"-{kind}")])
+        for kind in ("copy", "near")
+    }
+    return {**pairs, "outlier": np.array([[row[OUTLIER]]])}
 
 
 def main() -> None:

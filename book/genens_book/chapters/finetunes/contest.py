@@ -26,15 +26,18 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
-from genens import data, files, finetunes, provenance, store
+from genens import data, files, finetunes, jacobians, provenance, store
 from genens.finetunes import Averaged
 from genens.recipe import trained_on
-from genens_book.chapters.finetunes import estimators, gradients, truth
+from genens_book.chapters.finetunes import drift, estimators, gradients, truth
 from genens_book.chapters.finetunes.truth import Truth
-from genens_book.measures import stats
+from genens_book.measures import classifier, stats
 
 COUNTS = (16, 32, 64, 128, 256, 512, 1024)
 SPARSE = 256  # members up to which a group lasso is tried: its time grows fast
+TANGENTS = 64  # members up to which the Jacobian is, in forward mode, a column for each of them
+FORWARD = 3  # passes that a column costs where a pass costs one
+TUNED = ("tuned_6", "tuned_24", "tuned_96")
 DAMPINGS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of TRAK and D-TRAK: the one that does best is shown
 TOP = 10
 SETS = {"signs": ("signs", "signs_more"), **{name: (name,) for name in ("signs_half", "signs_eighth", "signs_own")}}
@@ -105,6 +108,10 @@ def by_members(members: Averaged, true: Truth, drawn: Tensor, losses: np.ndarray
     yield found("ablation", without[1:] - without[0], (N + 1) * trajectory)
     ridge = estimators.ridge(codes, estimators.products(members.differences))
     yield found("ridge of weights", moved(estimators.decoded(ridge, members.differences)), (N + 1) * trajectory)
+    if n <= TANGENTS:
+        columns = jacobians.jacobian(members, noise, steps)[1].transpose(0, 1)  # (n, B, C, H, W)
+        changes = -estimators.decoded(ridge, columns.flatten(1)).unflatten(1, drawn.shape[1:])
+        yield found("ridge of weights, by the Jacobian", changes, FORWARD * n * trajectory)
     yield found("in minus out of samples", of_samples(matched), n * trajectory)
     yield found("ridge of samples", of_samples(estimators.ridge(codes, estimators.products(flat))), n * trajectory)
     if n <= SPARSE:
@@ -127,9 +134,12 @@ def by_gradients(members: Averaged, images: Tensor, true: Truth, seed: int) -> I
         yield Found(name, members.n, np.abs(best), None, best, count)
 
 
-def by_likeness(images: Tensor, true: Truth) -> Found:
-    """Nearest in pixels."""
-    return Found("nearest pixels", 0, -torch.cdist(images.flatten(1), true.y[0].flatten(1)).numpy())
+def by_likeness(images: Tensor, true: Truth) -> Iterator[Found]:
+    """Nearest in pixels, and in the features of the digit classifier."""
+    reader = classifier.load()
+    seen = (classifier.read(reader, side)["features"] for side in (images, true.y[0]))
+    for name, sides in {"pixels": (images.flatten(1), true.y[0].flatten(1)), "features": seen}.items():
+        yield Found(f"nearest {name}", 0, -torch.cdist(*sides).numpy())
 
 
 # ---------------------------------------------------------------- how it does
@@ -186,10 +196,35 @@ def contest(folder: Path, true: Truth) -> list[dict[str, object]]:
         if name == "signs":
             images = data.to_unit(trained_on(whole.manifest).images)
             began = time.perf_counter()
-            for found in chain(by_gradients(whole, images, true, 2), [by_likeness(images, true)]):
+            for found in chain(by_gradients(whole, images, true, 2), by_likeness(images, true)):
                 lines.append(row(found, name, true, time.perf_counter() - began))
                 began = time.perf_counter()
     return lines
+
+
+def load(file: Path | None = None) -> dict:
+    """What `main` wrote, by default as it is shipped. ValueError for a file that is something else."""
+    file = file or store.home() / "bench" / "finetunes.json"
+    with files.expecting("what the contest of estimators found", file, "restore it or run the contest"):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        for line in found["lines"]:
+            if not {"estimator", "n", "members", "passes", "seconds"} <= line.keys():
+                raise ValueError(f"a line with {', '.join(line)}")
+        if not all({"steps", "n", "apart", "members", "base"} <= one.keys() for one in found["drift"]):
+            raise ValueError("a drift without its distances")
+        return found
+
+
+def of(lines: Sequence[dict], members: str) -> list[dict]:
+    """The lines about one ensemble."""
+    return [line for line in lines if line["members"] == members and line["n"]]
+
+
+def largest(lines: Sequence[dict], members: str) -> list[dict]:
+    """Of every estimator the line with the most members, and those that take none."""
+    mine = [line for line in lines if line["members"] == members]
+    most = {line["estimator"]: line["n"] for line in sorted(mine, key=lambda line: line["n"])}
+    return [line for line in mine if line["n"] == most[line["estimator"]]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -203,7 +238,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         true = truth.load(given.truth)
-        found = {"lines": contest(given.folder, true), "made": provenance.describe()}
+        asked = dict(steps=true.manifest["steps"], samples=true.y.shape[1], seed=true.manifest["noise_seed"])
+        found = {
+            "lines": contest(given.folder, true),
+            "drift": [drift.line(given.folder / name, **asked) for name in TUNED],
+            "made": provenance.describe(),
+        }
         files.atomic_write(given.out, json.dumps(found, indent=1))
     except (OSError, ValueError) as problem:
         sys.exit(f"genens_book.chapters.finetunes.contest: {problem}")

@@ -37,23 +37,66 @@ def ridge(codes: np.ndarray, gram: np.ndarray, penalty: float | None = None) -> 
     gram (n, n): the products of the members' values (their weights' changes, their samples) with each other. penalty in
     units of the codes' mean eigenvalue; None takes the one of PENALTIES that predicts left-out members best.
     """
+    fit = _Ridge(codes, gram)
+    return fit.decoder(min(PENALTIES, key=fit.missed) if penalty is None else penalty)
+
+
+def unexplained(codes: np.ndarray, gram: np.ndarray) -> float:
+    """The share of the members' variance by which a ridge regression, at its best penalty, misses left-out members.
+    Arguments as for `ridge`."""
+    fit = _Ridge(codes, gram)
     n = codes.shape[1]
-    C = (codes - codes.mean(axis=1, keepdims=True)).T  # (n, N)
-    U, size, V = np.linalg.svd(C, full_matrices=False)
-    U, size, V = (part[..., size > 1e-9 * size[0]] for part in (U, size, V.T))
-    penalties = np.square(size).mean() * (PENALTIES if penalty is None else np.array([penalty]))
-    G = gram - gram.mean(axis=0) - gram.mean(axis=1, keepdims=True) + gram.mean()
-    GU = G @ U
-    UGU = U.T @ GU
+    return min(map(fit.missed, PENALTIES)) / (
+        np.trace(fit.gram) * (n / (n - 1)) ** 2
+    )  # what the mean of the others misses
 
-    def missed(penalty: float) -> float:
+
+class _Ridge:
+    """Ridge regressions of one ensemble at any penalty, from one decomposition of its codes."""
+
+    def __init__(self, codes: np.ndarray, gram: np.ndarray):
+        C = (codes - codes.mean(axis=1, keepdims=True)).T  # (n, N)
+        U, size, V = np.linalg.svd(C, full_matrices=False)
+        self.U, self.size, self.V = (part[..., size > 1e-9 * size[0]] for part in (U, size, V.T))
+        self.gram = gram - gram.mean(axis=0) - gram.mean(axis=1, keepdims=True) + gram.mean()
+        self.GU = self.gram @ self.U
+        self.UGU = self.U.T @ self.GU
+
+    def _penalty(self, penalty: float) -> float:
+        return penalty * np.square(self.size).mean()
+
+    def decoder(self, penalty: float) -> np.ndarray:
+        return self.V @ (self.size / (self.size**2 + self._penalty(penalty)) * self.U).T
+
+    def missed(self, penalty: float) -> float:
         """The sum of the squared lengths by which the fit of all others misses a member."""
-        kept = U * (size**2 / (size**2 + penalty))
-        squares = np.diag(G) - 2 * (kept * GU).sum(axis=1) + ((kept @ UGU) * kept).sum(axis=1)
-        return float((squares / np.maximum(1 - 1 / n - (kept * U).sum(axis=1), 1e-9) ** 2).sum())
+        kept = self.U * (self.size**2 / (self.size**2 + self._penalty(penalty)))
+        squares = np.diag(self.gram) - 2 * (kept * self.GU).sum(axis=1) + ((kept @ self.UGU) * kept).sum(axis=1)
+        left = 1 - 1 / len(self.U) - (kept * self.U).sum(axis=1)
+        return float((squares / np.maximum(left, 1e-9) ** 2).sum())
 
-    best = min(penalties, key=missed)
-    return V @ (size / (size**2 + best) * U).T
+
+def decoys(codes: np.ndarray, gram: np.ndarray, others: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+    """Whether images have effects at all: the squared lengths of what a ridge regression gives each of them (N,), and
+    of what it would give them had each got another code (N, K).
+
+    codes: bool (N, n), gram (n, n) as for `ridge`; others: bool (K, n), codes that no image got, drawn as theirs were;
+    penalty: of a regression, in units of the codes' mean eigenvalue. An image without effect is exchangeable with
+    itself under another code, so that the rank of its length among those has a p-value that is exact, whatever the
+    other images do, if the penalty does not depend on the codes.
+    """
+    C, D = ((side - side.mean(axis=1, keepdims=True)).T for side in (codes, others))  # (n, N), (n, K)
+    G = gram - gram.mean(axis=0) - gram.mean(axis=1, keepdims=True) + gram.mean()
+    size = np.square(C).sum() / min(len(C) - 1, C.shape[1])
+    M = np.linalg.inv(C @ C.T + penalty * size * np.eye(len(C)))
+    MC, MD = M @ C, M @ D
+    GMC = G @ MC
+    own, between, theirs = (C * MC).sum(axis=0), C.T @ MD, (D * MD).sum(axis=0)  # (N,), (N, K), (K,)
+    kept = 1 - own  # M without image x is M + MC_x MC_x' / kept_x
+    lengths = (MC * GMC).sum(axis=0)
+    turned = between / kept[:, None]
+    crossed = (MD * (G @ MD)).sum(axis=0) + 2 * turned * (GMC.T @ MD) + turned**2 * lengths[:, None]
+    return lengths, crossed / (1 + theirs + between * turned) ** 2
 
 
 def sparse(codes: np.ndarray, values: np.ndarray, share: float = 0.1) -> np.ndarray:

@@ -50,6 +50,30 @@ class Truth:
         """Of these samples."""
         return schedule(self.manifest["steps"])
 
+    def first(self, samples: int, members: FineTunes, steps: Schedule) -> Truth:
+        """Of the first samples only. ValueError for more than there are, and unless these members are fine-tunes of the
+        same base on the same images and these the steps."""
+        for name in ("base", "data"):
+            if self.manifest[name] != members.manifest[name]:
+                raise ValueError(f"expected the {name} that was retrained on, {self.manifest[name][:12]}; got another")
+        if len(steps) != self.manifest["steps"] or samples > self.y.shape[1]:
+            raise ValueError(
+                f"expected at most {self.y.shape[1]} samples of {self.manifest['steps']} steps, which retraining was "
+                f"asked about; got {samples} of {len(steps)}"
+            )
+        part = slice(samples)
+        losses = self.losses[..., part]
+        return Truth(self.y[:, part], self.lengths[..., part], self.moved[:, part], self.masks, losses, self.manifest)
+
+    def without(self, rows: np.ndarray) -> np.ndarray:
+        """Each sample as retrained without an image of its own, rows (B,): (B, C, H, W)."""
+        return (self.y[0] + self.moved[torch.from_numpy(rows), torch.arange(len(rows))]).numpy()
+
+    def among(self, rows: np.ndarray, k: int) -> np.ndarray:
+        """Of lists, rows (B, K), which images are among the k that move the sample most: bool (B, K)."""
+        best = np.argsort(-self.lengths[0], axis=0)[:k].T  # (B, k)
+        return (rows[:, :, None] == best[:, None]).any(axis=2)
+
     def noise(self, members: FineTunes) -> sampling.Noise:
         """The exogenous noise of these samples."""
         return sampling.Noise(self.manifest["noise_seed"], range(self.y.shape[1]), members.shape, len(self.steps))
@@ -86,7 +110,7 @@ def gather(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
     """The arrays of `Truth`, and its manifest, from the ensembles in a folder."""
     steps = schedule(STEPS)
     found: dict[str, list] = {"y": [], "lengths": [], "losses": []}
-    made, moved, masks = {}, None, None
+    made, spent, moved, masks = {}, {}, None, None
     for seed in range(SEEDS):
         whole, without, halves = (
             finetunes.load(folder / f"{name}_{seed}", engine="openvino") for name in ("all", "without", "halves")
@@ -101,12 +125,11 @@ def gather(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
         found["y"].append(y.numpy())
         found["lengths"].append(change.flatten(2).norm(dim=2).numpy())
         found["losses"].append(at.astype(np.float32))
-        made |= {
-            f"{name}_{seed}": asdict(recipe_of(one.manifest))
-            for name, one in (("all", whole), ("without", without), ("halves", halves))
-        }
+        for name, one in (("all", whole), ("without", without), ("halves", halves)):
+            made[f"{name}_{seed}"] = asdict(recipe_of(one.manifest))
+            spent[f"{name}_{seed}"] = sum(one.manifest["member_cpu_seconds"])
     arrays = {name: np.stack(values) for name, values in found.items()} | {"moved": moved, "masks": masks}
-    about = {"steps": STEPS, "noise_seed": NOISE_SEED, "loss_seed": LOSS_SEED, "recipes": made}
+    about = {"steps": STEPS, "noise_seed": NOISE_SEED, "loss_seed": LOSS_SEED, "recipes": made, "seconds": spent}
     return arrays, about | {
         "base": whole.manifest["base"],
         "data": whole.manifest["data"],

@@ -11,14 +11,11 @@ lies.
 from __future__ import annotations
 
 import os
-import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from math import comb
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -29,6 +26,7 @@ from genens.recipe import Recipe
 from genens.train import train_ensemble
 from genens_book.measures import gallery, machine
 from genens_book.measures.gallery import Gallery
+from genens_book.measures.terminal import announced
 from genens_book.pages import markup
 
 SMALLEST = 24  # images: with fewer, a list of ten would hold most of them
@@ -142,38 +140,3 @@ def database(members: Ensemble, thumbnails: Path) -> Gallery:
             "which is chapter 2's subject: give other weights"
         )
     return images
-
-
-@contextmanager
-def announced() -> Iterator[TextIO]:
-    """What is printed to standard error meanwhile also reaches the terminal of a plain `papermill` command.
-
-    papermill takes a notebook's output for the notebook alone, and minutes of silence look like a hang. The kernel
-    keeps the terminal's descriptor; elsewhere than in a kernel standard error is the terminal.
-    """
-    real, kept = sys.stderr, getattr(sys.stderr, "_original_stdstream_copy", None)
-    if kept is None:
-        yield real
-        return
-    with os.fdopen(os.dup(kept), "w", buffering=1) as terminal:
-        sys.stderr = _Both(real, terminal)
-        try:
-            yield sys.stderr
-        finally:
-            sys.stderr = real
-
-
-class _Both:
-    """Writes to two streams."""
-
-    def __init__(self, *streams: TextIO) -> None:
-        self.streams = streams
-
-    def write(self, text: str) -> int:
-        for stream in self.streams:
-            stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        for stream in self.streams:
-            stream.flush()

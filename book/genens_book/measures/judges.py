@@ -151,7 +151,7 @@ class PhotoNet(Judge):
 
     shape, kind, dataset = (3, 32, 32), "photographs", "cifar10"
     thing, reader = "subject", "photograph classifier"
-    batch, rate, epochs, folds, cross_fitted = 128, 4e-3, 22, 3, True
+    batch, rate, epochs, folds, cross_fitted = 128, 4e-3, 15, 3, True
     widths = (32, 64, 128, 256)
     weight_decay, smoothing = 0.05, 0.1
     shift, cut = 2, 8  # pixels
@@ -161,6 +161,10 @@ class PhotoNet(Judge):
         stages = [_Residual(inputs, outputs) for inputs, outputs in pairwise(widths)]
         self.blocks = nn.ModuleList([_block(3, widths[0], 0.1), *stages])
         self.head = nn.Linear(widths[-1], CLASSES)
+
+    def layers(self, y: Tensor) -> list[Tensor]:
+        """See `Judge`. Colours side by side in memory, convolutions take a sixth less time."""
+        return super().layers(y.contiguous(memory_format=torch.channels_last))
 
     def read(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, F) of the images as they are, and log probabilities (B, 10)."""

@@ -18,6 +18,7 @@ HOURS, GIGABYTES = 8, 8  # a night: what budget = 1 allows
 RATE = 1.3e11  # floating-point operations a second, of two cores through OpenVINO (bench/engines.json)
 FORWARD = 3  # passes that a tangent by forward mode costs; one by differences is a pass
 FEW = 4  # times as long for an image of a pass that has only a few, which keep no core busy
+LOOKS = 20  # at an image, for its denoising loss
 INCEPTION = 11.4e9  # floating-point operations for an image
 
 
@@ -192,6 +193,15 @@ def _system(v: SimpleNamespace, e: Mapping[str, Members]) -> Cost:
     return slopes + drawn + ablated + nulls + Cost(2 * (m.n + 2) * v.n_boot * (0.01 + 3e-5 * v.n_samples))
 
 
+def _finetunes(v: SimpleNamespace, e: Mapping[str, Members]) -> Cost:
+    m = e["weights"]
+    n = v.n_members or m.n
+    drawn = m.samples(v.n_samples, v.steps, [1] * (n + v.n_samples + 4) + [2 * v.n_averaged])
+    lost = m.passes(FEW * LOOKS * 3 * m.N)
+    tried = Cost(4e-9 * v.n_samples * v.n_codes * n * (n + m.N), 8 * v.n_codes * (n + m.N))
+    return m.passes(m.training) + drawn + lost + tried
+
+
 COSTS: dict[str, Callable[[SimpleNamespace, Mapping[str, Members]], Cost]] = {
     "00a_diffusion": _diffusion,
     "00_method": _method,
@@ -205,6 +215,7 @@ COSTS: dict[str, Callable[[SimpleNamespace, Mapping[str, Members]], Cost]] = {
     "07_meaning": _meaning,
     "08_cifar10": _system,
     "09_faces": _system,
+    "10_finetunes": _finetunes,
     "explorer": _explorer,
 }
 

@@ -355,6 +355,38 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
             Whole(0, 999), "the time, out of 1000, that they start from", PROPORTION, limit=limits.after_start
         ),
     },
+    "10_finetunes": {
+        **OWN,
+        "steps": replace(STEPS, cost=f"{PROPORTION}; what retraining says is known of 20"),
+        "engine": SAMPLING["engine"],
+        "weights": replace(WEIGHTS, meaning="fine-tunes of one base", limit=limits.fine_tunes),
+        "retrained": Parameter(Text("the name of a folder, or its path"), "what retraining said of these fine-tunes"),
+        "n_members": Parameter(
+            Whole(4), "the first of them that are used", PROPORTION, none="all", limit=limits.members()
+        ),
+        "n_samples": replace(SAMPLES, kind=Whole(2), meaning="generated images that are asked about"),
+        "n_lists": Parameter(Whole(1, LINES), "of them, whose lists are shown", limit=up_to("n_samples")),
+        "k": K,
+        "n_codes": Parameter(Whole(19), "other codes that each picture is tried under, for its p-value", PROPORTION),
+        "penalty": Parameter(Real(0, 1e6), "of the regression behind the p-values, of its mean eigenvalue"),
+        "n_averaged": Parameter(
+            Whole(2), "members whose predictions and weights are averaged", PROPORTION, limit=limits.members()
+        ),
+        "sizes": Parameter(Several(Whole(2, 10**7)), "numbers of pictures that the plan is for"),
+        "dataset": Parameter(
+            Text("folder:PATH, or nothing", empty=True),
+            "folder:PATH fine-tunes on your own pictures first, 20 to 500 of them",
+            "minutes of training",
+            limit=limits.folder,
+        ),
+        "own_members": Parameter(
+            Whole(16, codes.MAX_MEMBERS),
+            "own pictures: fine-tunes",
+            PROPORTION,
+            none="twice as many as pictures, 64 to 256",
+            limit=limits.multiple(4),
+        ),
+    },
     "08_cifar10": SYSTEM,
     "09_faces": SYSTEM,
     "explorer": {

@@ -95,6 +95,11 @@ def of_images(value: str, values: Values, manifests: Manifests) -> str:
     return "as an ensemble with a code for every image, not for every class" if classes else ""
 
 
+def fine_tunes(value: str, values: Values, manifests: Manifests) -> str:
+    """Fine-tunes of one base."""
+    return "" if "base" in manifests.get("weights", {"base": ""}) else "as fine-tunes of one base, like signs"
+
+
 def of_classes(name: str) -> Limit:
     """An ensemble of digits with a code for every class, named by this parameter."""
 

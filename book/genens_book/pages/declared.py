@@ -399,6 +399,10 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
         "n_class_samples": Parameter(
             Whole(1), "generated images of the class ensemble", PROPORTION, limit=limits.on_the_page("class_weights", 2)
         ),
+        "worlds": Parameter(
+            Several(Ensemble(), least=0, most=3), "ensembles of other images, each in a tab of its own", NUMBER
+        ),
+        "n_world": Parameter(Whole(1, LINES), "generated images of each of these", PROPORTION),
         "n_top": Parameter(
             Whole(1),
             "most influential images of each sample that are ablated in truth, and their twins",

@@ -83,7 +83,7 @@ class Ensemble(Text):
 class Several:
     """A list of `least` to `most` things of one kind; `ascending` where each is to be larger than the one before."""
 
-    item: Whole | Real
+    item: Whole | Real | Text
     least: int = 1
     most: int = 20
     ascending: bool = False

@@ -44,7 +44,18 @@ def test_each_image_is_left_out_by_one_member():
         truth.lacking(np.ones((4, 4), bool))
 
 
-def test_reliability_is_one_for_equal_seeds_and_none_for_unrelated_ones():
-    lengths = np.random.default_rng(0).random((3, 200, 1))
-    assert abs(truth.reliability(lengths, 0)) < 0.15
-    assert truth.reliability(np.stack([lengths[0]] * 3), 0) == pytest.approx(1)
+def test_a_part_of_it_is_asked_for_in_the_setting_that_it_is_of(trained, tmp_path, small):
+    truth.main([str(trained), "--out", str(tmp_path / "truth")])
+    whole, members = truth.load(tmp_path / "truth"), finetunes.load(trained / "signs")
+    part = whole.first(1, members, schedule(3))
+    assert part.y.shape[:2] == (2, 1) and part.lengths.shape == (2, 5, 1) and part.losses.shape == (2, 4, 1)
+    rows = np.array([3])
+    np.testing.assert_allclose(part.without(rows)[0], part.y[0, 0] + part.moved[3, 0], rtol=1e-6)
+    order = np.argsort(-part.lengths[0, :, 0])
+    assert part.among(order[None], 2).tolist() == [[True, True, False, False, False]]
+    for samples, steps, told in ((3, 3, "at most 2 samples of 3 steps"), (1, 4, "got 1 of 4")):
+        with pytest.raises(ValueError, match=told):
+            whole.first(samples, members, schedule(steps))
+    members.manifest = members.manifest | {"base": "other"}
+    with pytest.raises(ValueError, match="expected the base that was retrained on"):
+        whole.first(1, members, schedule(3))

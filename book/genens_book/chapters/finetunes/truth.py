@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from genens import files, finetunes, provenance, sampling, store
@@ -28,14 +27,15 @@ from genens.schedules import Schedule, schedule
 from genens_book.chapters.finetunes import gradients
 
 FILE = "truth.safetensors"
+REPEATS = 2  # of these seeds, under which each image was left out
 SEEDS, SAMPLES, STEPS, NOISE_SEED, LOSS_SEED = 3, 16, 20, 0, 1
 
 
 @dataclass(frozen=True)
 class Truth:
-    """By seed of training s: y (S, B, C, H, W), the samples of a network fine-tuned on all N images; lengths (S, N, B),
-    how far each moves without an image, and moved (N, B, C, H, W), how, under the first seed. masks: bool (N, H), the
-    images of the halves; losses (S, H, B), of the first seed's samples, in networks fine-tuned on these. steps: the
+    """By seed of training: y (S, B, C, H, W), the samples of a network fine-tuned on all N images; lengths (R, N, B), R
+    of the seeds, how far each moves without an image, and moved (N, B, C, H, W), how, under the first seed. masks:
+    bool (N, H), the images of the halves; losses (S, H, B), of the first seed's samples, in networks fine-tuned on these. steps: the
     number of denoising steps. All float32."""
 
     y: Tensor
@@ -99,35 +99,33 @@ def lacking(codes: np.ndarray) -> np.ndarray:
     return np.argmin(codes, axis=1)
 
 
-def reliability(lengths: np.ndarray, b: int) -> float:
-    """How well another training seed's lengths (S, N, B) tell the order of one's, for sample b: the mean Spearman
-    correlation over pairs of seeds, the ceiling for whatever knows only what holds on average."""
-    pairs = [(i, j) for i in range(len(lengths)) for j in range(i)]
-    return float(np.mean([spearmanr(lengths[i, :, b], lengths[j, :, b])[0] for i, j in pairs]))
-
-
 def gather(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
     """The arrays of `Truth`, and its manifest, from the ensembles in a folder."""
     steps = schedule(STEPS)
     found: dict[str, list] = {"y": [], "lengths": [], "losses": []}
+    given, asked = dict(steps=steps, samples=SAMPLES, seed=NOISE_SEED), dict(seed=LOSS_SEED)
     made, spent, moved, masks = {}, {}, None, None
+
+    def ensemble(name: str, seed: int) -> FineTunes:
+        one = finetunes.load(folder / f"{name}_{seed}", engine="openvino")
+        made[f"{name}_{seed}"] = asdict(recipe_of(one.manifest))
+        spent[f"{name}_{seed}"] = sum(one.manifest["member_cpu_seconds"])
+        return one
+
     for seed in range(SEEDS):
-        whole, without, halves = (
-            finetunes.load(folder / f"{name}_{seed}", engine="openvino") for name in ("all", "without", "halves")
-        )
-        given = dict(steps=steps, samples=SAMPLES, seed=NOISE_SEED)
+        whole, halves = ensemble("all", seed), ensemble("halves", seed)
         y = torch.from_numpy(store.compute(draws, indices=range(1), members=whole, **given)["y"][0])
-        each = store.chunked(draws, without.n, 16, members=without, **given)["y"]
-        change = torch.from_numpy(each[lacking(without.codes)]) - y
-        asked = torch.from_numpy(found["y"][0]) if seed else y  # the same images in all networks
-        at = store.chunked(losses, halves.n, 16, members=halves, images=asked, seed=LOSS_SEED)["losses"]
-        moved, masks = (change.half().numpy(), halves.codes) if moved is None else (moved, masks)
+        asked.setdefault("images", y)  # the same in all networks
+        at = store.chunked(losses, halves.n, 16, members=halves, **asked)["losses"]
         found["y"].append(y.numpy())
-        found["lengths"].append(change.flatten(2).norm(dim=2).numpy())
         found["losses"].append(at.astype(np.float32))
-        for name, one in (("all", whole), ("without", without), ("halves", halves)):
-            made[f"{name}_{seed}"] = asdict(recipe_of(one.manifest))
-            spent[f"{name}_{seed}"] = sum(one.manifest["member_cpu_seconds"])
+        masks = halves.codes if masks is None else masks
+        if seed < REPEATS:
+            without = ensemble("without", seed)
+            each = store.chunked(draws, without.n, 16, members=without, **given)["y"]
+            change = torch.from_numpy(each[lacking(without.codes)]) - y
+            moved = change.half().numpy() if moved is None else moved
+            found["lengths"].append(change.flatten(2).norm(dim=2).numpy())
     arrays = {name: np.stack(values) for name, values in found.items()} | {"moved": moved, "masks": masks}
     about = {"steps": STEPS, "noise_seed": NOISE_SEED, "loss_seed": LOSS_SEED, "recipes": made, "seconds": spent}
     return arrays, about | {
@@ -145,9 +143,9 @@ def load(folder: str | Path) -> Truth:
         found = files.arrays_from_bytes(contents[FILE], Path(folder) / FILE)
         y, moved = (torch.from_numpy(found[name].astype(np.float32)) for name in ("y", "moved"))
         truth = Truth(y, found["lengths"], moved, found["masks"].astype(bool), found["losses"], manifest)
-        (S, B), (N, H) = y.shape[:2], truth.masks.shape
+        (S, B), (N, H), R = y.shape[:2], truth.masks.shape, len(truth.lengths)
         shapes = (
-            truth.lengths.shape == (S, N, B) and moved.shape == (N, *y.shape[1:]) and truth.losses.shape == (S, H, B)
+            truth.lengths.shape == (R, N, B) and moved.shape == (N, *y.shape[1:]) and truth.losses.shape == (S, H, B)
         )
         if not shapes or not all(np.isfinite(found[name]).all() for name in ("y", "moved", "lengths", "losses")):
             raise ValueError("NaN or infinity, or arrays of other numbers of images, samples or seeds")

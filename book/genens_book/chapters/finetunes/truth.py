@@ -35,8 +35,8 @@ SEEDS, SAMPLES, STEPS, NOISE_SEED, LOSS_SEED = 3, 16, 20, 0, 1
 class Truth:
     """By seed of training: y (S, B, C, H, W), the samples of a network fine-tuned on all N images; lengths (R, N, B), R
     of the seeds, how far each moves without an image, and moved (N, B, C, H, W), how, under the first seed. masks:
-    bool (N, H), the images of the halves; losses (S, H, B), of the first seed's samples, in networks fine-tuned on these. steps: the
-    number of denoising steps. All float32."""
+    bool (N, H), the images of the halves; losses (S, H, B), of the first seed's samples, in networks fine-tuned on
+    these. steps: the number of denoising steps. All float32."""
 
     y: Tensor
     lengths: np.ndarray

@@ -27,7 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genens import data, files, finetunes, jacobians, provenance, store
-from genens.finetunes import Averaged
+from genens.finetunes import Averaged, FineTunes
 from genens.recipe import trained_on
 from genens_book.chapters.finetunes import drift, estimators, gradients, truth
 from genens_book.chapters.finetunes.truth import Truth
@@ -69,12 +69,12 @@ def joined(parts: Sequence[Averaged]) -> Averaged:
     return Averaged(first.base, differences, codes, first.shape, digest, about, engine, rank=about["rank"])
 
 
-def first(members: Averaged, n: int) -> Averaged:
-    """The first n of the members."""
+def first(members: FineTunes, n: int) -> FineTunes:
+    """The first n of the members, mixed as they are."""
     about, engine = members.manifest, members.settings["engine"]
     digest = files.digest([members.digest, n])
     given = members.differences[:n], members.codes[:, :n], members.shape, digest, about, engine
-    return Averaged(members.base, *given, rank=about["rank"])
+    return type(members)(members.base, *given, rank=about["rank"])
 
 
 # ---------------------------------------------------------------- what each estimator says
@@ -183,7 +183,7 @@ def contest(folder: Path, true: Truth) -> list[dict[str, object]]:
     """Every line, from the ensembles in a folder."""
     lines = []
     for name, parts in SETS.items():
-        whole = joined([finetunes.load(folder / part, engine="openvino") for part in parts])
+        whole = joined([finetunes.load(folder / part) for part in parts])
         given = dict(steps=true.steps, samples=true.y.shape[1], seed=true.manifest["noise_seed"])
         drawn = torch.from_numpy(store.chunked(truth.draws, whole.n, 16, members=whole, **given)["y"])
         asked = dict(images=true.y[0], seed=true.manifest["loss_seed"])

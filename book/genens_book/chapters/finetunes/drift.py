@@ -28,7 +28,7 @@ def distances(
 
 def line(folder: Path, steps: int, samples: int, seed: int) -> dict[str, object]:
     """The means of `distances` for the ensemble in a folder, with how many steps its fine-tunes took."""
-    both = [finetunes.load(folder, average, "openvino") for average in (True, False)]
+    both = [finetunes.load(folder, average) for average in (True, False)]
     given = dict(steps=schedule(steps), samples=samples, seed=seed)
     found = store.compute(distances, weights=both[0], predictions=both[1], **given)
     tuned = recipe.recipe_of(both[0].manifest)

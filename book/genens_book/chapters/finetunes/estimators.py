@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genens.ensemble import Ensemble
 from genens.finetunes import Averaged
 from genens.sampling import Noise, sample
 from genens.schedules import Schedule
@@ -106,14 +105,11 @@ def sparse(codes: np.ndarray, values: np.ndarray, share: float = 0.1) -> np.ndar
     return stats.group_lasso(C, values - values.mean(axis=0), share)
 
 
-def drawn(
-    members: Averaged, changes: Tensor, noise: Noise | Tensor, steps: Schedule, engine: str = "openvino"
-) -> Tensor:
-    """The samples of the networks whose weights are the base's plus changes (K, P): (K, B, C, H, W)."""
-    code = np.zeros((1, 1), bool)
-    return torch.stack(
-        [sample(Ensemble([members.moved(one)], code, members.shape, engine=engine), noise, steps)[0] for one in changes]
-    )
+def drawn(members: Averaged, changes: Tensor, noise: Noise | Tensor, steps: Schedule) -> Tensor:
+    """The samples of the networks whose weights are the base's plus changes (K, Q): (K, B, C, H, W). In plain PyTorch,
+    which is done with a few samples before a network is compiled."""
+    code, rank = np.zeros((1, len(changes)), bool), members.manifest["rank"]
+    return sample(Averaged(members.base, changes, code, members.shape, rank=rank), noise, steps, np.eye(len(changes)))
 
 
 def decoded(decoder: np.ndarray, differences: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ def gather(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
     made, spent, moved, masks = {}, {}, None, None
 
     def ensemble(name: str, seed: int) -> FineTunes:
-        one = finetunes.load(folder / f"{name}_{seed}", engine="openvino")
+        one = finetunes.load(folder / f"{name}_{seed}")
         made[f"{name}_{seed}"] = asdict(recipe_of(one.manifest))
         spent[f"{name}_{seed}"] = sum(one.manifest["member_cpu_seconds"])
         return one

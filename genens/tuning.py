@@ -94,7 +94,8 @@ def tune_member(
     (Q,), and the mean loss of the steps' last fifth."""
     model, subspace = copy.deepcopy(base).requires_grad_(True), Subspace(base, recipe.rank)
     bars, N = torch.from_numpy(alpha_bars(model.config.T)).float(), len(images.images)
-    x, change, losses = data.to_unit(images[torch.arange(len(images))]), torch.zeros_like(scale), []
+    x, losses = data.to_unit(images[torch.arange(len(images))]), []
+    change, velocity = torch.zeros_like(scale), torch.zeros_like(scale)
     for step, drawn in enumerate(tuning_draws(N, x.shape[1:], recipe, member, model.config.T)):
         t, noise = (value[images.rows] for value in drawn)
         model.zero_grad()
@@ -103,7 +104,9 @@ def tune_member(
             share = loss(model, *part, bars, weight=recipe.weight) * (len(part[0]) / N)
             share.backward()
             value += share.item()
-        change -= recipe.lr * subspace.of([weight.grad for weight in model.parameters()]) / scale
+        gradient = subspace.of([weight.grad for weight in model.parameters()]) / scale
+        velocity = recipe.momentum * velocity + gradient
+        change -= recipe.lr * velocity
         with torch.no_grad():
             moves = subspace.change(change).values()
             for weight, start, move in zip(model.parameters(), base.parameters(), moves, strict=True):

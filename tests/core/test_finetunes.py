@@ -1,5 +1,7 @@
 """Fine-tunes mixed by their weights: sampling, Jacobian and counterfactuals as of one network a mixture."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -106,24 +108,25 @@ def tuned(which, recipe=TUNED, member=0):
     return tune_member(rows(*which), recipe, member, base, scale)[0]
 
 
-def test_a_fine_tune_is_gradient_descent_scaled_by_public_numbers():
-    """Against a loop over images, one weight tensor at a time."""
-    base = untrained()
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_fine_tune_is_gradient_descent_scaled_by_public_numbers(momentum):
+    """Against torch's SGD in other units, fed by a loop over images."""
+    base, recipe = untrained(), dataclasses.replace(TUNED, momentum=momentum)
     scale = gradient_scale(base, Subspace(base), data.load("mnist").images[:12], BASE, 4)
-    change, _ = tune_member(rows(0, 2, 5), TUNED, 0, base, scale)
+    change, _ = tune_member(rows(0, 2, 5), recipe, 0, base, scale)
     model, bars = untrained(), torch.from_numpy(alpha_bars()).float()
-    for t, noise in tuning_draws(6, (1, 28, 28), TUNED, 0, 1000):
-        model.zero_grad()
+    sizes = scale.split([weight.numel() for weight in model.parameters()])
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=momentum)
+    for t, noise in tuning_draws(6, (1, 28, 28), recipe, 0, 1000):
+        optimiser.zero_grad()
         for row in (0, 2, 5):
             bar = bars[t[row]]
             x = data.to_unit(data.load("mnist").images[row : row + 1])
             predicted = model(bar.sqrt() * x + (1 - bar).sqrt() * noise[row], t[row : row + 1])
             ((predicted - noise[row]).square().mean() / bar / 6).backward()
-        with torch.no_grad():
-            begin = 0
-            for weight in model.parameters():
-                weight -= 1e-4 * weight.grad / scale[begin : begin + weight.numel()].view_as(weight)
-                begin += weight.numel()
+        for weight, size in zip(model.parameters(), sizes, strict=True):
+            weight.grad /= size.view_as(weight)
+        optimiser.step()
     expected = flat(model) - flat(base)
     assert (change - expected).norm() < 1e-3 * expected.norm()
     assert scale.min() > 0 and scale.median() > 0
@@ -197,7 +200,16 @@ def test_what_cannot_be_a_fine_tune_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected device cpu for fine-tunes"):
         train_ensemble(BASE, tmp_path / "one" / "base", workers=1, checkpoints=tmp_path / "c")
         train_ensemble(TUNED, tmp_path / "one" / "tuned", device="cuda", checkpoints=tmp_path / "c")
-    for change in ({"base": "../x"}, {"lr": 0}, {"steps": 0}, {"rank": -1}, {"times": (0, 1, 0.5)}, {"weight": "w"}):
+    wrong = (
+        {"base": "../x"},
+        {"lr": 0},
+        {"steps": 0},
+        {"rank": -1},
+        {"momentum": 1.0},
+        {"times": (0, 1, 0.5)},
+        {"weight": "w"},
+    )
+    for change in wrong:
         with pytest.raises(ValueError, match="expected"):
             FineTune(**{**vars(TUNED), **change})
     (tmp_path / "r.yml").write_text("train: {a: {dataset: mnist, base: b, steps: 2, lr: 0.1, n: 4, h: 2}}")

@@ -383,7 +383,7 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
             Whole(16, codes.MAX_MEMBERS),
             "own pictures: fine-tunes",
             PROPORTION,
-            none="twice as many as pictures, 64 to 256",
+            none="twice as many as pictures, 64 to 512",
             limit=limits.multiple(4),
         ),
     },

@@ -39,7 +39,7 @@ def test_pictures_are_made_grey_and_fine_tuned_on_once(pictures, trained, monkey
 
 
 def test_how_many_members_there_are_and_what_is_refused(pictures, trained, tmp_path, monkeypatch):
-    assert [own.members_for(N) for N in (20, 50, 101, 500)] == [64, 100, 204, 256]
+    assert [own.members_for(N) for N in (20, 50, 101, 500)] == [64, 100, 204, 512]
     monkeypatch.setenv("GENENS_TRAINED", str(tmp_path / "t"))
     for spec, n, told in (
         ("mnist", None, "folder:PATH"),

@@ -30,7 +30,7 @@ from genens_book.pages import markup
 
 FEWEST, MOST = 20, 500  # pictures
 SIDE = 28  # pixels
-MEMBERS = 64, 256  # at least and at most, where their number is not given: twice as many as pictures between these
+MEMBERS = 64, 512  # at least and at most, where their number is not given: twice as many as pictures between these
 LEAST = 16  # with codes for as many pictures, and as many to spare
 LUMA = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601: how bright colours are
 

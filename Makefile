@@ -92,6 +92,7 @@ bench-scaling: $(READY)
 
 bench-engines: $(READY)
 	$(BIN)/python -m bench.engines
+	$(BIN)/python -m bench.engines --avx2
 
 bench-book: $(READY)
 	$(BIN)/python -m bench.book

@@ -1,6 +1,7 @@
 """What the forward pass, the tangent pass and the training step of a laptop member take by each engine that was tried,
 and how far each is from the best matrix product of the same cores: `make bench-engines`.
 
+`--avx2` does it with PyTorch and oneDNN held to AVX2, as many processors have no more, and writes engines_avx2.json.
 Ways of one kind alternate, round by round, so that a machine that slows down slows all of them; each number is the
 median of the rounds, with the fastest and the slowest. Before a way is timed, its result is compared with eager
 PyTorch's. The table is written to bench/engines.json.
@@ -8,9 +9,13 @@ PyTorch's. The table is written to bench/engines.json.
 
 from __future__ import annotations
 
+import argparse
 import copy
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -20,7 +25,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from genens import engines, ensemble, jacobians, provenance, sampling, store
+from genens import engines, ensemble, files, jacobians, provenance, sampling, store
 from genens.ensemble import Ensemble
 from genens.recipe import recipes
 from genens.training import Trainer
@@ -202,8 +207,38 @@ def training_steps(report: dict) -> None:
     torch.set_num_threads(cores)
 
 
+def operators(call: Callable[[], object], most: int = 5) -> list[dict[str, object]]:
+    """Where a call's time goes, on one core: the operators that take most of it by themselves, with their share of it
+    and how often they run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        call()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+            call()
+    finally:
+        torch.set_num_threads(threads)
+    found = sorted(seen.key_averages(), key=lambda one: -one.self_cpu_time_total)
+    total = sum(one.self_cpu_time_total for one in found)
+    return [{"operator": one.key, "share": one.self_cpu_time_total / total, "calls": one.count} for one in found[:most]]
+
+
+def where_time_goes(members: Ensemble) -> dict[str, list]:
+    """The operators of a pass and of a training step, by PyTorch."""
+    images = torch.randn(IMAGES, *members.shape, generator=torch.Generator().manual_seed(0))
+    recipe = dataclasses.replace(recipes(parameters.profile_file("laptop"))["mnist16"], precision="float32")
+    with torch.no_grad():
+        forward = operators(lambda: engines.plain(members.models[0], images, T))
+    return {"forward": forward, "training": operators(Trainer(recipe.images().images[:5000], recipe, 0).advance)}
+
+
 def main() -> None:
     """Prints the three tables and writes them."""
+    parser = argparse.ArgumentParser("python -m bench.engines", description=__doc__.splitlines()[0])
+    parser.add_argument("--avx2", action="store_true", help="hold everything to AVX2")
+    if parser.parse_args().avx2 and os.environ.get("ATEN_CPU_CAPABILITY") != "avx2":
+        held = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}  # read when they are loaded
+        sys.exit(subprocess.run([sys.executable, "-m", "bench.engines", "--avx2"], env=os.environ | held).returncode)
     warnings.simplefilter("ignore")
     folder = store.home() / "weights" / "mnist16"
     members, fast = ensemble.load(folder), ensemble.load(folder, engine="openvino")
@@ -213,6 +248,7 @@ def main() -> None:
         "forward": {},
         "tangents": {},
         "training": {},
+        "operators": where_time_goes(members),
     }
     forward_passes(members, found["forward"])
     tangent_passes(members, fast, found["tangents"])
@@ -233,7 +269,11 @@ def main() -> None:
                 else (f"relative error {one['relative_error']:.1e}")
             )
             print(f"  {name:<34} {one['ms']:7.1f} ms ({one['ms_low']:.1f} to {one['ms_high']:.1f})   {share}")
-    OUT.write_text(json.dumps(found, indent=1) + "\n")
+    for part, shares in found["operators"].items():
+        most = ", ".join(f"{one['operator']} {one['share']:.0%}" for one in shares)
+        print(f"\n{part}: {most}")
+    out = OUT.with_stem("engines_avx2") if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2" else OUT
+    files.atomic_write(out, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

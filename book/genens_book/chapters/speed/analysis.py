@@ -45,7 +45,8 @@ def engines(file: Path | None = None) -> dict:
 
     def shown(found: Mapping) -> object:
         eager = float(found["forward"]["eager"]["share"])
-        return eager, _machine(found), limit_table(found), [best(found, part) for part in PASSES]
+        tables = limit_table(found), operators_table(found)
+        return eager, _machine(found), tables, [best(found, part) for part in PASSES]
 
     return read(file or BENCH / "engines.json", "python -m bench.engines", shown)
 
@@ -131,6 +132,16 @@ def limit_table(found: Mapping) -> Page:
         time = f"{number(row['ms'], 0)} ms ({number(row['ms_low'], 0)} to {number(row['ms_high'], 0)})"
         rows.append(["16 tangents", name, time, "–", "–"])
     return markup.lines_table(head, rows, numeric=False)
+
+
+def operators_table(found: Mapping) -> Page:
+    """Where the time of a pass and of a training step by PyTorch goes on one core: the operators that take most."""
+    rows = [
+        [PASSES[part], str(one["operator"]), share(one["share"]), f"{one['calls']:,}"]
+        for part, shares in found["operators"].items()
+        for one in shares
+    ]
+    return markup.lines_table(["what", "operator", "of its time", "calls"], rows, numeric=True)
 
 
 def best(found: Mapping, part: str) -> tuple[str, Mapping]:

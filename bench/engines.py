@@ -124,7 +124,9 @@ def forward_passes(members: Ensemble, report: dict) -> None:
         except Exception as problem:  # noqa: BLE001, whatever a machine lacks for it is said in the table
             report[name] = {"not run": str(problem).strip().splitlines()[0][:120]}
             continue
-        assert apart[name] < 1e-4, (name, apart[name])
+        if not apart[name] < 1e-4:
+            report[name] = {"not run": f"its result is {apart[name]:.1g} from eager PyTorch's"}
+            continue
         ways[name] = side_by_side(one, images)
     one_pass = flops(lambda: engines.plain(few.models[0], images, T))
     yardstick, operations = product()

@@ -239,7 +239,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.engines", description=__doc__.splitlines()[0])
     parser.add_argument("--avx2", action="store_true", help="hold everything to AVX2")
     if parser.parse_args().avx2 and os.environ.get("ATEN_CPU_CAPABILITY") != "avx2":
-        held = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}  # read when they are loaded
+        held = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
         sys.exit(subprocess.run([sys.executable, "-m", "bench.engines", "--avx2"], env=os.environ | held).returncode)
     warnings.simplefilter("ignore")
     folder = store.home() / "weights" / "mnist16"

@@ -65,6 +65,18 @@ def test_engines_that_lost_and_engines_that_were_not_run_are_in_the_table():
     assert analysis.best(found, "forward") == ("openvino", row | {"ms": 20.0})
 
 
+def test_the_operators_that_take_most_are_listed_by_pass_and_step():
+    one = {"operator": "aten::mkldnn_convolution", "share": 0.72, "calls": 1234}
+    lines = analysis.operators_table({"operators": {"forward": [one], "training": [one, one]}}).text.splitlines()
+    assert len(lines) == 4 and lines[1].split("\t") == [
+        "forward pass",
+        "aten::mkldnn_convolution",
+        "72\u00a0%",
+        "1,234",
+    ]
+    assert lines[3].startswith("training step")
+
+
 def curve(exponent, x=(4, 8, 16, 32)):
     return {"theory": 1, "points": [{"x": n, "seconds": 0.1 * n**exponent, "megabytes": 100 + n} for n in x]}
 
@@ -105,6 +117,8 @@ def test_a_damaged_file_is_one_line(tmp_path, text):
 def test_the_shipped_measurements_are_whole():
     results, engines, scaling = analysis.results(), analysis.engines(), analysis.scaling()
     assert len(analysis.lines(results)) >= 10 and results["scan"]["codes"] == 10**9
+    held = analysis.engines(analysis.BENCH / "engines_avx2.json")
+    assert held["machine"]["instructions"] == "AVX2" and len(held["operators"]["training"]) == 5
     assert len(analysis.growth(scaling)) >= 8
     told = analysis.machines(results, engines, scaling)
     assert all("cores of" in text for text in told.values()) and json.dumps(told)

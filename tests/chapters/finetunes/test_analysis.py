@@ -54,14 +54,6 @@ def test_p_values_are_uniform_without_effects_and_small_with_them():
     assert analysis.p_values([0], codes, values.reshape(120, 1, 1, 1, 40), 0.1, 199, 3)["p"].max() == 1 / 200
 
 
-def test_the_first_of_a_list_stays_first_where_there_is_no_noise_and_not_where_there_is_nothing_else():
-    codes, effects, values = simulated(N=60, n=120, spread=0.5)
-    sure = analysis.steady(codes, values.reshape(120, 1, 1, 1, 40).astype(np.float32))
-    assert sure.tolist() == [1.0]
-    noise = np.random.default_rng(0).normal(size=(120, 20, 1, 1, 4)).astype(np.float32)
-    assert analysis.steady(codes, noise).mean() < 0.8
-
-
 @pytest.mark.parametrize("noise", [0.0, 0.2, 1.0])
 def test_the_noise_share_is_found_again(noise):
     found = []

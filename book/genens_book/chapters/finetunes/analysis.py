@@ -78,21 +78,6 @@ def p_values(
     return {"p": np.stack(rows)}
 
 
-def steady(codes: np.ndarray, drawn: np.ndarray, blocks: int = 10) -> np.ndarray:
-    """How often the image that moves a sample most, by ridge regression, is also first when one of so many blocks of
-    members is left out: (B,). Arguments as for `p_values`."""
-    parts = np.arange(codes.shape[1]) % blocks
-    every = [parts >= 0, *(parts != k for k in range(blocks))]
-    whole, *others = (_first(codes[:, kept], drawn[kept]) for kept in every)
-    return np.mean([one == whole for one in others], axis=0)
-
-
-def _first(codes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    values = torch.as_tensor(drawn).flatten(1)
-    changes = estimators.decoded(estimators.ridge(codes, estimators.products(values)), values)
-    return changes.unflatten(1, drawn.shape[1:]).flatten(2).norm(dim=2).argmax(0).numpy()
-
-
 # ---------------------------------------------------------------- what retraining says of itself
 
 
@@ -132,6 +117,12 @@ def noise_share(codes: np.ndarray, gram: np.ndarray) -> float:
     if short(ends[0]) >= 0:
         return 0.0
     return math.exp(optimize.brentq(short, *ends)) if short(ends[1]) > 0 else math.inf
+
+
+def noise_in_samples(codes: np.ndarray, drawn: Tensor | np.ndarray) -> float:
+    """The same of members' samples, (n, B, C, H, W): the median over samples."""
+    values = torch.as_tensor(drawn).flatten(2).transpose(0, 1)  # (B, n, m)
+    return float(np.median([noise_share(codes, estimators.products(one)) for one in values]))
 
 
 def expected(lengths: np.ndarray, beta: float, d: np.ndarray, k: int, seed: int, draws: int = 64) -> float:

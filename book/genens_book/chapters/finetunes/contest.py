@@ -29,7 +29,7 @@ from tqdm import tqdm
 from genens import data, files, finetunes, jacobians, provenance, store
 from genens.finetunes import Averaged, FineTunes
 from genens.recipe import trained_on
-from genens_book.chapters.finetunes import drift, estimators, gradients, truth
+from genens_book.chapters.finetunes import analysis, drift, estimators, gradients, truth
 from genens_book.chapters.finetunes.truth import Truth
 from genens_book.measures import classifier, stats
 
@@ -179,15 +179,19 @@ def row(found: Found, members: str, true: Truth, seconds: float) -> dict[str, ob
     return line
 
 
-def contest(folder: Path, true: Truth) -> list[dict[str, object]]:
-    """Every line, from the ensembles in a folder."""
-    lines = []
+def contest(folder: Path, true: Truth) -> tuple[list[dict[str, object]], dict[str, dict[str, float]]]:
+    """Every line, from the ensembles in a folder; and of each ensemble the noise in its weights and samples."""
+    lines, noise = [], {}
     for name, parts in SETS.items():
         whole = joined([finetunes.load(folder / part) for part in parts])
         given = dict(steps=true.steps, samples=true.y.shape[1], seed=true.manifest["noise_seed"])
         drawn = torch.from_numpy(store.chunked(truth.draws, whole.n, 16, members=whole, **given)["y"])
         asked = dict(images=true.y[0], seed=true.manifest["loss_seed"])
         losses = store.chunked(truth.losses, whole.n, 16, members=whole, **asked)["losses"]
+        noise[name] = {
+            "weights": analysis.noise_share(whole.codes, estimators.products(whole.differences)),
+            "samples": analysis.noise_in_samples(whole.codes, drawn),
+        }
         for n in tqdm([n for n in COUNTS if n <= whole.n], name, unit="size"):
             began = time.perf_counter()
             for found in by_members(first(whole, n), true, drawn[:n], losses[:n]):
@@ -199,7 +203,7 @@ def contest(folder: Path, true: Truth) -> list[dict[str, object]]:
             for found in chain(by_gradients(whole, images, true, 2), by_likeness(images, true)):
                 lines.append(row(found, name, true, time.perf_counter() - began))
                 began = time.perf_counter()
-    return lines
+    return lines, noise
 
 
 def load(file: Path | None = None) -> dict:
@@ -212,6 +216,7 @@ def load(file: Path | None = None) -> dict:
                 raise ValueError(f"a line with {', '.join(line)}")
         if not all({"steps", "n", "apart", "members", "base"} <= one.keys() for one in found["drift"]):
             raise ValueError("a drift without its distances")
+        [float(one[kind]) for one in found["noise"].values() for kind in ("weights", "samples")]
         return found
 
 
@@ -239,8 +244,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         true = truth.load(given.truth)
         asked = dict(steps=true.manifest["steps"], samples=true.y.shape[1], seed=true.manifest["noise_seed"])
+        lines, noise = contest(given.folder, true)
         found = {
-            "lines": contest(given.folder, true),
+            "lines": lines,
+            "noise": noise,
             "drift": [drift.line(given.folder / name, **asked) for name in TUNED],
             "made": provenance.describe(),
         }

@@ -60,6 +60,17 @@ def drift(apart: Mapping[str, np.ndarray], lines: Sequence[Mapping[str, float]])
     }
 
 
+def noise(weights: float, samples: float, measured: Mapping[str, Mapping[str, float]]) -> dict[str, object]:
+    """The part of the members' variance that is no sum over images, over the part that is."""
+    own = measured["signs_own"]
+    return {
+        "noise_weights": share(weights, 1),
+        "noise_samples": share(samples),
+        "noise_own_weights": share(own["weights"]),
+        "noise_own_samples": share(own["samples"]),
+    }
+
+
 def retraining(true: Truth, again: Mapping[str, Interval], apart: Interval, k: int) -> dict[str, object]:
     """What the truth says of itself."""
     each = true.manifest["seconds"]["without_0"] / true.lengths.shape[1]

@@ -380,11 +380,11 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
             limit=limits.folder,
         ),
         "own_members": Parameter(
-            Whole(16, codes.MAX_MEMBERS),
+            Whole(48, codes.MAX_MEMBERS),
             "own pictures: fine-tunes",
             PROPORTION,
             none="twice as many as pictures, 64 to 512",
-            limit=limits.multiple(4),
+            limit=limits.multiple(16),
         ),
     },
     "08_cifar10": SYSTEM,

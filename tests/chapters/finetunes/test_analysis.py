@@ -11,7 +11,7 @@ from genens.recipe import trained_on
 from genens.sampling import exogenous, sample
 from genens.schedules import schedule
 from genens.theory import identification
-from genens_book.chapters.finetunes import analysis, estimators, gradients, truth
+from genens_book.chapters.finetunes import analysis, contest, estimators, gradients, truth
 
 
 def simulated(N=60, n=120, m=40, noise=0.0, seed=0, spread=0.0):
@@ -48,10 +48,11 @@ def test_other_codes_are_drawn_as_the_images_were_and_none_is_an_images():
 def test_p_values_are_uniform_without_effects_and_small_with_them():
     codes, _, values = simulated(N=60, n=120)
     null = np.random.default_rng(5).normal(size=(120, 3, 1, 1, 40))
-    p = analysis.p_values([0, 1, 2], codes, null, 0.1, 199, 3)["p"]
+    others = analysis.fresh(codes, 199, 3)
+    p = analysis.p_values([0, 1, 2], codes, null, others, 0.1)["p"]
     assert p.shape == (3, 60) and p.min() >= 1 / 200
     assert kstest(p.ravel(), "uniform").pvalue > 0.01
-    assert analysis.p_values([0], codes, values.reshape(120, 1, 1, 1, 40), 0.1, 199, 3)["p"].max() == 1 / 200
+    assert analysis.p_values([0], codes, values.reshape(120, 1, 1, 1, 40), others, 0.1)["p"].max() == 1 / 200
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.2, 1.0])
@@ -88,7 +89,15 @@ def test_what_fine_tuning_lowers_is_measured_at_the_same_noise_before_and_after(
     images = data.to_unit(trained_on(members.manifest).images)
     others = images.flip(-1)
     found = analysis.memberships(members, images, others, 7)
-    assert {name: values.shape for name, values in found.items()} == {"kept": (5,), "removed": (5,), "never": (5,)}
+    assert {name: values.shape for name, values in found.items()} == {
+        "kept": (5,),
+        "rows": (5,),
+        "removed": (5,),
+        "never": (5,),
+    }
+    few = members.codes[:, :2]
+    part = analysis.memberships(contest.first(members, 2), images, others, 7)
+    assert part["rows"].tolist() == np.flatnonzero(~few.all(axis=1)).tolist() != [*range(5)]
     for row in range(5):
         t, noise = (side[row] for side in gradients.looks(5, images.shape[1:], members.base.config.T, 7))
         lost = [
@@ -97,6 +106,12 @@ def test_what_fine_tuning_lowers_is_measured_at_the_same_noise_before_and_after(
         ]
         assert found["removed"][row] == pytest.approx(lost[0] - lost[1], abs=1e-6)
     assert found["kept"].mean() > 0
+
+
+def test_an_image_to_remove_is_one_that_some_member_lacks():
+    codes = np.array([[1, 1], [1, 0], [0, 1], [1, 1]], bool)
+    assert analysis.removable(codes) == [1] and analysis.removable(codes, np.array([[2]])) == [2]
+    assert analysis.removable(codes, np.array([[3]])) == [1]
 
 
 def test_a_repeated_truth_agrees_with_itself_and_unlike_ones_do_not():

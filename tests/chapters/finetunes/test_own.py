@@ -23,28 +23,28 @@ def pictures(tmp_path):
 def test_pictures_are_made_grey_and_fine_tuned_on_once(pictures, trained, monkeypatch, capsys):
     monkeypatch.setenv("GENENS_TRAINED", str(trained))
     asked = []
-    folder = own.trained(pictures, trained / "signs", 16, 0, lambda **manifests: asked.append(manifests), workers=1)
+    folder = own.trained(pictures, trained / "signs", 48, 0, lambda **manifests: asked.append(manifests), workers=1)
     said = capsys.readouterr().err
-    assert "22 pictures" in said and "16 fine-tunes of 3 steps" in said and "takes about" in said
+    assert "22 pictures" in said and "48 fine-tunes of 3 steps" in said and "takes about" in said
     members = finetunes.load(folder)
     images = trained_on(members.manifest)
-    assert members.n == 16 and (members.codes.sum(1) == 12).all() and members.codes.shape == (22, 16)
+    assert members.n == 48 and (members.codes.sum(1) == 45).all() and members.codes.shape == (22, 48)
     assert images.images.shape == (22, 1, 28, 28) and torch.equal(images.images, own.grey(pictures).images)
     assert unlearn.certificate(members, images, [3])["removed_image_in_any"] is False
     told, made = asked[0]["weights"], members.manifest
     for name in ("n", "images", "shape", "unet"):
         assert told[name] == made[name]
-    assert own.trained(pictures, trained / "signs", 16, 0, workers=1) == folder
+    assert own.trained(pictures, trained / "signs", 48, 0, workers=1) == folder
     assert "were trained before" in capsys.readouterr().err
 
 
 def test_how_many_members_there_are_and_what_is_refused(pictures, trained, tmp_path, monkeypatch):
-    assert [own.members_for(N) for N in (20, 50, 101, 500)] == [64, 100, 204, 512]
+    assert [own.members_for(N) for N in (20, 50, 101, 500)] == [64, 112, 208, 512]
     monkeypatch.setenv("GENENS_TRAINED", str(tmp_path / "t"))
     for spec, n, told in (
         ("mnist", None, "folder:PATH"),
-        (pictures, 18, "a multiple of 4"),
-        (pictures, 12, "a multiple of 4, 16 to"),
+        (pictures, 50, "a multiple of 16"),
+        (pictures, 32, "a multiple of 16, 48 to"),
     ):
         with pytest.raises(ValueError, match=told):
             own.trained(spec, trained / "signs", n)

@@ -23,6 +23,7 @@ from genens.finetunes import Averaged
 from genens.sampling import exogenous
 from genens.schedules import Schedule
 from genens.theory import identification
+from genens.unet import UNet
 from genens_book.chapters.finetunes import estimators, gradients
 from genens_book.chapters.finetunes.truth import Truth
 from genens_book.measures import stats
@@ -64,12 +65,12 @@ def fresh(codes: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def p_values(
-    indices: Sequence[int], codes: np.ndarray, drawn: Tensor | np.ndarray, penalty: float, count: int, seed: int
+    indices: Sequence[int], codes: np.ndarray, drawn: Tensor | np.ndarray, others: np.ndarray, penalty: float
 ) -> dict[str, np.ndarray]:
     """To be stored: {"p": (K, N)}, for the samples `indices` whether each image has an effect on them at all, by what
-    it would have had under each of `count` other codes (`estimators.decoys`). drawn: (n, B, C, H, W), what members draw
-    each by itself."""
-    others, rows = fresh(codes, count, seed), []
+    it would have had under each of other codes, bool (M, n) (`estimators.decoys`). drawn: (n, B, C, H, W), what members
+    draw each by itself."""
+    rows = []
     for b in indices:
         found, theirs = estimators.decoys(
             codes, estimators.products(torch.as_tensor(drawn[:, b]).flatten(1)), others, penalty
@@ -166,29 +167,32 @@ def curves(
 
 def memberships(members: Averaged, images: Tensor, others: Tensor, seed: int) -> dict[str, np.ndarray]:
     """To be stored: by how much fine-tuning lowers an image's denoising loss, at the same noise and times before and
-    after. "kept" (N,): of images in the network of all members; "removed" (N,): of each in the network without it;
-    "never" (M,): of others (M, C, H, W) in the network of all members. images, others: in [-1, 1]."""
+    after. "kept" (N,): of images in the network of all members; "removed" (R,): of each of the images `rows` (R,),
+    which some member lacks, in the network without it; "never" (M,): of others (M, C, H, W) in the network of all
+    members. images, others: in [-1, 1]."""
     base, mean = (members.mean(v).models[0] for v in (np.zeros(members.n), coding.uniform(members.n)))
     looks = [gradients.looks(len(x), x.shape[1:], base.config.T, seed + k) for k, x in enumerate((images, others))]
-    sides = [*zip((images, others), looks, strict=True)]
+    sides = [[*zip(x, *looked, strict=True)] for x, looked in zip((images, others), looks, strict=True)]
 
     @torch.no_grad()
-    def losses(network, side: int) -> np.ndarray:
-        x, looked = sides[side]
-        return np.array([gradients.values(network, *one).item() for one in zip(x, *looked, strict=True)])
+    def losses(network: UNet, side: list) -> np.ndarray:
+        return np.array([gradients.values(network, *one).item() for one in side])
 
-    @torch.no_grad()
-    def lacking(row: int) -> float:
-        x, (t, noise) = sides[0]
-        network = unlearn.unlearned(members, [row]).models[0]
-        return gradients.values(network, x[row], t[row], noise[row]).item()
-
-    before = losses(base, 0)
+    rows, before = np.flatnonzero(~members.codes.all(axis=1)), losses(base, sides[0])
+    after = [losses(unlearn.unlearned(members, [row]).models[0], sides[0][row : row + 1])[0] for row in rows]
     return {
-        "kept": before - losses(mean, 0),
-        "removed": before - np.array([lacking(row) for row in range(len(images))]),
-        "never": losses(base, 1) - losses(mean, 1),
+        "kept": before - losses(mean, sides[0]),
+        "rows": rows,
+        "removed": before[rows] - np.array(after),
+        "never": losses(base, sides[1]) - losses(mean, sides[1]),
     }
+
+
+def removable(codes: np.ndarray, wanted: np.ndarray | None = None) -> list[int]:
+    """The row of one image to remove: the first of those `wanted` that some member lacks, else the first of all."""
+    lacked = np.flatnonzero(~codes.all(axis=1))
+    there = lacked if wanted is None else np.intersect1d(wanted, lacked)
+    return [int((there if len(there) else lacked)[0])]
 
 
 def timed(members: Averaged, rows: Sequence[int]) -> dict[str, np.ndarray]:

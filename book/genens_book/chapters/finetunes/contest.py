@@ -40,7 +40,7 @@ FORWARD = 3  # passes that a column costs where a pass costs one
 TUNED = ("tuned_6", "tuned_24", "tuned_96")
 DAMPINGS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of TRAK and D-TRAK: the one that does best is shown
 TOP = 10
-SETS = {"signs": ("signs", "signs_more"), **{name: (name,) for name in ("signs_half", "signs_eighth", "signs_own")}}
+SETS = {"signs": ("signs", "signs_more"), **{name: (name,) for name in ("signs_quarter", "signs_half", "signs_own")}}
 
 
 @dataclass(frozen=True)

@@ -266,9 +266,9 @@ def designs(lines: Sequence[Line]) -> Page:
     """How ridge regression of the weights does under other designs, at a number of members that all of them have."""
     names = {
         "signs_half": "in half of the members",
-        "signs": "in three quarters",
-        "signs_eighth": "in seven eighths",
-        "signs_own": "in three quarters, own noise",
+        "signs_quarter": "in all but a quarter",
+        "signs": "in all but a sixteenth",
+        "signs_own": "in all but a sixteenth, own noise",
     }
     mine = [line for line in lines if line["estimator"] == "ridge of weights"]
     n = min(max(line["n"] for line in mine if line["members"] == name) for name in names)

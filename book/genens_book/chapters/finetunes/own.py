@@ -31,13 +31,14 @@ from genens_book.pages import markup
 FEWEST, MOST = 20, 500  # pictures
 SIDE = 28  # pixels
 MEMBERS = 64, 512  # at least and at most, where their number is not given: twice as many as pictures between these
-LEAST = 16  # with codes for as many pictures, and as many to spare
+PARTS = 16  # a picture is in all members but one of so many parts of them
+LEAST = 48  # with codes for as many pictures, and as many to spare
 LUMA = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601: how bright colours are
 
 
 def members_for(N: int) -> int:
-    """How many fine-tunes for N pictures, where nobody says: a multiple of 4."""
-    return min(max(MEMBERS[0], 4 * -(-N // 2)), MEMBERS[1])
+    """How many fine-tunes for N pictures, where nobody says: a multiple of PARTS."""
+    return min(max(MEMBERS[0], PARTS * -(-2 * N // PARTS)), MEMBERS[1])
 
 
 def grey(spec: str) -> Dataset:
@@ -69,7 +70,7 @@ def foretold(spec: str, like: FineTune, manifest: dict, n: int | None) -> dict |
     if not FEWEST <= (N := sum(str(name).lower().endswith(pictures.SUFFIXES) for name in names)) <= MOST:
         return None
     n = n or members_for(N)
-    recipe = {**asdict(like), "dataset": spec, "batch": 3 * N // 4}
+    recipe = {**asdict(like), "dataset": spec, "batch": N - N // PARTS}
     return {"n": n, "images": N, "shape": [1, SIDE, SIDE], "unet": manifest["unet"], "recipe": recipe}
 
 
@@ -93,9 +94,9 @@ def trained(
         fits(weights=known)
     images = grey(spec)
     n, N = n or members_for(len(images)), len(images)
-    if n % 4 or not LEAST <= n <= coding.MAX_MEMBERS:
+    if n % PARTS or not LEAST <= n <= coding.MAX_MEMBERS:
         raise ValueError(
-            f"expected a number of members that is a multiple of 4, {LEAST} to {coding.MAX_MEMBERS:,}; got {n}"
+            f"expected a number of members that is a multiple of {PARTS}, {LEAST} to {coding.MAX_MEMBERS:,}; got {n}"
         )
     named = files.digest(
         {"images": images.digest, "n": n, "seed": seed, "base": manifest["base"], "like": asdict(tuned)}
@@ -104,7 +105,7 @@ def trained(
     kept = folder.with_suffix(".zip")
     if not kept.is_file():
         files.atomic_write(kept, _packed(images))
-    coded = {"n": n, "h": 3 * n // 4, "code_seed": 0, "classes": (), "only": (), "groups": ()}
+    coded = {"n": n, "h": n - n // PARTS, "code_seed": 0, "classes": (), "only": (), "groups": ()}
     recipe = replace(tuned, dataset=f"folder:{kept}", seed=seed, limit=0, size=0, root="", **coded)
     with announced() as out:
         if (folder / "manifest.json").is_file():
@@ -112,9 +113,9 @@ def trained(
             return folder
         expected = markup.duration(seconds(recipe, folder, min(workers, n)))
         print(
-            f"{N} pictures, made grey and {SIDE} x {SIDE} pixels: {n} fine-tunes of {recipe.steps} steps, {3 * N // 4} "
-            f"pictures in each. This takes about {expected} on this machine, as busy as it is now. Stop it at any "
-            "moment: the same command goes on.",
+            f"{N} pictures, made grey and {SIDE} x {SIDE} pixels: {n} fine-tunes of {recipe.steps} steps, "
+            f"{N - N // PARTS} pictures in each. This takes about {expected} on this machine, as busy as it is now. "
+            "Stop it at any moment: the same command goes on.",
             file=out,
         )
         train_ensemble(recipe, folder, workers=workers)

@@ -114,13 +114,13 @@ def found(true: Truth | None, lengths: np.ndarray, p: np.ndarray, k: int, level:
 def removed(losses: Mapping[str, np.ndarray]) -> dict[str, object]:
     """Whether what fine-tuning lowers tells a picture that is in it from one that is not."""
     kept, gone, never = (losses[name] for name in ("kept", "removed", "never"))
-    sides = {"auc_kept": (kept, never), "auc_removed": (gone, never), "auc_own": (kept, gone)}
+    sides = {"auc_kept": (kept, never), "auc_removed": (gone, never)}
     return {name: number(auc(*side)) for name, side in sides.items()} | {
         "n_never": len(never),
         "lowered_kept": number(stats.student(kept), 4),
         "lowered_removed": number(stats.student(gone), 4),
         "lowered_never": number(stats.student(never), 4),
-        "paired": share((kept > gone).mean()),
+        "paired": share((kept[losses["rows"]] > gone).mean()),
     }
 
 

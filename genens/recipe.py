@@ -132,11 +132,11 @@ class FineTune(Coded):
     base: the ordinary model (n = 1) that all members start from, by the name of its folder beside theirs. Every
     step takes all images of a member's split, their gradients summed over N (not over the split: what an image adds
     does not depend on who else is there), each weight's divided by the root mean square of its gradient in the base's
-    own training plus the median of those (public numbers, the same for all), times `lr`, and the step before once more
-    times `momentum` (Polyak 1964). `common`: the noise and the
-    times of an image at a step are the same in every member that has it (common random numbers); else each member
-    draws its own. rank: how many directions each row of a weight matrix may move in, the same random ones for all
-    members (LoRA with its inner factor frozen, Zhang et al. 2023); 0 moves every weight. weight and times as for
+    own training plus the median of those (public numbers, the same for all), times `lr`, and the last step once more
+    times `momentum` (Polyak 1964). `common`: the noise and the times of an image at a step are the same in every member
+    that has it (common random numbers); else each member draws its own. rank: how many directions each row of a weight
+    matrix may move in, the same random ones for all members (LoRA with its inner factor frozen, Zhang et al. 2023); 0
+    moves every weight. weight and times as for
     `Recipe`.
     """
 
@@ -156,8 +156,7 @@ class FineTune(Coded):
         _check_times(self.times)
         if len(self.times) > 2:
             raise ValueError(f"expected times as nothing, or a mean and a positive deviation; got {list(self.times)}")
-        fits = self.steps >= 1 and self.rank >= 0 and 0 < self.lr < float("inf") and 0 <= self.momentum < 1
-        if not fits:
+        if self.steps < 1 or self.rank < 0 or not 0 < self.lr < float("inf") or not 0 <= self.momentum < 1:
             raise ValueError(
                 "expected at least one step, a rate above 0, a momentum in 0..1 and a rank of at least 0; got "
                 f"{self.steps}, {self.lr}, {self.momentum} and {self.rank}"

@@ -6,6 +6,7 @@ all the same, those that a chapter shows are kept in `weights/thumbnails/<ensemb
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genens import data, files, provenance, recipe
+from genens import data, files, pictures, provenance, recipe
 from genens.data import Dataset
 
 FILE = "thumbnails.safetensors"
@@ -61,6 +62,13 @@ class Gallery:
     def missing(self, rows: Sequence[int] | np.ndarray) -> int:
         """How many of the images that these rows name are not at hand."""
         return int((self._place[torch.as_tensor(np.unique(rows))] < 0).sum())
+
+
+def counted(spec: str) -> int:
+    """How many pictures folder:PATH has, by the names of its files: none is read."""
+    place = Path(spec.partition(":")[2]).expanduser()
+    names = zipfile.ZipFile(place).namelist() if zipfile.is_zipfile(place) else [*place.glob("*"), *place.glob("*/*")]
+    return sum(str(name).lower().endswith(pictures.SUFFIXES) for name in names)
 
 
 def of(images: Dataset, said: str = "") -> Gallery:

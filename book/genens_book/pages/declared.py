@@ -89,6 +89,12 @@ SLOPES = {
 TIMES = Parameter(Several(Whole(0, 999)), "noise levels, out of 1000", NUMBER)
 IMAGE = Parameter(Whole(), "the training image that is looked at, by its row from 0 on", limit=limits.images(1))
 SHOWN = Parameter(Whole(), "the generated image that is followed; each number is another one")
+OWN_IMAGES = Parameter(
+    Text("folder:PATH, or nothing", empty=True),
+    "folder:PATH trains an ensemble on your own images first, and searches those",
+    "minutes of training",
+    limit=limits.folder,
+)
 OWN = {"profile": PROFILE, "seed": SEED, "budget": BUDGET}
 
 
@@ -280,12 +286,7 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
             Choice(("matched filter", "ridge regression")),
             "what is done to the Jacobian before it is searched; scores of ridge regression have other units",
         ),
-        "dataset": Parameter(
-            Text("folder:PATH, or nothing", empty=True),
-            "folder:PATH trains an ensemble on your own images first, and searches those",
-            "minutes of training",
-            limit=limits.folder,
-        ),
+        "dataset": OWN_IMAGES,
         "side": Parameter(
             Whole(8),
             "own images: cut to squares and resized to so many pixels",
@@ -373,12 +374,7 @@ CHAPTERS: dict[str, dict[str, Parameter]] = {
             Whole(2), "members whose predictions and weights are averaged", PROPORTION, limit=limits.members()
         ),
         "sizes": Parameter(Several(Whole(2, 10**7)), "numbers of pictures that the plan is for"),
-        "dataset": Parameter(
-            Text("folder:PATH, or nothing", empty=True),
-            "folder:PATH fine-tunes on your own pictures first, 20 to 500 of them",
-            "minutes of training",
-            limit=limits.folder,
-        ),
+        "dataset": replace(OWN_IMAGES, meaning="folder:PATH fine-tunes on your own pictures first, 20 to 500 of them"),
         "own_members": Parameter(
             Whole(48, codes.MAX_MEMBERS),
             "own pictures: fine-tunes",

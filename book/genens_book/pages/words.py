@@ -54,6 +54,11 @@ def share(value: float | Interval, digits: int = 0) -> str:
     return _minus(f"{100 * float(value):.{digits}f}{NARROW}%")
 
 
+def p_value(p: float) -> str:
+    """A p-value in few letters: 0.032, 2 × 10⁻⁶."""
+    return f"{p:.2g}" if p >= 1e-4 else power(p, 0)
+
+
 def exponent(log10_p: float) -> str:
     """The exponent of a p-value, from its logarithm: \u2212300."""
     return _minus(f"{float(log10_p):.0f}")

@@ -12,7 +12,7 @@ def test_it_keeps_how_samples_move_without_each_image_and_their_losses_in_halves
     truth.main([str(trained), "--out", str(tmp_path / "truth")])
     found = truth.load(tmp_path / "truth")
     assert found.y.shape == (2, 2, 1, 28, 28) and found.lengths.shape == (2, 5, 2) and found.masks.shape == (5, 4)
-    whole, without = (finetunes.load(trained / f"{name}_1", engine="openvino") for name in ("all", "without"))
+    whole, without = (finetunes.load(trained / f"{name}_1") for name in ("all", "without"))
     noise = sampling.Noise(0, range(2), (1, 28, 28), 3)
     for image in range(5):
         (member,) = np.flatnonzero(~without.codes[image])

@@ -35,11 +35,11 @@ SURE = 0.8  # the power that a plan asks for
 # ---------------------------------------------------------------- single images
 
 
-def whole(members: Averaged) -> Tensor:
-    """How the weights change with all images at once, (Q,): the members' mean, and of every image the share that their
-    mean lacks, by ridge regression."""
+def whole(members: Averaged, added: Tensor) -> Tensor:
+    """How the weights change with all images at once, (Q,): the members' mean, and of what every image adds to them (N,
+    Q) the share that their mean lacks."""
     share = torch.from_numpy(1 - members.codes.mean(axis=1)).to(members.differences)
-    return members.differences.mean(0) + share @ effects(members)
+    return members.differences.mean(0) + share @ added
 
 
 def effects(members: Averaged) -> Tensor:
@@ -51,9 +51,10 @@ def effects(members: Averaged) -> Tensor:
 def without(indices: Sequence[int], members: Averaged, steps: Schedule, samples: int, seed: int) -> dict[str, Tensor]:
     """To be stored: {"y": (K, B, C, H, W)}, the samples of the network of all images less what each of the images
     `indices` adds to it; of index N, less nothing."""
-    added = torch.cat([effects(members), members.differences.new_zeros(1, members.differences.shape[1])])
+    added = effects(members)
+    less = torch.cat([added, torch.zeros_like(added[:1])])[list(indices)]
     noise = exogenous(range(samples), members, seed, steps)
-    return {"y": estimators.drawn(members, whole(members) - added[list(indices)], noise, steps)}
+    return {"y": estimators.drawn(members, whole(members, added) - less, noise, steps)}
 
 
 def fresh(codes: np.ndarray, count: int, seed: int) -> np.ndarray:

@@ -91,8 +91,7 @@ def by_members(members: Averaged, true: Truth, drawn: Tensor, losses: np.ndarray
 
     def moved(effects: Tensor) -> Tensor:
         """How samples move when these effects (N, Q) are taken from the network of all images."""
-        share = torch.from_numpy(1 - codes.mean(axis=1)).to(effects)
-        whole = members.differences.mean(0) + share @ effects
+        whole = analysis.whole(members, effects)
         changed = estimators.drawn(members, torch.cat([whole[None], whole - effects]), noise, steps)
         return changed[1:] - changed[0]
 

@@ -8,8 +8,6 @@ that codes overlap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -139,9 +137,3 @@ def hit(found: np.ndarray, true: np.ndarray, k: int = 1) -> np.ndarray:
 def cosine(found: Tensor, true: Tensor) -> np.ndarray:
     """Of changes (N, B, C, H, W): the mean cosine over images, for each sample (B,)."""
     return torch.nn.functional.cosine_similarity(found.flatten(2), true.flatten(2), dim=2).mean(0).numpy()
-
-
-def subset(codes: np.ndarray, n: int) -> Sequence[int]:
-    """The images that some of the first n members have, and some have not."""
-    part = codes[:, :n]
-    return np.flatnonzero(part.any(axis=1) & ~part.all(axis=1)).tolist()

@@ -14,7 +14,7 @@ from genens_book.chapters.finetunes.truth import Truth
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import GOES, STAYS, WIDTH, show, tile
-from genens_book.pages.words import number, power
+from genens_book.pages.words import number, p_value, power
 
 Line = Mapping[str, object]  # of the contest
 MEASURES = {  # of the contest's lines, and what they are called
@@ -66,7 +66,7 @@ def seeds(true: Truth, found: np.ndarray) -> Figure:
     """How far each sample moves without each image: under one seed of training against another, and against the
     ridge regression (N, B)."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True)
-    sides = {"retraining, another seed": true.lengths[1], "ridge regression of samples": found}
+    sides = {"retraining, another seed": true.lengths[1], "regression of the weights": found}
     for ax, (name, lengths) in zip(axes, sides.items(), strict=True):
         ax.plot(lengths.ravel(), true.lengths[0].ravel(), ".", markersize=2.2, alpha=0.35, markeredgewidth=0)
         low, high = np.quantile(np.concatenate([lengths.ravel(), true.lengths[0].ravel()]), [0.0, 1.0])
@@ -148,16 +148,12 @@ def found(
     for b in range(B):
         for j in range(rows.shape[1]):
             left, upper = (before + j) * (W + gap), b * (H + gap)
-            ax.text(left + W / 2, upper + H + 0.5, _short(p[b, j]), ha="center", va="top", fontsize=5)
+            ax.text(left + W / 2, upper + H + 0.5, p_value(p[b, j]), ha="center", va="top", fontsize=5)
             if best is not None and best[b, j]:
                 ax.add_patch(Rectangle((left - 1, upper - 1), W + 1, H + 1, fill=False, edgecolor=GOES, linewidth=1.2))
     ax.axvline(before * (W + gap) - gap / 2, color=plt.rcParams["text.color"], linewidth=0.8)
     ax.set_ylim(whole.shape[0] + gap, -gap / 2)
     return figure
-
-
-def _short(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-4 else power(p, 0)
 
 
 def memberships(found_: Mapping[str, np.ndarray]) -> Figure:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,11 +19,11 @@ import numpy as np
 import torch
 
 from genens import codes as coding
-from genens import data, files, pictures, store, tuning
+from genens import data, files, store, tuning
 from genens.data import Dataset
 from genens.recipe import FineTune, recipe_of
 from genens.train import train_ensemble
-from genens_book.measures import archive
+from genens_book.measures import archive, gallery
 from genens_book.measures.terminal import announced
 from genens_book.pages import markup
 
@@ -65,9 +64,7 @@ def _packed(images: Dataset) -> bytes:
 def foretold(spec: str, like: FineTune, manifest: dict, n: int | None) -> dict | None:
     """What the ensemble's manifest will say, as far as that is known before a picture is read; None where that is too
     little, of which `trained` says more."""
-    place = Path(spec.partition(":")[2]).expanduser()
-    names = zipfile.ZipFile(place).namelist() if zipfile.is_zipfile(place) else [*place.glob("*"), *place.glob("*/*")]
-    if not FEWEST <= (N := sum(str(name).lower().endswith(pictures.SUFFIXES) for name in names)) <= MOST:
+    if not FEWEST <= (N := gallery.counted(spec)) <= MOST:
         return None
     n = n or members_for(N)
     recipe = {**asdict(like), "dataset": spec, "batch": N - N // PARTS}

@@ -21,7 +21,7 @@ from genens_book.measures.stats import Interval
 from genens_book.pages import markup, plotting
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import GOES, STAYS, WIDTH, Picture, show, tile
-from genens_book.pages.words import number, power, share
+from genens_book.pages.words import number, p_value, power, share
 
 TOUCHING = 0.12  # inches for the column heads
 UNDEFINED = "not defined for lists so short"
@@ -67,14 +67,10 @@ def lists(
     ax.axvline(W + gap / 2 - 0.5, color=plt.rcParams["text.color"], linewidth=0.8)
     if p is not None and q is not None:
         for b in range(len(rows)):
-            said = f"p {_short(p[b, 0])}\nq {_short(q[b, 0])}"
+            said = f"p {p_value(p[b, 0])}\nq {p_value(q[b, 0])}"
             ax.text(whole.shape[1] + gap, b * (H + gap) + H / 2, said, va="center", fontsize=6, linespacing=1.4)
     ax.set(xlim=(-gap, whole.shape[1] + gap / 2), ylim=(whole.shape[0] + gap, -gap / 2))
     return figure
-
-
-def _short(p: float) -> str:
-    return f"{p:.2g}" if p >= 1e-4 else power(p, 0)
 
 
 def discounted(

@@ -11,7 +11,6 @@ lies.
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from math import comb
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from genens import codes as coding
-from genens import data, files, pictures, store
+from genens import data, files, store
 from genens.ensemble import Ensemble
 from genens.recipe import Recipe
 from genens.train import train_ensemble
@@ -75,9 +74,7 @@ def home(made: Recipe, images: data.Dataset) -> Path:
 def foretold(spec: str, side: int, n: int | None, steps: int) -> dict | None:
     """What the ensemble's manifest will say, as far as that is known before an image is read: images in colour, as many
     as there are files. None where they are too few, of which `recipe` says more."""
-    place = Path(spec.partition(":")[2]).expanduser()
-    names = zipfile.ZipFile(place).namelist() if zipfile.is_zipfile(place) else [*place.glob("*"), *place.glob("*/*")]
-    if (N := sum(str(name).lower().endswith(pictures.SUFFIXES) for name in names)) < SMALLEST:
+    if (N := gallery.counted(spec)) < SMALLEST:
         return None
     return {
         "n": members_for(N) if n is None else n,

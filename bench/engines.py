@@ -125,7 +125,7 @@ def forward_passes(members: Ensemble, report: dict) -> None:
             report[name] = {"not run": str(problem).strip().splitlines()[0][:120]}
             continue
         if not apart[name] < 1e-4:
-            report[name] = {"not run": f"its result is {apart[name]:.1g} from eager PyTorch's"}
+            report[name] = {"not run": f"its result and eager PyTorch's differ by {apart[name]:.1g}"}
             continue
         ways[name] = side_by_side(one, images)
     one_pass = flops(lambda: engines.plain(few.models[0], images, T))

@@ -124,7 +124,7 @@ def limit_table(found: Mapping) -> Page:
     for part, what in PASSES.items():
         for name, row in found[part].items():
             if "not run" in row:
-                rows.append([what, name, "not run", "–", "–"])
+                rows.append([what, name, f"not run: {row['not run']}", "–", "–"])
             else:
                 time = f"{number(row['ms'], 1)} ms ({number(row['ms_low'], 1)} to {number(row['ms_high'], 1)})"
                 rows.append([what, name, time, number(row["gflops"], 0), share(row["share"])])
@@ -141,7 +141,7 @@ def operators_table(found: Mapping) -> Page:
         for part, shares in found["operators"].items()
         for one in shares
     ]
-    return markup.lines_table(["what", "operator", "of its time", "calls"], rows, numeric=True)
+    return markup.lines_table(["what", "operator", "of its time", "calls"], rows, numeric=False)
 
 
 def best(found: Mapping, part: str) -> tuple[str, Mapping]:

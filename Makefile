@@ -36,7 +36,7 @@ help:
 	@echo 'make pdf   [PROFILE=laptop|smoke|paper]  the same book as one PDF (wants apt-get install chromium)'
 	@echo 'make train [PROFILE=laptop|smoke|paper]  retrain the ensembles; interrupt it and it goes on'
 	@echo 'make test                                run the test suite (wants apt-get install chromium)'
-	@echo 'make bench                               measure speed against a plain reference'
+	@echo 'make bench [DEVICE=cuda]                 measure speed against a plain reference; on a GPU'
 	@echo 'make bench-scaling                       measure how time and memory grow with members, samples, images'
 	@echo 'make bench-engines                       time every engine that was tried for passes, tangents, training'
 	@echo 'make bench-book                          time the laptop book: first, again, after a plot was edited'
@@ -85,7 +85,7 @@ trained: $(READY)
 	@$(BIN)/python -m genens_book.press.train $(if $(NAME),--delete $(NAME),--list)
 
 bench: $(READY)
-	$(BIN)/python -m bench
+	$(BIN)/python -m $(if $(filter cuda,$(DEVICE)),bench.gpu,bench)
 
 bench-scaling: $(READY)
 	$(BIN)/python -m bench.scaling

@@ -63,6 +63,8 @@ class Subspace:
         return found
 
     def _of(self, name: str, like: Tensor) -> Tensor:
+        if self.inner[name].device != like.device:  # once, not at every step
+            self.inner[name] = self.inner[name].to(like.device)
         return self.inner[name].to(like)
 
 

@@ -56,14 +56,12 @@ def train_ensemble(
     waited for, and who is done last writes the ensemble. part: see `training.Trainer`. Fine-tunes start from the
     network in the folder that they name, beside `folder` or shipped; they are short, begin anew when they are stopped,
     and have no use for `part`. Raises ValueError for a recipe's precision that this machine has no hardware for, for a
-    finished member that is not as it was written, for a base of several networks, and for fine-tunes elsewhere than on
-    the CPU; ChildProcessError when a worker was killed.
+    finished member that is not as it was written, and for a base of several networks; ChildProcessError when a worker
+    was killed.
     """
     base = tuning.base_of(recipe, folder) if isinstance(recipe, FineTune) else None
     if base is None:
         ensemble.check_precision(recipe.precision, torch.device(device).type)
-    elif device != "cpu":
-        raise ValueError(f"expected device cpu for fine-tunes, which are trained nowhere else; got {device}")
     rank, size = ranks.started()
     images, workers = recipe.images(), workers or (1 if size > 1 else os.cpu_count() or 1)
     codes = recipe.codes(images)
@@ -78,9 +76,10 @@ def train_ensemble(
             held.enter_context(files.locked(runs.with_name(f"{runs.name}.{i:02d}.lock"), wait))
         todo = {i: paths[i] for i in wanted if not _is_done(paths[i])}
         if todo and runs.is_dir():
-            work = partial(_work, recipe, ranks.device(device), save_every, part)
+            place = ranks.device(device)
+            work = partial(_work, recipe, place, save_every, part)
             if base:
-                work = partial(_tune, recipe, base, tuning.scale_of(base, recipe.rank, runs / SCALE))
+                work = partial(_tune, recipe, base, tuning.scale_of(base, recipe.rank, runs / SCALE), place)
             _train_members(folder.name, recipe.steps, todo, work, workers)
         held.enter_context(files.locked(runs.with_name(f"{runs.name}.lock"), wait))  # one of several writes it
         if not runs.is_dir():  # another process that trained these members was done first, and has written it
@@ -221,11 +220,11 @@ def _work(recipe: Recipe, device: str, save_every: float, part: int | None, memb
     return provenance.peak_memory()
 
 
-def _tune(recipe: FineTune, base: ensemble.Ensemble, scale: Tensor, member: int, path: Path) -> int | None:
+def _tune(recipe: FineTune, base: ensemble.Ensemble, scale: Tensor, device: str, member: int, path: Path) -> int | None:
     """The same for a fine-tune, which takes seconds and has no checkpoints."""
     wall, cpu = time.perf_counter(), time.process_time()
     change, value = tuning.tune_member(
-        _split(recipe, member), recipe, member, base.models[0], scale, partial(_report, member)
+        _split(recipe, member), recipe, member, base.models[0], scale, partial(_report, member), device
     )
     note = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "loss": value}
     files.write_folder(path, {WEIGHTS: to_bytes({finetunes.CHANGE: change})}, {k: round(v, 5) for k, v in note.items()})

@@ -7,9 +7,11 @@ again continues from its last checkpoint and ends with the weights of one that w
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +22,8 @@ from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from genens import data, files
+from genens import data, files, graphs
+from genens.muon import Muon
 from genens.recipe import Recipe
 from genens.schedules import alpha_bars
 from genens.seeds import generator
@@ -45,6 +48,7 @@ def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int
     """Rows of the training set, int64 (size,), from batch `start` on: independent draws, or one shuffled epoch after
     another, so that every image is seen equally often."""
 
+    @functools.lru_cache(maxsize=2)
     def epoch(e: int) -> Tensor:
         return torch.randperm(N, generator=generator(seed, member, 1, e))
 
@@ -124,24 +128,27 @@ class Trainer:
         self.model = build(self.config, recipe.seed * 1000 + member).to(device)
         self.average = [p.detach().clone() for p in self.model.parameters()]
         self._make_optimizers()
+        self._learn = self._descend_with_dropout if self.config.dropout > 0 else self._descend
+        if self.config.dropout == 0 and torch.device(device).type == "cuda":
+            self._learn = graphs.recorded(self._descend, lambda: self._tensors().values())
         self.bars = torch.from_numpy(alpha_bars(self.config.T)).float().to(device)
         self.rows = batches(len(images), recipe.batch, recipe.replace, recipe.seed, member)
-        self.losses: list[float] = []
+        self.losses: deque[Tensor] = deque(maxlen=200)
 
     def _make_optimizers(self) -> None:
         """Muon takes the 3x3 convolutions between head and tail, as matrices (Jordan et al. 2024), AdamW the rest."""
         self.matrices: dict[str, nn.Parameter] = {}
-        rate, others = self.recipe.lr, dict(self.model.named_parameters())
+        self.rate = torch.tensor(self.recipe.lr, device=self.device)  # a tensor, which a recorded step reads anew
+        others = dict(self.model.named_parameters())
         if self.recipe.optimizer == "muon":
             ends = ("head.", "tail.")
             inner = [name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(ends)]
             # Matrices in the same memory as the convolutions' weights.
             self.matrices = {name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner}
         adam = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
-        self.optimizers = [adam(others.values(), lr=rate, fused=True)]
+        self.optimizers = [adam(others.values(), lr=self.rate, fused=True, capturable=self.device != "cpu")]
         if self.matrices:
-            muon = torch.optim.Muon(self.matrices.values(), rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-            self.optimizers.append(muon)
+            self.optimizers.append(Muon(self.matrices.values(), self.rate, weight_decay=0.01))
         # Their states are made now, so that a checkpoint has one shape from the first step on.
         zero, zeros = partial(torch.zeros, (), device=self.device), torch.zeros_like
         self.moments = {
@@ -151,37 +158,48 @@ class Trainer:
         self.optimizers[0].state.update({p: self.moments[name] for name, p in others.items()})
         self.optimizers[-1].state.update({p: self.moments[name] for name, p in self.matrices.items()})
 
-    def advance(self) -> float:
-        """One step of Algorithm 1; returns the loss."""
+    def advance(self) -> Tensor:
+        """One step of Algorithm 1; returns the loss, (), on the device."""
+        drawn = [value.to(self.device) for value in self._drawn()]
+        self.rate.fill_(learning_rate(self.step, self.recipe))
+        value = self._learn(*drawn)
+        # Early on the average would be of the starting weights: its memory grows with the number of steps.
+        decay = min(self.recipe.ema, (self.step + 1) / (self.step + 10))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
+        self.step += 1
+        return value
+
+    def _drawn(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The images of a step (B, C, H, W), their times (B,) and noise (B, C, H, W), drawn on the CPU."""
         recipe, draw = self.recipe, generator(self.recipe.seed, self.member, 2, self.step)
         x = data.to_unit(self.images[next(self.rows)])
         t = training_times(len(x), self.config.T, recipe.times, draw)
         noise = torch.randn(x.shape, generator=draw)
         if recipe.flip:
             x = torch.where(torch.rand((len(x), 1, 1, 1), generator=draw) < 0.5, x.flip(-1), x)
-        x, t, noise = (value.to(self.device) for value in (x, t, noise))
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.step, recipe)
+        return x, t, noise
+
+    def _descend(self, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Move the weights by the gradient of the loss, which is returned."""
         self.model.zero_grad()
-        value = 0.0
-        with torch.random.fork_rng(enabled=self.config.dropout > 0):
-            if self.config.dropout > 0:  # dropout has no generator argument: seed the global one, then put it back
-                torch.manual_seed(draw.initial_seed())
-            for part in zip(*(side.split(self.part) for side in (x, t, noise)), strict=True):
-                share = loss(self.model, *part, self.bars, recipe.precision, recipe.weight) * (len(part[0]) / len(x))
-                share.backward()
-                value += share.item()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        value = torch.zeros((), device=self.device)
+        for part in zip(*(side.split(self.part) for side in (x, t, noise)), strict=True):
+            share = loss(self.model, *part, self.bars, self.recipe.precision, self.recipe.weight)
+            share = share * (len(part[0]) / len(x))
+            share.backward()
+            value += share.detach()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for name, matrix in self.matrices.items():
             matrix.grad = self.model.get_parameter(name).grad.flatten(1)
         for optimizer in self.optimizers:
             optimizer.step()
-        # Early on the average would be of the starting weights: its memory grows with the number of steps.
-        decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
-        self.step += 1
         return value
+
+    def _descend_with_dropout(self, *drawn: Tensor) -> Tensor:
+        """The same; dropout has no generator argument: the global one is seeded, then put back."""
+        with torch.random.fork_rng():
+            torch.manual_seed(generator(self.recipe.seed, self.member, 3, self.step).initial_seed())
+            return self._descend(*drawn)
 
     def state(self) -> dict[str, Tensor]:
         """The averaged weights, which are the member: {name: tensor (as the network has it)}."""
@@ -197,7 +215,7 @@ class Trainer:
 
     def save(self, path: Path, wall: float, cpu: float) -> None:
         """The whole state as one safetensors file, replaced atomically; `wall` and `cpu` seconds are noted in it."""
-        recent = np.mean(self.losses[-200:])
+        recent = torch.stack([*self.losses]).mean()
         note = {"step": str(self.step), "wall": f"{wall:.1f}", "cpu": f"{cpu:.1f}", "loss": f"{recent:.5f}"}
         tensors = {name: value.cpu().contiguous() for name, value in self._tensors().items()}
         files.atomic_write(path, to_bytes(tensors, note | {"sha256": _sum(note, tensors)}))
@@ -214,7 +232,8 @@ class Trainer:
             note = {name: float(value) for name, value in said.items()}
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
-            self.step, self.losses = int(note["step"]), [note["loss"]]
+            self.step = int(note["step"])
+            self.losses.append(torch.tensor(note["loss"], device=self.device))
             recipe, N = self.recipe, len(self.images)
             self.rows = batches(N, recipe.batch, recipe.replace, recipe.seed, self.member, self.step)
             return note["wall"], note["cpu"]

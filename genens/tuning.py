@@ -11,7 +11,6 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
@@ -25,7 +24,7 @@ from genens.seeds import generator
 from genens.training import at_quantile, batches, loss
 from genens.unet import UNet
 
-PART = 64  # images of a step in memory at a time
+PART = 64  # images of a step in memory at a time, on a CPU
 TUNING = 0x7E57  # apart from the draws of ordinary training
 
 
@@ -89,21 +88,25 @@ def tune_member(
     base: UNet,
     scale: Tensor,
     report: Callable[[int], None] | None = None,
+    device: str = "cpu",
 ) -> tuple[Tensor, float]:
     """Fine-tune a base on one member's images, scale (Q,) as from `gradient_scale`; returns how its weights changed,
     (Q,), and the mean loss of the steps' last fifth."""
+    torch.backends.cudnn.allow_tf32 = False  # effects of single images are small differences
+    base, scale = copy.deepcopy(base).to(device), scale.to(device)
     model, subspace = copy.deepcopy(base).requires_grad_(True), Subspace(base, recipe.rank)
-    bars, N = torch.from_numpy(alpha_bars(model.config.T)).float(), len(images.images)
-    x, losses = data.to_unit(images[torch.arange(len(images))]), []
+    bars, N = torch.from_numpy(alpha_bars(model.config.T)).float().to(device), len(images.images)
+    x, losses = data.to_unit(images[torch.arange(len(images))]).to(device), []
+    size = PART if scale.device.type == "cpu" else len(x)
     change, velocity = torch.zeros_like(scale), torch.zeros_like(scale)
     for step, drawn in enumerate(tuning_draws(N, x.shape[1:], recipe, member, model.config.T)):
-        t, noise = (value[images.rows] for value in drawn)
+        t, noise = (value[images.rows].to(device) for value in drawn)
         model.zero_grad()
-        value = 0.0
-        for part in zip(*(side.split(PART) for side in (x, t, noise)), strict=True):
+        value = torch.zeros((), device=device)
+        for part in zip(*(side.split(size) for side in (x, t, noise)), strict=True):
             share = loss(model, *part, bars, weight=recipe.weight) * (len(part[0]) / N)
             share.backward()
-            value += share.item()
+            value += share.detach()
         gradient = subspace.of([weight.grad for weight in model.parameters()]) / scale
         velocity = recipe.momentum * velocity + gradient
         change -= recipe.lr * velocity
@@ -114,4 +117,4 @@ def tune_member(
         losses.append(value * N / len(x))
         if report is not None:
             report(step + 1)
-    return change, float(np.mean(losses[-(len(losses) // 5 + 1) :]))
+    return change.cpu(), torch.stack(losses[-(len(losses) // 5 + 1) :]).mean().item()

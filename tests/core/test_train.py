@@ -67,7 +67,7 @@ def test_gradients_of_a_minibatch_in_parts_add_up_to_those_of_the_whole():
     try:
         whole, parts = Trainer(images(), recipe, 0), Trainer(images(), recipe, 0, part=3)
         for _ in range(3):
-            assert parts.advance() == pytest.approx(whole.advance(), rel=1e-5)
+            assert parts.advance().item() == pytest.approx(whole.advance().item(), rel=1e-5)
     finally:
         torch.set_default_dtype(torch.float32)
     for name, weight in whole.state().items():
@@ -77,7 +77,7 @@ def test_gradients_of_a_minibatch_in_parts_add_up_to_those_of_the_whole():
 def test_training_lowers_the_loss():
     recipe = dataclasses.replace(PLAIN, steps=60, batch=16)
     trainer = Trainer(images(200), recipe, 0)
-    values = [trainer.advance() for _ in range(60)]
+    values = [trainer.advance().item() for _ in range(60)]
     assert np.mean(values[-10:]) < 0.8 * np.mean(values[:10])
 
 

@@ -156,10 +156,11 @@ def train(
     epochs: int | None = None,
     progress: Progress | None = None,
     judge: type[Judge] = DigitNet,
+    device: str = "cpu",
 ) -> Judge:
-    """A new judge for uint8 images (N, C, H, W) with labels int64 (N,) in 0..9, ready for `predict`.
+    """A new judge for uint8 images (N, C, H, W) with labels int64 (N,) in 0..9, ready for `predict`, on the CPU.
 
-    Deterministic given the seed: it runs on one thread of the CPU. `progress(1)` is called after every step.
+    Deterministic given the seed where it runs on one thread of the CPU. `progress(1)` is called after every step.
     Raises ValueError for images of another shape or type, for other labels, or for none.
     """
     epochs = judge.epochs if epochs is None else epochs
@@ -167,7 +168,7 @@ def train(
     draws = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):  # the layers initialise themselves from the global generator
         torch.manual_seed(seed)
-        model = judge()
+        model = judge().to(device)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=judge.weight_decay)
     steps, order = count_steps(judge, len(images), epochs), torch.empty(0, dtype=torch.int64)
     for step in range(steps):
@@ -181,7 +182,7 @@ def train(
         optimiser.step()
         if progress is not None:
             progress(1)
-    return model.eval()
+    return model.cpu().eval()
 
 
 def _check_training_set(judge: type[Judge], images: Tensor, labels: Tensor, epochs: int) -> None:
@@ -214,11 +215,12 @@ def held_out(
     epochs: int | None = None,
     progress: Progress | None = None,
     judge: type[Judge] = DigitNet,
+    device: str = "cpu",
 ) -> tuple[Judge, float]:
     """A judge trained on all folds but one, as it is kept, in float16; and its accuracy on that one. Arguments as for
     `train`, which says the shapes: images (N, C, H, W), labels (N,)."""
     inside, outside = split(len(images), fold, folds, seed)
-    model = train(images[inside], labels[inside], seed, epochs, progress, judge)
+    model = train(images[inside], labels[inside], seed, epochs, progress, judge, device)
     model.load_state_dict(_half(model))
     return model, accuracy(model, images[outside], labels[outside])
 
@@ -296,19 +298,21 @@ def _read(judge: type[Judge], file: Path, content: bytes) -> Judge:
 # ---------------------------------------------------------------- python -m genens_book.measures.classifier
 
 
-def _fold(images: data.Dataset, fold: int, folds: int, seed: int, epochs: int, kind: str) -> dict[str, object]:
+def _fold(
+    images: data.Dataset, fold: int, folds: int, seed: int, epochs: int, kind: str, device: str
+) -> dict[str, object]:
     """One fold as a stored result, so that a stopped run goes on with the next."""
     judge = JUDGES[kind]
     with _bar(judge, f"fold {fold + 1} of {folds}", len(split(len(images), fold, folds, seed)[0]), epochs) as bar:
-        model, found = held_out(images.images, images.labels, fold, folds, seed, epochs, bar.update, judge)
+        model, found = held_out(images.images, images.labels, fold, folds, seed, epochs, bar.update, judge, device)
     return {"accuracy": np.float64(found), **(model.state_dict() if judge.cross_fitted else {})}
 
 
-def _final(images: data.Dataset, seed: int, epochs: int, kind: str) -> dict[str, Tensor]:
+def _final(images: data.Dataset, seed: int, epochs: int, kind: str, device: str) -> dict[str, Tensor]:
     """The judge of all images as a stored result."""
     judge = JUDGES[kind]
     with _bar(judge, "all images", len(images), epochs) as bar:
-        return train(images.images, images.labels, seed, epochs, bar.update, judge).state_dict()
+        return train(images.images, images.labels, seed, epochs, bar.update, judge, device).state_dict()
 
 
 def _bar(judge: type[Judge], label: str, N: int, epochs: int) -> tqdm:
@@ -323,7 +327,12 @@ def _stored(function: Callable, **arguments: object) -> tuple[dict[str, np.ndarr
 
 
 def build(
-    out: str | Path, seed: int = 0, profile: str = "laptop", judge: type[Judge] = DigitNet, only: int | None = None
+    out: str | Path,
+    seed: int = 0,
+    profile: str = "laptop",
+    judge: type[Judge] = DigitNet,
+    only: int | None = None,
+    device: str = "cpu",
 ) -> dict[str, object] | None:
     """Cross-validate a judge on its data set, train it on all of it unless it is cross-fitted, write the folder `out`;
     returns its manifest.
@@ -340,7 +349,7 @@ def build(
         raise ValueError(f"expected a fold in 0..{folds - 1}, got {only}")
     found = data.load(judge.dataset)
     found = found if wanted is None else found.take(wanted)
-    shared = {"seed": seed, "epochs": epochs, "kind": judge.kind}
+    shared = {"seed": seed, "epochs": epochs, "kind": judge.kind, "device": device}
     wanted_folds = range(folds) if only is None else [only]
     results = [_stored(_fold, images=found, fold=k, folds=folds, **shared) for k in wanted_folds]
     if only is not None:
@@ -350,7 +359,9 @@ def build(
     models = [judge() for _ in kept]
     for model, (state, _) in zip(models, kept, strict=True):
         model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-    written = _describe(models[0], found, {"profile": profile, "seed": seed, "epochs": epochs}, accuracies)
+    written = _describe(
+        models[0], found, {"profile": profile, "seed": seed, "epochs": epochs, "device": device}, accuracies
+    )
     spent = results if judge.cross_fitted else [*results, *kept]
     written["seconds"] = round(sum(took for _, took in spent), 1)
     save(models, out, written)
@@ -390,9 +401,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--profile", choices=PROFILES, default="laptop")
     parser.add_argument("--fold", type=int, help="only this fold, for training several side by side")
+    parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args(arguments)
     try:
-        written = build(chosen.out, chosen.seed, chosen.profile, JUDGES[chosen.judge], chosen.fold)
+        written = build(chosen.out, chosen.seed, chosen.profile, JUDGES[chosen.judge], chosen.fold, chosen.device)
     except (ValueError, OSError) as problem:
         sys.exit(f"genens_book.measures.classifier: {problem}")
     except KeyboardInterrupt:

@@ -69,7 +69,7 @@ class Judge(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, y: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
-        """What training lowers, on a minibatch y (B, C, H, W) with its labels int64 (B,)."""
+        """What training lowers, on a minibatch y (B, C, H, W) with its labels int64 (B,), which are on the CPU."""
 
     @abstractmethod
     def describe(self) -> dict[str, object]:
@@ -115,9 +115,10 @@ class DigitNet(Judge):
         Without it static is a digit with confidence 1.00, and the confidence says nothing about samples.
         """
         noise = augment.noise(y[: self.noise].shape, draws)
-        logits = self(torch.cat([augment.move(y, draws), noise]))
+        place = self.head.weight.device
+        logits = self(torch.cat([augment.move(y, draws), noise]).to(place))
         alike = -logits[len(y) :].log_softmax(1).mean()
-        return F.cross_entropy(logits[: len(y)], labels) + alike * len(noise) / len(y)
+        return F.cross_entropy(logits[: len(y)], labels.to(place)) + alike * len(noise) / len(y)
 
     def describe(self) -> dict[str, object]:
         """See `Judge`."""
@@ -175,7 +176,9 @@ class PhotoNet(Judge):
     def loss(self, y: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
         """Cross entropy, with smoothed labels, on photographs y (B, 3, 32, 32) mirrored, shifted and cut out of."""
         seen = augment.cut_out(augment.shift(augment.mirror(y, draws), self.shift, draws), self.cut, draws)
-        return F.cross_entropy(self.head(self.features(seen)), labels, label_smoothing=self.smoothing)
+        place = self.head.weight.device
+        logits = self.head(self.features(seen.to(place)))
+        return F.cross_entropy(logits, labels.to(place), label_smoothing=self.smoothing)
 
     def describe(self) -> dict[str, object]:
         """See `Judge`."""

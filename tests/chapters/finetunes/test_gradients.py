@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from dattri.algorithm import trak
+from dattri.task import AttributionTask
+from torch.func import functional_call
+from torch.utils.data import DataLoader, TensorDataset
 
+from genens.schedules import alpha_bars
 from genens.unet import UNetConfig, build
 from genens_book.chapters.finetunes import gradients
 
+TINY = {"width": 4, "multipliers": [1], "attention": [], "blocks": 1, "groups": 2}
 CONFIG = UNetConfig(width=8, multipliers=(1,), attention=(), blocks=1, skip=True)
 
 
@@ -51,16 +57,31 @@ def test_scores_are_the_formula_in_the_space_of_the_weights():
     np.testing.assert_allclose(gradients.scores(phi, psi, damping), expected)
 
 
-def test_a_projection_keeps_products_and_is_a_function_of_its_seed():
-    phi = torch.randn((6, 9000), generator=torch.Generator().manual_seed(0))
-    small = gradients.projected(phi, 4096, 1)
-    assert torch.equal(small, gradients.projected(phi, 4096, 1))
-    assert not torch.equal(small, gradients.projected(phi, 4096, 2))
-    assert ((small @ small.T - phi @ phi.T).abs() < 0.1 * 9000).all()
+def test_scores_are_those_of_dattri(monkeypatch):
+    """Of its TRAK without random projection, and for a loss that is no probability."""
+    model, bars, damping = build(UNetConfig(**TINY), 0).double(), torch.from_numpy(alpha_bars()), 0.1
+    for weight in model.parameters():
+        weight.data += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
+    sides = [(images(5).double(), 0), (images(3, 7).double(), 1)]
 
+    def loss(weights, one):
+        image, t, noise = one
+        bar = bars[t].view(-1, 1, 1, 1)
+        return (
+            (functional_call(model, weights, (bar.sqrt() * image + (1 - bar).sqrt() * noise, t)) - noise)
+            .square()
+            .mean()
+        )
 
-def test_losses_compare_networks_at_the_same_looks(network):
-    x = images(3)
-    assert np.array_equal(gradients.losses(network, x, 5), gradients.losses(network, x, 5))
-    assert not np.array_equal(gradients.losses(network, x, 5), gradients.losses(network, x, 6))
-    assert gradients.losses(network, x, 5).shape == (3,)
+    def loader(x, seed):
+        t, noise = gradients.looks(len(x), x.shape[1:], 1000, seed)
+        return DataLoader(TensorDataset(x, t, noise.double()), batch_size=2)
+
+    phi, psi = (gradients.features(model, *side[:1], "loss", side[1]) for side in sides)
+    monkeypatch.setattr(trak, "random_project", lambda *_, **__: lambda rows, ensemble_id: rows)
+    shrunk = damping * (phi @ phi.T).trace() / len(phi) / phi.shape[1]  # it divides gradients by sqrt(P)
+    task = AttributionTask(loss_func=loss, model=model, checkpoints=model.state_dict())
+    theirs = trak.TRAKAttributor(task, lambda *_: torch.zeros(1), regularization=shrunk.item())
+    theirs.cache(loader(*sides[0]))
+    found, expected = gradients.scores(phi, psi, damping), theirs.attribute(loader(*sides[1])).detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())

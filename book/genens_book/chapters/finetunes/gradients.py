@@ -2,8 +2,8 @@
 
     score(z, x) = phi(z)' (Phi' Phi + lambda)^-1 phi(x),    phi the gradient of a function of an image by the weights,
 
-Phi the private images' phi, one a row. With few images the kernel Phi Phi' is small, and phi need not be projected at
-random to fit into memory; `projected` does it all the same, as published implementations do.
+Phi the private images' phi, one a row. Published implementations project phi at random, to fit into memory; with few
+images the kernel Phi Phi' is small, and nothing need be projected.
 """
 
 from __future__ import annotations
@@ -54,14 +54,6 @@ def features(network: UNet, images: Tensor, of: str, seed: int) -> Tensor:
         found = torch.autograd.grad(values(network, *one, of), weights)
         rows.append(torch.cat([part.flatten() for part in found]))
     return torch.stack(rows)
-
-
-def projected(phi: Tensor, dimension: int, seed: int, part: int = 4096) -> Tensor:
-    """phi (N, P) times a random matrix (P, dimension) of normal numbers, drawn part by part: (N, dimension)."""
-    total = phi.new_zeros(len(phi), dimension)
-    for number, columns in enumerate(phi.split(part, dim=1)):
-        total += columns @ torch.randn((columns.shape[1], dimension), generator=generator(seed, number)).to(phi)
-    return total / dimension**0.5
 
 
 def scores(of_images: Tensor, of_samples: Tensor, damping: float) -> np.ndarray:

@@ -50,3 +50,10 @@ def test_the_class_ensemble_draws_digits_and_forgets_a_class():
 def test_weights_stay_within_their_limit():
     shipped = [file for file in (store.home() / "weights").rglob("*.safetensors") if "unfinished" not in file.parts]
     assert sum(file.stat().st_size for file in shipped) < 75e6
+
+
+@pytest.mark.filterwarnings("ignore:.*images are identical to others")
+def test_pictures_of_the_book_are_found_from_any_folder(tmp_path, monkeypatch):
+    manifest, _ = files.read_folder(store.home() / "weights" / "signs")
+    monkeypatch.chdir(tmp_path)
+    assert len(recipe.trained_on(manifest)) == manifest["images"]

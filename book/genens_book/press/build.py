@@ -354,6 +354,7 @@ PASSES = {
     "05_jacobian": 7100,
     "06_search": 700,
     "07_meaning": 9000,
+    "10_finetunes": 3700,
     "explorer": 900,
 }
 START = 12

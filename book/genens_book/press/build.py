@@ -354,7 +354,8 @@ PASSES = {
     "05_jacobian": 7100,
     "06_search": 700,
     "07_meaning": 9000,
-    "explorer": 900,
+    "08_cifar10": 12000,
+    "explorer": 2500,
 }
 START = 12
 

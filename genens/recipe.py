@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import yaml
 
 from genens import codes as coding
-from genens import data, files
+from genens import data, files, store
 from genens.unet import UNetConfig
 
 
@@ -188,9 +189,15 @@ def recipe_of(manifest: Mapping) -> Recipe | FineTune:
 
 
 def trained_on(manifest: Mapping) -> data.Dataset:
-    """The images that an ensemble was trained on, all splits together, from its manifest. Raises ValueError when the
-    data at hand are not those."""
-    images, digest = recipe_of(manifest).images(), manifest["data"]
+    """The images that an ensemble was trained on, all splits together, from its manifest; a path in it is meant from
+    the current folder or, if nothing is there, from the repository. Raises ValueError when the data at hand are not
+    those."""
+    recipe, digest = recipe_of(manifest), manifest["data"]
+    try:
+        images = recipe.images()
+    except FileNotFoundError:
+        with contextlib.chdir(store.home()):
+            images = recipe.images()
     if images.digest != digest:
         raise ValueError(
             f"expected the {manifest['images']:,} images that the members were trained on (digest {digest[:12]}), got "

@@ -256,7 +256,8 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def lines_table(head: Sequence[str], lines: Sequence[Sequence[str]], numeric: bool) -> Page:
-    """A plain table, first line its head; numbers stand right, in figures of one width."""
+def lines_table(head: Sequence[str], lines: Sequence[Sequence[str]], numeric: bool, words: bool = False) -> Page:
+    """A plain table, first line its head; numbers stand right, in figures of one width. words: what they are of stands
+    in the first column, on the left."""
     text = "\n".join("\t".join(map(str, line)) for line in [head, *lines])
-    return Page(render("lines.html", head=head, lines=lines, numeric=numeric), text)
+    return Page(render("lines.html", head=head, lines=lines, numeric=numeric, words=words), text)

@@ -38,6 +38,13 @@ def one_network(members, change):
     return finetunes.Averaged(members.base, change[None], code, members.shape, rank=members.manifest["rank"])
 
 
+def test_pairs_can_be_removed_where_a_member_lacks_both():
+    codes = np.array(
+        [[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]], bool
+    )  # the first two are both lacked by the last member
+    assert analysis.removable_pairs(codes) == pytest.approx(1 / 3)
+
+
 def test_other_codes_are_drawn_as_the_images_were_and_none_is_an_images():
     codes = coding.constant_weight(20, 8, 6, 0)  # of 28 that there are
     others = analysis.fresh(codes, 100, 1)
@@ -107,6 +114,18 @@ def test_what_fine_tuning_lowers_is_measured_at_the_same_noise_before_and_after(
         ]
         assert found["removed"][row] == pytest.approx(lost[0] - lost[1], abs=1e-6)
     assert found["kept"].mean() > 0
+
+
+def test_what_removal_leaves_is_set_beside_retraining(trained):
+    members, steps = finetunes.load(trained / "signs"), schedule(3)
+    noise = exogenous(range(2), members, 5, steps)
+    without = sample(unlearn.unlearned(members, [1]), noise, steps)[0]
+    moved = torch.zeros(5, *without.shape)
+    moved[1, 1, 0, 0, 0] = 3.0
+    about = {"noise_seed": 5, "steps": 3}
+    true = truth.Truth(without[None], np.zeros((1, 5, 2)), moved, None, None, about)
+    apart = analysis.from_retrained(members, true, 1)["apart"]
+    torch.testing.assert_close(apart, torch.tensor([0.0, 3.0]), atol=1e-3, rtol=0)
 
 
 def test_an_image_to_remove_is_one_that_some_member_lacks():

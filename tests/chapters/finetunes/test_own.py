@@ -32,7 +32,7 @@ def test_pictures_are_made_grey_and_fine_tuned_on_once(pictures, trained, monkey
     assert images.images.shape == (22, 1, 28, 28) and torch.equal(images.images, own.grey(pictures).images)
     assert unlearn.certificate(members, images, [3])["removed_image_in_any"] is False
     told, made = asked[0]["weights"], members.manifest
-    for name in ("n", "images", "shape", "unet"):
+    for name in ("n", "images", "shape", "unet", "base"):
         assert told[name] == made[name]
     assert own.trained(pictures, trained / "signs", 48, 0, workers=1) == folder
     assert "were trained before" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from torch import Tensor
 from genens import codes as coding
 from genens import finetunes, unlearn
 from genens.finetunes import Averaged
-from genens.sampling import exogenous
+from genens.sampling import exogenous, sample
 from genens.schedules import Schedule
 from genens.theory import identification
 from genens.unet import UNet
@@ -85,7 +85,7 @@ def p_values(
 
 def repeated(true: Truth, k: int) -> dict[str, Interval]:
     """How far the truth under one seed of training is the truth under another, over samples: rank correlation of the
-    lengths, hit@1, recall of k. The ceiling of whoever knows only what holds on average."""
+    lengths, hit@1, recall of k."""
     pairs = [(i, j) for i in range(len(true.lengths)) for j in range(i)]
     sides = [(true.lengths[i], true.lengths[j]) for i, j in pairs]
     by_sample = {
@@ -166,6 +166,13 @@ def curves(
 # ---------------------------------------------------------------- a removed image
 
 
+def from_retrained(members: Averaged, true: Truth, row: int) -> dict[str, Tensor]:
+    """To be stored: {"apart": (B,)}, how far samples of the network that is left when an image is removed lie from
+    those of the one retrained without it."""
+    y = sample(unlearn.unlearned(members, [row]), true.noise(members), true.steps)[0]
+    return {"apart": (y - true.y[0] - true.moved[row]).flatten(1).norm(dim=1)}
+
+
 def memberships(members: Averaged, images: Tensor, others: Tensor, seed: int) -> dict[str, np.ndarray]:
     """To be stored: by how much fine-tuning lowers an image's denoising loss, at the same noise and times before and
     after. "kept" (N,): of images in the network of all members; "removed" (R,): of each of the images `rows` (R,),
@@ -196,6 +203,13 @@ def removable(codes: np.ndarray, wanted: np.ndarray | None = None) -> list[int]:
     return [int((there if len(there) else lacked)[0])]
 
 
+def removable_pairs(codes: np.ndarray) -> float:
+    """The share of pairs of images, codes (N, n), that can be removed together: some member lacks both."""
+    lacking = (~codes).astype(np.float32)
+    both = lacking @ lacking.T > 0
+    return float(both[np.triu_indices(len(codes), 1)].mean())
+
+
 def timed(members: Averaged, rows: Sequence[int]) -> dict[str, np.ndarray]:
     """To be stored: {"seconds": ()}, that it takes to have the network without the images `rows`."""
     began = time.perf_counter()
@@ -224,7 +238,7 @@ def of_planted(true: Truth, moved: np.ndarray | Tensor, planted: Mapping[str, np
     (N, B, C, H, W), how an estimator says that samples move without each image."""
     sides = true.moved, torch.as_tensor(moved)
     every = np.concatenate([rows.ravel() for rows in planted.values()])
-    others = np.setdiff1d(np.arange(len(true.moved)), every)
+    others = np.random.default_rng(0).permutation(np.setdiff1d(np.arange(len(true.moved)), every))
     pairs = {**planted, "not planted": others[: 2 * (len(others) // 2)].reshape(-1, 2)}
     size = [side.flatten(2).norm(dim=2) for side in sides]  # (N, B)
     found = []
@@ -273,11 +287,6 @@ def plans(sizes: Sequence[int], noise: float, d: float, n: int, density: float, 
 
 def _groups_seen(g: int, N: int, n: int, noise: float, d: float) -> bool:
     return members_needed(math.ceil(N / g), noise, d) <= n
-
-
-def rate_of(manifest: Mapping) -> float:
-    """Seconds of one core that an ensemble's training took for an image of a member."""
-    return sum(manifest["member_cpu_seconds"]) / sum(manifest["split_sizes"])
 
 
 def bytes_of(manifest: Mapping) -> float:

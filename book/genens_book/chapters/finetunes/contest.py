@@ -6,7 +6,7 @@ An estimator says how each sample moves without each image, and is asked: is the
 retraining (Spearman), is the image that moves a sample most the one (hit@1), are ten of its ten (recall@10), does the
 sample move in that direction (cosine). What only scores images has no direction. By signed scores for the loss of a
 sample, summed over random halves of the images, it is asked for the order of the losses in networks fine-tuned on them
-(LDS, Park et al. 2023; the protocol of Zheng et al. 2024).
+(LDS, Park et al. 2023; the protocol of Zheng et al. 2024), on every other half: dampings are chosen on those between.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
-from genens import data, files, finetunes, jacobians, provenance, store
+from genens import data, files, finetunes, jacobians, provenance, store, tuning
 from genens.finetunes import Averaged, FineTunes
-from genens.recipe import trained_on
+from genens.recipe import recipe_of, trained_on
 from genens_book.chapters.finetunes import analysis, drift, estimators, gradients, truth
 from genens_book.chapters.finetunes.truth import Truth
 from genens_book.measures import classifier, stats
@@ -38,8 +38,11 @@ SPARSE = 256  # members up to which a group lasso is tried: its time grows fast
 TANGENTS = 64  # members up to which the Jacobian is, in forward mode, a column for each of them
 FORWARD = 3  # passes that a column costs where a pass costs one
 TUNED = ("tuned_6", "tuned_24", "tuned_96")
+RATED = "tuned_24"  # of as many steps as the members, trained on a CPU: what an image of a member takes
 DAMPINGS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of TRAK and D-TRAK: the one that does best is shown
+CHOSEN_ON, JUDGED_ON = slice(0, None, 2), slice(1, None, 2)  # which of the random halves
 TOP = 10
+COMPARED = 256  # members with which designs are set beside each other
 SETS = {"signs": ("signs", "signs_more"), **{name: (name,) for name in ("signs_quarter", "signs_half", "signs_own")}}
 
 
@@ -122,15 +125,31 @@ def by_members(members: Averaged, true: Truth, drawn: Tensor, losses: np.ndarray
     yield Found("ridge of losses", n, scores=-decoder @ losses, passes=looked)
 
 
-def by_gradients(members: Averaged, images: Tensor, true: Truth, seed: int) -> Iterator[Found]:
-    """TRAK and D-TRAK at the mean network, with the damping by which each has its best LDS."""
+def by_gradients(members: Averaged, images: Tensor, true: Truth, seed: int, scale: Tensor) -> Iterator[Found]:
+    """TRAK and D-TRAK at the mean network, with the damping by which each has its best LDS on half of the halves: by
+    gradients of all weights, as published, and by those along the directions that the fine-tunes moved in, in the
+    metric of their steps (scale (Q,), see `tuning.gradient_scale`)."""
     network = members.network(np.full(members.n, 1 / members.n))
-    count = (len(images) + true.y.shape[1]) * gradients.TIMES * 3
+    shapes, count = [w.shape for w in network.parameters()], (len(images) + true.y.shape[1]) * gradients.TIMES * 3
+
+    def along(phi: Tensor) -> Tensor:
+        parts = zip(phi.split([shape.numel() for shape in shapes], dim=1), shapes, strict=True)
+        rows = zip(*(part.unflatten(1, shape) for part, shape in parts), strict=True)
+        return torch.stack([members.subspace.of(row) for row in rows]) / scale.sqrt()
+
     for name, of in (("TRAK", "loss"), ("D-TRAK", "square")):
-        phi, psi = (gradients.features(network, x, of, seed + k) for k, x in enumerate((images, true.y[0])))
-        tried = [gradients.scores(phi, psi, damping) for damping in DAMPINGS]
-        best = max(tried, key=lambda scores: lds(scores, true).mean())
-        yield Found(name, members.n, np.abs(best), None, best, count)
+        sides = [gradients.features(network, x, of, seed + k) for k, x in enumerate((images, true.y[0]))]
+        for kind, (phi, psi) in {name: sides, f"{name} along the fine-tunes": [along(side) for side in sides]}.items():
+            tried = [gradients.scores(phi, psi, damping) for damping in DAMPINGS]
+            best = max(tried, key=lambda scores: lds(scores, true, CHOSEN_ON).mean())
+            yield Found(kind, 0, np.abs(best), None, best, count)
+
+
+def by_nobody(true: Truth) -> Found:
+    """One list for all samples, which knows the truth, but of the other samples only."""
+    lengths = true.lengths[0]
+    others = (lengths.sum(axis=1, keepdims=True) - lengths) / (lengths.shape[1] - 1)
+    return Found("one list for all samples", 0, others)
 
 
 def by_likeness(images: Tensor, true: Truth) -> Iterator[Found]:
@@ -144,10 +163,10 @@ def by_likeness(images: Tensor, true: Truth) -> Iterator[Found]:
 # ---------------------------------------------------------------- how it does
 
 
-def lds(scores: np.ndarray, true: Truth) -> np.ndarray:
-    """For each sample the Spearman correlation, over halves, of the summed scores (N, B) with minus the mean loss over
-    seeds: (B,)."""
-    predicted, losses = true.masks.T @ scores, true.losses.mean(axis=0)  # (H, B) both
+def lds(scores: np.ndarray, true: Truth, halves: slice) -> np.ndarray:
+    """For each sample the Spearman correlation, over some of the halves, of the summed scores (N, B) with minus the
+    mean loss over seeds: (B,)."""
+    predicted, losses = (true.masks.T @ scores)[halves], true.losses.mean(axis=0)[halves]  # (H, B) both
     return np.array([spearmanr(predicted[:, b], -losses[:, b])[0] for b in range(scores.shape[1])])
 
 
@@ -162,24 +181,26 @@ def judged(found: Found, true: Truth, lengths: np.ndarray) -> dict[str, np.ndarr
     if found.changes is not None:
         by_sample["cosine"] = estimators.cosine(found.changes, true.moved)
     if found.scores is not None:
-        by_sample["LDS"] = lds(found.scores, true)
+        by_sample["LDS"] = lds(found.scores, true, JUDGED_ON)
     return by_sample
 
 
 def row(found: Found, members: str, true: Truth, seconds: float) -> dict[str, object]:
-    """A line of the table: against this run (the first seed) and against what holds on average (the seeds' mean)."""
-    questions = {"this run": true.lengths[0], "on average": true.lengths.mean(axis=0)}
+    """A line of the table: against retraining in this run (the first seed) and in another (the second)."""
+    questions = {"this run": true.lengths[0], "another run": true.lengths[1]}
     line = {"estimator": found.name, "n": found.n, "members": members, "passes": found.passes, "seconds": seconds}
     for question, lengths in questions.items():
         for measure, values in judged(found, true, lengths).items():
             if question == "this run" or measure not in ("cosine", "LDS"):
-                interval = stats.student(values)
+                hits = measure == "hit@1"  # yes or no
+                interval = stats.proportion(int(values.sum()), len(values)) if hits else stats.student(values)
                 line[f"{measure}, {question}"] = [interval.value, interval.low, interval.high]
     return line
 
 
 def contest(folder: Path, true: Truth) -> tuple[list[dict[str, object]], dict[str, dict[str, float]]]:
-    """Every line, from the ensembles in a folder; and of each ensemble the noise in its weights and samples."""
+    """Every line, from the ensembles in a folder: at all numbers of members of the first, and at one of the other
+    designs; and of each the noise in its weights and samples."""
     lines, noise = [], {}
     for name, parts in SETS.items():
         whole = joined([finetunes.load(folder / part) for part in parts])
@@ -191,15 +212,19 @@ def contest(folder: Path, true: Truth) -> tuple[list[dict[str, object]], dict[st
             "weights": analysis.noise_share(whole.codes, estimators.products(whole.differences)),
             "samples": analysis.noise_in_samples(whole.codes, drawn),
         }
-        for n in tqdm([n for n in COUNTS if n <= whole.n], name, unit="size"):
+        counts = COUNTS if name == "signs" else (min(COMPARED, whole.n),)
+        for n in tqdm([n for n in counts if n <= whole.n], name, unit="size"):
             began = time.perf_counter()
             for found in by_members(first(whole, n), true, drawn[:n], losses[:n]):
                 lines.append(row(found, name, true, time.perf_counter() - began))
                 began = time.perf_counter()
         if name == "signs":
-            images = data.to_unit(trained_on(whole.manifest).images)
-            began = time.perf_counter()
-            for found in chain(by_gradients(whole, images, true, 2), by_likeness(images, true)):
+            images, began = data.to_unit(trained_on(whole.manifest).images), time.perf_counter()
+            base = tuning.base_of(recipe_of(whole.manifest), folder / name)
+            settings = trained_on(base.manifest).images, recipe_of(base.manifest)
+            scale = tuning.gradient_scale(base.models[0], whole.subspace, *settings)
+            rivals = by_gradients(whole, images, true, 2, scale)
+            for found in chain(rivals, by_likeness(images, true), [by_nobody(true)]):
                 lines.append(row(found, name, true, time.perf_counter() - began))
                 began = time.perf_counter()
     return lines, noise
@@ -216,7 +241,16 @@ def load(file: Path | None = None) -> dict:
         if not all({"steps", "n", "apart", "members", "base"} <= one.keys() for one in found["drift"]):
             raise ValueError("a drift without its distances")
         [float(one[kind]) for one in found["noise"].values() for kind in ("weights", "samples")]
+        float(found["rate"])
         return found
+
+
+def rate(folder: Path) -> float:
+    """Seconds of one core that an image of a member took in training. ValueError for members trained elsewhere."""
+    manifest = finetunes.load(folder).manifest
+    if manifest["device"] != "cpu":
+        raise ValueError(f"expected {folder.name} trained on a CPU, whose seconds are told, got {manifest['device']}")
+    return sum(manifest["member_cpu_seconds"]) / sum(manifest["split_sizes"])
 
 
 def of(lines: Sequence[dict], members: str) -> list[dict]:
@@ -248,6 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "lines": lines,
             "noise": noise,
             "drift": [drift.line(given.folder / name, **asked) for name in TUNED],
+            "rate": rate(given.folder / RATED),
             "made": provenance.describe(),
         }
         files.atomic_write(given.out, json.dumps(found, indent=1))

@@ -33,4 +33,5 @@ def line(folder: Path, steps: int, samples: int, seed: int) -> dict[str, object]
     found = store.compute(distances, weights=both[0], predictions=both[1], **given)
     tuned = recipe.recipe_of(both[0].manifest)
     means = {name: float(np.mean(values)) for name, values in found.items()}
-    return {"steps": tuned.steps, "n": both[0].n, "samples": samples, **means}
+    density = float(both[0].codes.mean())
+    return {"steps": tuned.steps, "n": both[0].n, "samples": samples, "density": density, **means}

@@ -31,6 +31,7 @@ SHOWN = {  # estimators that have a line in figures, and its colour
     "ridge of weights": "C1",
     "sparse regression of samples": "C4",
 }
+DASHED = ("TRAK", "D-TRAK", "nearest pixels", "one list for all samples")  # those without members that have one
 
 
 def pictures(images: np.ndarray, planted: Mapping[str, np.ndarray], columns: int = 32) -> Figure:
@@ -105,15 +106,14 @@ def contest(lines: Sequence[Line], flat: Sequence[Line]) -> Figure:
     for ax, (key, title) in zip(axes.flat, MEASURES.items(), strict=False):
         for name in SHOWN if key != "LDS, this run" else ("in minus out of losses", "ridge of losses"):
             _dots(ax, lines, name, key)
-        for k, line in enumerate(one for one in flat if key in one):
+        for k, line in enumerate(one for one in flat if key in one and one["estimator"] in DASHED):
             ax.axhline(line[key][0], color=f"C{k + 2}", linewidth=1, linestyle="--", label=line["estimator"])
         ax.set(xscale="log", title=title, xlabel="members")
         _counts(ax, counts)
-        if key == "LDS, this run":
-            ax.legend(loc="upper left", fontsize=6.5)
-    handles = axes.flat[1].get_legend_handles_labels()
+    sides = [ax.get_legend_handles_labels() for ax in axes.flat[:2]]
+    handles = {name: handle for side in sides for handle, name in zip(*side, strict=True)}  # an entry for each name
     axes.flat[-1].axis("off")
-    axes.flat[-1].legend(*handles, loc="center")
+    axes.flat[-1].legend(handles.values(), handles.keys(), loc="center")
     return figure
 
 
@@ -157,20 +157,23 @@ def found(
 
 
 def memberships(found_: Mapping[str, np.ndarray]) -> Figure:
-    """By how much fine-tuning lowers the loss of images that are in it, that were taken out, and that never were in."""
+    """By how much fine-tuning lowers the loss of images that are in it, that were taken out, and that never were in.
+    The largest hundredth is in the last bar."""
     names = {"kept": "in all", "removed": "taken out", "never": "never in"}
     figure, ax = plt.subplots(figsize=(0.7 * WIDTH, 2.4))
-    values = [found_[name] for name in names]
-    edges = np.linspace(min(map(np.min, values)), max(map(np.max, values)), 40)
+    every = np.concatenate([found_[name] for name in names])
+    low, high = np.quantile(every, [0, 0.99])  # a picture like no other would leave the rest a line
+    edges = np.linspace(low, high, 30)
     for (name, label), colour in zip(names.items(), (STAYS, GOES, "C6"), strict=True):
-        ax.hist(found_[name], edges, density=True, histtype="step", linewidth=1.4, color=colour, label=label)
+        values = found_[name].clip(low, high)
+        ax.hist(values, edges, density=True, histtype="step", linewidth=1.4, color=colour, label=label)
     ax.set(xlabel="denoising loss before, less after", ylabel="density", yticks=[])
     ax.legend()
     return figure
 
 
 def table(lines: Sequence[Line]) -> Page:
-    """What each estimator reaches: a line each, with intervals over samples, and its forward passes."""
+    """What each estimator reaches: a line each, with half its interval's width over samples, and its forward passes."""
     head = ["estimator", "members", *MEASURES.values(), "passes"]
     rows = [
         [
@@ -181,11 +184,11 @@ def table(lines: Sequence[Line]) -> Page:
         ]
         for line in lines
     ]
-    return markup.lines_table(head, rows, numeric=True)
+    return markup.lines_table(head, rows, numeric=True, words=True)
 
 
 def _with_interval(values: Sequence[float] | None) -> str:
-    return "–" if values is None else f"{number(values[0])} ({number(values[1])} to {number(values[2])})"
+    return "–" if values is None else f"{number(values[0])} ±\xa0{number((values[2] - values[1]) / 2)}"
 
 
 def drifts(lines: Sequence[Mapping[str, float]]) -> Page:
@@ -195,7 +198,7 @@ def drifts(lines: Sequence[Mapping[str, float]]) -> Page:
         [
             str(line["steps"]),
             str(line["n"]),
-            *(number(line[name], 2) for name in ("apart", "members", "base")),
+            *(number(line[name], 2, "g") for name in ("apart", "members", "base")),
             number(line["apart"] / line["members"], 3),
         ]
         for line in lines
@@ -205,13 +208,13 @@ def drifts(lines: Sequence[Mapping[str, float]]) -> Page:
 
 def plans(found_: Sequence[Plan]) -> Page:
     """What it takes to see single images of so many."""
-    head = ["images", "members", "core-hours", "bytes", "group that as many members as here see"]
+    head = ["pictures", "members", "core-hours", "bytes", "group seen by the members here"]
     rows = [
         [
             f"{plan.N:,}",
             f"{plan.members:,.0f}",
-            number(plan.hours, 2, "g"),
-            f"{number(plan.bytes / 1e6, 2, 'g')} MB",
+            f"{plan.hours:,.0f}" if plan.hours >= 10 else f"{plan.hours:.1f}",
+            f"{plan.bytes / 1e6:,.0f} MB",
             f"{plan.group:,}",
         ]
         for plan in found_
@@ -231,7 +234,7 @@ def planted(found_: Sequence[Planted]) -> Page:
         ]
         for one in found_
     ]
-    return markup.lines_table(head, rows, numeric=True)
+    return markup.lines_table(head, rows, numeric=True, words=True)
 
 
 KINDS = {
@@ -268,7 +271,7 @@ def designs(lines: Sequence[Line]) -> Page:
     }
     mine = [line for line in lines if line["estimator"] == "ridge of weights"]
     n = min(max(line["n"] for line in mine if line["members"] == name) for name in names)
-    keys = [*[*MEASURES][1:], "spearman, on average", "recall@10, on average"]
+    keys = [*[*MEASURES][1:], "spearman, another run", "recall@10, another run"]
     head = [
         "each picture is",
         "members",
@@ -280,4 +283,4 @@ def designs(lines: Sequence[Line]) -> Page:
         for line in mine
         if line["members"] == name and line["n"] == n
     ]
-    return markup.lines_table(head, rows, numeric=True)
+    return markup.lines_table(head, rows, numeric=True, words=True)

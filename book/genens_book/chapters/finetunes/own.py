@@ -68,7 +68,8 @@ def foretold(spec: str, like: FineTune, manifest: dict, n: int | None) -> dict |
         return None
     n = n or members_for(N)
     recipe = {**asdict(like), "dataset": spec, "batch": N - N // PARTS}
-    return {"n": n, "images": N, "shape": [1, SIDE, SIDE], "unet": manifest["unet"], "recipe": recipe}
+    same = {key: manifest[key] for key in ("unet", "base")}
+    return {"n": n, "images": N, "shape": [1, SIDE, SIDE], "recipe": recipe, **same}
 
 
 def trained(

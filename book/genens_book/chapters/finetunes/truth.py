@@ -2,7 +2,7 @@
 
     python -m genens_book.chapters.finetunes.truth trained/finetunes --out weights/signs_truth
 
-reads the ensembles of `weights/unfinished/finetunes.yml` and keeps what the chapter asks of them: the samples of a
+reads the ensembles of `bench/finetunes.yml` and keeps what the chapter asks of them: the samples of a
 network fine-tuned on all images, how each of them moves without an image, under several seeds of training, and the
 denoising losses of these samples in networks fine-tuned on halves. The networks themselves, hundreds of megabytes, are
 not shipped; the command that trains them again takes hours.
@@ -104,12 +104,11 @@ def gather(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
     steps = schedule(STEPS)
     found: dict[str, list] = {"y": [], "lengths": [], "losses": []}
     given, asked = dict(steps=steps, samples=SAMPLES, seed=NOISE_SEED), dict(seed=LOSS_SEED)
-    made, spent, moved, masks = {}, {}, None, None
+    made, moved, masks = {}, None, None
 
     def ensemble(name: str, seed: int) -> FineTunes:
         one = finetunes.load(folder / f"{name}_{seed}")
         made[f"{name}_{seed}"] = asdict(recipe_of(one.manifest))
-        spent[f"{name}_{seed}"] = sum(one.manifest["member_cpu_seconds"])
         return one
 
     for seed in range(SEEDS):
@@ -127,7 +126,7 @@ def gather(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
             moved = change.half().numpy() if moved is None else moved
             found["lengths"].append(change.flatten(2).norm(dim=2).numpy())
     arrays = {name: np.stack(values) for name, values in found.items()} | {"moved": moved, "masks": masks}
-    about = {"steps": STEPS, "noise_seed": NOISE_SEED, "loss_seed": LOSS_SEED, "recipes": made, "seconds": spent}
+    about = {"steps": STEPS, "noise_seed": NOISE_SEED, "loss_seed": LOSS_SEED, "recipes": made}
     return arrays, about | {
         "base": whole.manifest["base"],
         "data": whole.manifest["data"],

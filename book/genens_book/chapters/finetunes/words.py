@@ -10,15 +10,17 @@ from scipy.stats import rankdata
 from genens.finetunes import Averaged
 from genens.recipe import recipe_of
 from genens.unet import parameter_count
-from genens_book.chapters.finetunes import contest, estimators
+from genens_book.chapters.finetunes import analysis, contest, estimators
 from genens_book.chapters.finetunes.analysis import Plan
 from genens_book.chapters.finetunes.truth import Truth
 from genens_book.measures import stats
 from genens_book.measures.stats import Interval
-from genens_book.pages import markup
 from genens_book.pages.words import number, power, share
 
 Line = Mapping[str, object]
+OWN = "This run is on your own pictures: the text was written for the book's, and what needs retraining stays empty."
+GRADIENTS = tuple(f"{name}{kind}" for name in ("TRAK", "D-TRAK") for kind in ("", " along the fine-tunes"))
+RIVALS = (*GRADIENTS, "nearest pixels", "nearest features")
 
 
 def setting(members: Averaged, every: Averaged, samples: int, steps: int) -> dict[str, object]:
@@ -37,9 +39,6 @@ def setting(members: Averaged, every: Averaged, samples: int, steps: int) -> dic
         "megabytes": number(sum(entry["bytes"] for entry in manifest["files"].values()) / 1e6, 2, "g"),
         "samples": samples,
         "steps": steps,
-        "member_s": number(np.mean(manifest["member_cpu_seconds"]), 2, "g"),
-        "all_cpu": markup.duration(sum(manifest["member_cpu_seconds"])),
-        "all_wall": markup.duration(sum(manifest["member_wall_seconds"]) / manifest["workers"]),
     }
 
 
@@ -48,12 +47,13 @@ def drift(apart: Mapping[str, np.ndarray], lines: Sequence[Mapping[str, float]])
     far, member, base = (float(np.mean(apart[name])) for name in ("apart", "members", "base"))
     grown = np.polyfit(np.log([line["steps"] for line in lines]), np.log([line["apart"] for line in lines]), 1)[0]
     return {
-        "apart": number(far),
-        "apart_share": share(far / member),
-        "member_far": number(member, 1),
+        "apart": number(far, 2, "g"),
+        "apart_share": share(far / member, 1),
+        "member_far": number(member, 2, "g"),
         "base_far": number(base, 1),
         "drift_n": lines[0]["n"],
         "drift_samples": lines[0]["samples"],
+        "drift_density": share(lines[0]["density"]),
         "drift_power": number(grown, 1),
         "drift_most": share(lines[-1]["apart"] / lines[-1]["members"]),
         "drift_longest": lines[-1]["steps"],
@@ -64,26 +64,26 @@ def noise(weights: float, samples: float, measured: Mapping[str, Mapping[str, fl
     """The part of the members' variance that is no sum over images, over the part that is."""
     own = measured["signs_own"]
     return {
-        "noise_weights": share(weights, 1),
+        "noise_weights": share(weights, 2),
         "noise_samples": share(samples),
         "noise_own_weights": share(own["weights"]),
         "noise_own_samples": share(own["samples"]),
     }
 
 
-def retraining(true: Truth, again: Mapping[str, Interval], apart: Interval, k: int) -> dict[str, object]:
-    """What the truth says of itself."""
-    each = true.manifest["seconds"]["without_0"] / true.lengths.shape[1]
+def retraining(true: Truth, again: Mapping[str, Interval], apart: Interval, k: int, rate: float) -> dict[str, object]:
+    """What the truth says of itself. rate: seconds of one core that an image of a member takes in training."""
     return {
         "seeds": len(true.lengths),
         "halves": true.masks.shape[1],
+        "seeds_halves": len(true.losses),
         "moved": number(np.median(true.lengths[0])),
         "moved_most": number(true.lengths[0].max(), 1),
         "seeds_apart": number(apart, 1),
         "again_spearman": number(again["spearman"]),
         "again_hit": share(again["hit@1"]),
         "again_recall": share(again[f"recall@{k}"]),
-        "retrain_s": number(each, 2, "g"),
+        "retrain_s": number(rate * (len(true.moved) - 1), 2, "g"),
     }
 
 
@@ -111,12 +111,16 @@ def found(true: Truth | None, lengths: np.ndarray, p: np.ndarray, k: int, level:
     }
 
 
-def removed(losses: Mapping[str, np.ndarray]) -> dict[str, object]:
-    """Whether what fine-tuning lowers tells a picture that is in it from one that is not."""
+def removed(losses: Mapping[str, np.ndarray], codes: np.ndarray) -> dict[str, object]:
+    """Whether what fine-tuning lowers tells a picture that is in it from one that is not; how many codes (N, n) let
+    go."""
     kept, gone, never = (losses[name] for name in ("kept", "removed", "never"))
-    sides = {"auc_kept": (kept, never), "auc_removed": (gone, never)}
+    sides = {"auc_kept": (kept, never), "auc_removed": (gone, never), "auc_same": (kept[losses["rows"]], gone)}
     return {name: number(auc(*side)) for name, side in sides.items()} | {
         "n_never": len(never),
+        "stay_one": number(np.median((~codes).sum(axis=1)), 0),
+        "stay_two": number(codes.shape[1] * (~codes).mean() ** 2, 2, "g"),
+        "pairs": share(analysis.removable_pairs(codes)),
         "lowered_kept": number(stats.student(kept), 4),
         "lowered_removed": number(stats.student(gone), 4),
         "lowered_never": number(stats.student(never), 4),
@@ -136,23 +140,46 @@ def auc(inside: np.ndarray, outside: np.ndarray, n_boot: int = 2000, seed: int =
     return Interval(of(inside, outside), *np.quantile(drawn, [0.025, 0.975]), len(inside) + len(outside))
 
 
-def compared(lines: Sequence[Line]) -> dict[str, object]:
-    """Figures of the contest for prose: best estimators at most members, and the rivals."""
-    said: dict[str, object] = {}
-    for name, key in (("ablation", "ablation"), ("ridge of weights", "weights"), ("ridge of samples", "samples")):
-        line = next(one for one in contest.largest(lines, "signs") if one["estimator"] == name)
-        said[f"top_n_{key}"] = line["n"]
-        for measure, short in (("recall@10", "recall"), ("hit@1", "hit"), ("cosine", "cosine"), ("spearman", "rank")):
-            values = Interval(*line[f"{measure}, this run"], n=0)
-            said[f"{short}_{key}"] = share(values) if short in ("recall", "hit") else number(values)
-    return said
+def compared(lines: Sequence[Line], N: int) -> dict[str, object]:
+    """Figures of the contest for prose: recall of the regression at half, once and twice as many members as images, of
+    the ablation at most members; the rivals that take no members; LDS."""
+    ours, most = contest.of(lines, "signs"), contest.largest(lines, "signs")
+
+    def value(found: Sequence[Line], name: str, key: str, n: int | None = None) -> Interval:
+        line = next(one for one in found if one["estimator"] == name and n in (None, one["n"]))
+        return Interval(*line[f"{key}, this run"], n=0)
+
+    rivals = [one["estimator"] for one in most if one["estimator"] in RIVALS]
+    best = max(rivals, key=lambda name: value(most, name, "spearman").value)
+    scored = max((name for name in rivals if name in GRADIENTS), key=lambda name: value(most, name, "LDS").value)
+    said = {f"recall_{name}": share(value(ours, "ridge of weights", "recall@10", n)) for name, n in _counts(N).items()}
+    return said | {
+        "recall_ablation": share(value(most, "ablation", "recall@10")),
+        "nobody_hit": share(value(most, "one list for all samples", "hit@1")),
+        "nobody_recall": share(value(most, "one list for all samples", "recall@10")),
+        "most": f"{max(line['n'] for line in ours):,}",
+        "rival": best,
+        "rival_rank": number(value(most, best, "spearman")),
+        "rival_recall": share(value(most, best, "recall@10")),
+        "ours_rank": number(value(most, "ridge of weights", "spearman")),
+        "lds_rival": scored,
+        "lds_theirs": number(value(most, scored, "LDS")),
+        "lds_ridge": number(value(most, "ridge of losses", "LDS")),
+        "lds_in_out": number(value(most, "in minus out of losses", "LDS")),
+    }
+
+
+def _counts(N: int) -> dict[str, int]:
+    return {"half": N // 2, "once": N, "twice": 2 * N}
 
 
 def planted(true: Truth, lengths: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, object]:
     """Where the outlier stands among all pictures, by retraining and by the regression, lengths (N, B)."""
     row = int(rows["outlier"][0, 0])
     places = [1 + (side > side[row]).sum(axis=0) for side in (true.lengths[0], lengths)]
+    rest = estimators.hit(*(np.delete(side, row, axis=0) for side in (lengths, true.lengths[0])))
     return {
+        "hit_rest": share(stats.proportion(int(rest.sum()), len(rest))),
         "copies": len(rows["copy"]),
         "near": len(rows["near"]),
         "outlier_first": f"{int((places[0] == 1).sum())} of {lengths.shape[1]}",
@@ -163,4 +190,4 @@ def planted(true: Truth, lengths: np.ndarray, rows: Mapping[str, np.ndarray]) ->
 
 def plans(found_: Sequence[Plan]) -> dict[str, object]:
     """Members for each picture in a plan."""
-    return {"plan_ratio": number(found_[0].members / found_[0].N, 1), "plan_hours": number(found_[-1].hours, 1, "g")}
+    return {"plan_ratio": number(found_[0].members / found_[0].N, 1), "plan_hours": power(found_[-1].hours, 1)}

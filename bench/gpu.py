@@ -1,9 +1,9 @@
 """What a GPU does with the same code: `python -m bench.gpu`, or `make bench DEVICE=cuda`.
 
 Small members first: a training step launched kernel by kernel, and recorded as a graph; sampling by a loop over
-members, by all members in one batch, recorded, and in bfloat16. Then the paper's own networks:
-seconds, peak memory and floating-point operations of a unit of each stage. Ways that must agree are compared before
-they are timed. All of it is written to bench/gpu.json, with the GPU's name; without a GPU nothing is.
+members, by all members in one batch, recorded, and in bfloat16; how far each way's results are from the plain one's
+stands beside its times. Then the paper's own networks: seconds and peak memory of a unit of each stage. All of it is
+written to bench/gpu.json, with the GPU's name; without a GPU nothing is. It has not been run yet.
 """
 
 from __future__ import annotations

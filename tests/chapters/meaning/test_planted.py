@@ -109,13 +109,6 @@ def test_a_sample_shows_the_group_of_its_nearest_training_image(known):
     assert planted.shown(y, images, known).tolist() == [-1, 0, 1, 2]
 
 
-def test_planted_images_are_found_from_any_folder(trained, tmp_path, monkeypatch):
-    members, _ = trained
-    monkeypatch.chdir(tmp_path)
-    recipe = {**members.manifest["recipe"], "dataset": "folder:book/planted.zip"}
-    assert planted.images({**members.manifest, "recipe": recipe}).digest == members.manifest["data"]
-
-
 def columns(A, N=400, n=64, B=6, noise=0.0, seed=0):
     """J by the model of the law: image 0 with a squared effect A, all others with 1, noise with that square."""
     rng = np.random.default_rng(seed)

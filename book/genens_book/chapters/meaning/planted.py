@@ -6,7 +6,6 @@ Whoever draws such a picture has it from its group and from nowhere else, so the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import chdir
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from genens import attribution, data, jacobians, recipe, sampling, store
+from genens import attribution, data, jacobians, sampling
 from genens import codes as coding
 from genens.ensemble import Ensemble
 from genens.schedules import Schedule
@@ -62,13 +61,6 @@ class Groups:
     def images(self) -> int:
         """How many there are, in groups and single ones."""
         return self.first + int(self.sizes.sum())
-
-
-def images(manifest: Mapping) -> data.Dataset:
-    """The images that an ensemble was trained on; a path in its recipe is meant from the book's folder. Raises as
-    `recipe.trained_on`."""
-    with chdir(store.home()):
-        return recipe.trained_on(manifest)
 
 
 def groups(manifest: Mapping, codes: np.ndarray, images: data.Dataset) -> Groups:

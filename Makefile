@@ -29,7 +29,7 @@ export MALLOC_TRIM_THRESHOLD_ := 1073741824
 export MALLOC_TOP_PAD_ := 67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install book pdf train test trained bench bench-scaling bench-engines bench-book bench-explorer faults headline lock clean distclean profile
+.PHONY: help install book pdf train test trained bench bench-scaling bench-rules bench-engines bench-book bench-explorer faults headline lock clean distclean profile
 
 help:
 	@echo 'make book  [PROFILE=laptop|smoke|paper]  execute the chapters, render _build/html/index.html'
@@ -38,6 +38,7 @@ help:
 	@echo 'make test                                run the test suite (wants apt-get install chromium)'
 	@echo 'make bench [DEVICE=cuda]                 measure speed against a plain reference; on a GPU'
 	@echo 'make bench-scaling                       measure how time and memory grow with members, samples, images'
+	@echo 'make bench-rules                         try leaner rules for the Jacobian, and the adjoint'
 	@echo 'make bench-engines                       time every engine that was tried for passes, tangents, training'
 	@echo 'make bench-book                          time the laptop book: first, again, after a plot was edited'
 	@echo 'make bench-explorer                      time the explorer of the book last built, in Chromium'
@@ -89,6 +90,9 @@ bench: $(READY)
 
 bench-scaling: $(READY)
 	$(BIN)/python -m bench.scaling
+
+bench-rules: $(READY)
+	$(BIN)/python -m bench.rules
 
 bench-engines: $(READY)
 	$(BIN)/python -m bench.engines

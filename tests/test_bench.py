@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import bench.__main__ as program
-from bench import reference
+from bench import reference, rules
 from genens import attribution, codes, jacobians
 from genens.ensemble import Ensemble
 from genens.sampling import Noise, counterfactuals, sample
@@ -68,3 +68,35 @@ def test_the_scan_writes_its_codes_once_and_checks_itself(tmp_path):
     before = file.stat().st_mtime_ns
     program.scan(tmp_path, N=3000, n=16, B=2, k=7)
     assert file.stat().st_mtime_ns == before
+
+
+def test_a_rule_of_all_columns_is_the_cores_jacobian(members):
+    found, noise = members
+    for per_step in (1, 2, 4):
+        turn = rules.in_turn(lambda k, m=per_step: m, range(4))
+        y, J, passes = rules.jacobian(found, noise, STEPS, turn, None)
+        wanted = jacobians.jacobian(found, noise, STEPS, None, per_step, "differences")
+        torch.testing.assert_close(y, wanted[0])
+        assert program.relative(J, wanted[1]) < 1e-3 and passes == 3 * 4 + 2 * per_step * 5
+    for directions in (3, 4):  # with their mean, all that four columns can have
+        _, J, _ = rules.jacobian(found, noise, STEPS, turn, directions)
+        assert program.relative(J, wanted[1]) < 1e-2  # differences, along other lines
+
+
+def test_the_strongest_directions_are_the_best_of_their_number():
+    J = torch.randn(5, 2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    for r in (1, 2, 4):
+        coefficients, images = rules.strongest(J, r)
+        left = J - torch.einsum("bnr,rb...->nb...", coefficients, images)
+        columns = (J - J.mean(0)).transpose(0, 1).flatten(2)
+        rest = torch.linalg.svdvals(columns)[:, r:].square().sum(1).sqrt()
+        torch.testing.assert_close(left.transpose(0, 1).flatten(1).norm(dim=1), rest, atol=1e-5, rtol=1e-4)
+
+
+def test_members_take_turns_without_a_gap():
+    turn = rules.in_turn(lambda k: 3 if k < 3 else 1, [*range(4)])
+    assert [turn(k) for k in range(1, 6)] == [[3, 0, 1], [2, 3, 0], [1], [2], [3]]
+    held = codes.constant_weight(20, 6, 3, 0)
+    order = rules.apart(held)
+    shared = held.T.astype(int) @ held.astype(int)
+    assert sorted(order) == [*range(6)] and shared[order[0], order[1]] == np.delete(shared[order[0]], order[0]).min()

@@ -103,6 +103,35 @@ def test_every_curve_has_a_panel_with_its_points_and_two_slopes():
     assert len(points.get_xdata()) == 4
 
 
+def rule(name, passes, ranks, **rest):
+    return {"name": name, "passes": passes, "ranks": [ranks, ranks - 0.01, ranks + 0.01], **rest}
+
+
+def test_rules_are_named_by_their_kind_and_stand_where_their_passes_are():
+    rows = [
+        rule("all members", 5000, 0.98, cosine=[1, 1, 1]),
+        rule("two in turn", 900, 0.9),
+        rule("one, then three", 950, 0.91),
+        rule("two in turn, 8 directions", 700, 0.8),
+        rule("adjoint, 8 random projections", 8000, 0.7),
+    ]
+    (ax,) = figures.rules(rows).axes
+    assert {tuple(point.get_xdata()) for point in ax.lines[1::2]} == {(one["passes"],) for one in rows}
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "members in turn",
+        "members in turn, more at some steps",
+        "fewer directions",
+        "adjoint",
+    ]
+    head, first, second, *_ = analysis.rules_table({"rows": rows}).text.splitlines()
+    assert (
+        first.startswith("adjoint")
+        and first.split("\t")[2] == "–"
+        and second.split("\t")[:2] == ["all members", "5,000"]
+    )
+    assert "cosine" in head and second.split("\t")[2] == "1.000 (1.000 to 1.000)"
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", None])
 def test_a_damaged_file_is_one_line(tmp_path, text):
     if text is not None:
@@ -120,6 +149,7 @@ def test_the_shipped_measurements_are_whole():
     held = analysis.engines(analysis.BENCH / "engines_avx2.json")
     assert held["machine"]["instructions"] == "AVX2" and len(held["operators"]["training"]) == 5
     assert len(analysis.growth(scaling)) >= 8
+    assert analysis.rules_words(analysis.rules())["rule_exact_cosine"].startswith("1.000")
     told = analysis.machines(results, engines, scaling)
     assert all("cores of" in text for text in told.values()) and json.dumps(told)
     assert analysis.machines({"parts": {"a": MADE}, "scan": MADE}, MADE, MADE)["scan_machine"] == (

@@ -35,7 +35,7 @@ def results(file: Path | None = None) -> dict:
 
     def shown(found: Mapping) -> object:
         scan = [float(found["scan"][key]) for key in ("codes", "samples", "seconds", "gigabytes", "k", "n", "checked")]
-        return scan, _machine(found["scan"]), ratios_table(lines(found)), met(lines(found))
+        return scan, machine(found["scan"]), ratios_table(lines(found)), met(lines(found))
 
     return read(file or BENCH / "results.json", "python -m bench", shown)
 
@@ -46,7 +46,7 @@ def engines(file: Path | None = None) -> dict:
     def shown(found: Mapping) -> object:
         eager = float(found["forward"]["eager"]["share"])
         tables = limit_table(found), operators_table(found)
-        return eager, _machine(found), tables, [best(found, part) for part in PASSES]
+        return eager, machine(found), tables, [best(found, part) for part in PASSES]
 
     return read(file or BENCH / "engines.json", "python -m bench.engines", shown)
 
@@ -55,19 +55,29 @@ def scaling(file: Path | None = None) -> dict:
     """bench/scaling.json. Raises as `read`."""
 
     def shown(found: Mapping) -> object:
-        return _machine(found), growth_table(growth(found))
+        return machine(found), growth_table(growth(found))
 
     return read(file or BENCH / "scaling.json", "python -m bench.scaling", shown)
+
+
+def rules(file: Path | None = None) -> dict:
+    """bench/rules.json. Raises as `read`."""
+
+    def shown(found: Mapping) -> object:
+        return machine(found), rules_table(found), rules_words(found)
+
+    return read(file or BENCH / "rules.json", "python -m bench.rules", shown)
 
 
 def machines(results: Mapping, engines: Mapping, scaling: Mapping) -> dict[str, str]:
     """On what each file was measured, as prose has it."""
     first = next(iter(results["parts"].values()))
     given = {"results": first, "scan": results["scan"], "engines": engines, "scaling": scaling}
-    return {f"{name}_machine": _machine(found) for name, found in given.items()}
+    return {f"{name}_machine": machine(found) for name, found in given.items()}
 
 
-def _machine(found: Mapping) -> str:
+def machine(found: Mapping) -> str:
+    """On what a file was measured: cores, processor, instructions, day."""
     made, machine = found["made"], found["machine"]
     model = str(made["machine"]).rpartition(", ")[2]
     return f"{machine['cores']} cores of {model} with {machine['instructions']}, {str(made['date'])[:10]}"
@@ -198,3 +208,52 @@ def growth_table(curves: Sequence[Growth]) -> Page:
         for one in curves
     ]
     return markup.lines_table(head, rows, numeric=False)
+
+
+# ---------------------------------------------------------------- leaner rules for the Jacobian
+
+JUDGED = {  # what of a rule: a heading, and digits
+    "cosine": ("cosine to the exact one", 3),
+    "pearson_loss": ("Pearson correlation lost", 3),
+    "spearman_loss": ("rank correlation lost", 3),
+    "ranks": ("ranks of all images, as the exact one has them", 3),
+    "listed": ("of its ten first", 2),
+}
+NAMED = {  # rules that prose names, by the words it has for them
+    "exact": "all members",
+    "two": "two in turn",
+    "far": "two in turn, each far from the last",
+    "early": "three, then one",
+    "late": "one, then three",
+    "lean": "one, then two",
+    "one": "one in turn",
+    "directions": "two in turn, 8 directions",
+    "adjoint": "adjoint, 128 random projections",
+}
+
+
+def judged(row: Mapping, key: str) -> Interval | None:
+    """A mean over samples with its interval, None where a rule has none."""
+    return Interval(*map(float, row[key]), 0) if key in row else None
+
+
+def rules_table(found: Mapping) -> Page:
+    """A line for each rule, the dearest first: passes a sample, and what is left of the Jacobian, with intervals."""
+    head = ["rule", "passes", *(heading for heading, _ in JUDGED.values())]
+    rows = [
+        [str(row["name"]), f"{row['passes']:,.0f}"]
+        + [number(one, digits) if (one := judged(row, key)) else "–" for key, (_, digits) in JUDGED.items()]
+        for row in sorted(found["rows"], key=lambda row: -row["passes"])
+    ]
+    return markup.lines_table(head, rows, numeric=True)
+
+
+def rules_words(found: Mapping) -> dict[str, object]:
+    """What prose has of the rules in NAMED: passes, and everything that is JUDGED."""
+    by_name = {row["name"]: row for row in found["rows"]}
+    told = {"samples_ruled": found["samples"], **{key: found[key] for key in ("counterfactuals", "steps")}}
+    for word, name in NAMED.items():
+        told[f"rule_{word}_passes"] = f"{by_name[name]['passes']:,.0f}"
+        there = {key: judged(by_name[name], key) for key in JUDGED}
+        told |= {f"rule_{word}_{key}": number(one, JUDGED[key][1]) for key, one in there.items() if one}
+    return told

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from genens_book.chapters.speed.analysis import Growth, Line
+from genens_book.chapters.speed.analysis import Growth, Line, judged
 from genens_book.pages.plotting import GOES, STAYS, WIDTH
 
 
@@ -51,4 +51,28 @@ def growth(curves: Sequence[Growth]) -> Figure:
         ax.axis("off")
     for ax in axes[:, 0]:
         ax.set_ylabel("seconds")
+    return figure
+
+
+KINDS = {  # rules by what is in their names: the first that is
+    "adjoint": ("adjoint", "C3", "v"),
+    "direction": ("fewer directions", "C4", "s"),
+    "in turn": ("members in turn", STAYS, "o"),
+    "all members": ("all members", STAYS, "o"),
+    "": ("members in turn, more at some steps", GOES, "D"),
+}
+
+
+def rules(rows: Sequence[Mapping]) -> Figure:
+    """Rank correlation of all images' lengths with those by the exact Jacobian, with intervals, against passes."""
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.4))
+    for row in rows:
+        kind, colour, marker = next(look for part, look in KINDS.items() if part in str(row["name"]))
+        one, many = judged(row, "ranks"), row["passes"]
+        ax.plot([many, many], [one.low, one.high], color=colour, linewidth=1)
+        ax.plot(many, one.value, marker, color=colour, markersize=5, label=kind)
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    handles.pop("all members", None)
+    ax.set(xscale="log", xlabel="passes of one network, a sample", ylabel="ranks as the exact ones")
+    ax.legend(handles.values(), handles.keys(), loc="lower right")
     return figure

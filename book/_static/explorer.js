@@ -4,7 +4,7 @@
    jacobians.linear_counterfactual, ties and their order are attribution.top_k's. window.genensExplorer lets tests ask. */
 (function () {
   "use strict";
-  const VERSION = 2, PAGE = 48, STAYED = 1e-9, MOST_CODES = 200000;
+  const VERSION = 2, PAGE = 48, STAYED = 1e-9, MOST_CODES = 200000, MOST_CHOICES = 100;
   const root = document.getElementById("genens-explorer");
   if (!root) return;
 
@@ -58,12 +58,12 @@
     const codes = unpack(decode(part.codes), part.items, part.n);
     return {
       name, n: part.n, N: part.items, B: part.samples, shape: part.shape, pixels: part.shape.reduce((a, b) => a * b),
-      codes, labels: decode(part.labels), classes: part.classes,
+      codes, labels: part.classes.length > 256 ? new Uint16Array(decode(part.labels).buffer) : decode(part.labels), classes: part.classes,
       twins: twinsOf(codes, part.items, part.n), general: new Set(part.general), top: part.top,
       y: new Int16Array(decode(part.y.int16).buffer), yScale: part.y.scale,
       J: new Int16Array(decode(part.J.int16).buffer), JScale: part.J.scale,
       gram: new Float64Array(decode(part.gram).buffer), placebo: part.placebo, truth: part.truth,
-      reads: part.reads.map(row => row.map(c => part.classes[c])), sure: part.sure, cache: new Map(),
+      reads: part.reads && part.reads.map(row => row.map(c => part.classes[c])), sure: part.sure, cache: new Map(),
       every: everyCode(codes, part.items, part.n), chances: new Map(),
       kept: part.kept && new Map(part.kept.map((x, place) => [x, place])),  // null: the thumbnails of all
       sheet: await loaded(part.thumbs), truths: pixelsOf(await loaded(part.truth.sheet)),
@@ -287,6 +287,8 @@
   const className = x => E().classes[E().labels[x]];
   const itemName = x => ofClasses() ? `class ${className(x)}`
     : `training image ${many(x)}, ${/^[aeiou]/i.test(className(x)) ? "an" : "a"} ${className(x)}`;
+  const readAs = (s, k, before = "") => E().reads ? `${before}reads as ${E().reads[s][k]}` : "";  // nobody reads some worlds
+  const readSure = (s, before = "") => E().reads ? `${readAs(s, 0, before)}, ${percent(E().sure[s][0])} sure` : "";
   const unkept = x => place(x) < 0 ? ", its picture is not kept" : "";
 
   function mixture() {
@@ -409,6 +411,7 @@
     for (const input of ui.tabs.querySelectorAll("input")) input.checked = input.value === state.e;
     root.dataset.ensemble = state.e;
     ui.search.hidden = ofClasses();
+    ui.filter.parentElement.hidden = E().classes.length > MOST_CHOICES;
     ui.filter.replaceChildren(make("option", { value: "" }, data.ensembles[state.e] ? "all digits" : "all classes"),
       ...E().classes.map((name, c) => make("option", { value: c }, `only ${name}`)));
     for (const name of ["sample", "approximate", "change", "true", "error"])
@@ -417,7 +420,7 @@
       const canvas = picture("");
       paint(canvas, counterfactual(E(), s, uniform(E().n)), shade);
       return make("div", { class: "gx-choice", role: "option", onclick: () => changeSample(s),
-        "aria-label": `Sample ${s}, reads as ${E().reads[s][0]}, ${percent(E().sure[s][0])} sure` }, canvas);
+        "aria-label": `Sample ${s}${readSure(s, ", ")}` }, canvas);
     }));
     ui.strips = [...Array(E().n).keys()].map(i => {
       const strip = { light: make("span", { class: "gx-light", "aria-hidden": "true" }), share: make("span",
@@ -452,7 +455,7 @@
     [...ui.gallery.children].forEach((option, s) => option.setAttribute("aria-selected", String(s === state.s)));
     focusOne(ui.gallery, ui.gallery.children[state.s]);
     paint(ui.sample, counterfactual(E(), state.s, uniform(E().n)), shade);
-    set(ui.sampleNote, `reads as ${E().reads[state.s][0]}, ${percent(E().sure[state.s][0])} sure`);
+    set(ui.sampleNote, readSure(state.s));
     set(ui.storedText, `only the ${E().truth.rows[state.s].length} drawn again for this sample`);
     const { scores } = influence(E(), state.s), alone = E().truth.alone;
     ui.cards.replaceChildren(...E().truth.rows[state.s].map((x, k) => {
@@ -460,13 +463,13 @@
       paintThumb(images[0], x);
       paint(images[1], counterfactual(E(), state.s, ablated(E(), x)), shade);
       paint(images[2], trueImage(E(), state.s, alone + k), shade);
-      const moved = E().truth.moved[state.s][alone + k], now = E().reads[state.s][alone + k + 1];
+      const moved = E().truth.moved[state.s][alone + k];
       return make("div", { class: "gx-card", role: "option", tabindex: k ? -1 : 0, "data-x": x,
         onclick: () => toggleItem(x), onkeydown: press,
-        "aria-label": `Without ${itemName(x)}${unkept(x)}: predicted change ${number(scores[x])}, true change ${number(moved)}, reads as ${now}` },
+        "aria-label": `Without ${itemName(x)}${unkept(x)}: predicted change ${number(scores[x])}, true change ${number(moved)}${readAs(state.s, alone + k + 1, ", ")}` },
         make("span", { class: "gx-trio" }, ...images), make("span", { class: "gx-numbers" },
           `${number(scores[x])} → ${number(moved)}`,
-          make("small", {}, `reads as ${now}`)));
+          make("small", {}, readAs(state.s, alone + k + 1))));
     }));
     drawSearch();
     draw();
@@ -570,7 +573,7 @@
     paint(ui.true, image, shade);
     paint(ui.error, linear.map((value, p) => value - image[p]), signed);
     if (whole) { set(ui.trueNote, "the sample itself"); set(ui.errorNote, "none at u₀"); return; }
-    set(ui.trueNote, `true change ${number(E().truth.moved[state.s][k])}, reads as ${E().reads[state.s][k + 1]}`);
+    set(ui.trueNote, `true change ${number(E().truth.moved[state.s][k])}${readAs(state.s, k + 1, ", ")}`);
     set(ui.errorNote, `predicted − true: ${number(E().truth.missed[state.s][k])}`);
   }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from support import ROOT, SCREENSHOTS, WIDTHS, visit
-from support.explorer import SUBJECTS, B, judge_of
+from support.explorer import CODES, SUBJECTS, B, judge_of, made_up
 
 from genens import attribution, jacobians
 from genens import codes as coding
@@ -114,6 +115,28 @@ def test_data_of_another_version_is_refused(whole, browser, tmp_path, monkeypatc
 
 
 # ---------------------------------------------------------------- a world in a file of its own
+
+
+def test_a_world_of_people_whom_nobody_reads(whole, browser, tmp_path, monkeypatch):
+    """Ten thousand names are no menu, and do not fit into a byte."""
+    names = tuple(f"person {k}" for k in range(300))
+    y, J, items, truth = made_up(CODES["photographs"], 9, (3, 32, 32), names)
+    people = replace(items, labels=np.arange(60) * 5)
+    with visit(
+        browser, bare_page(tmp_path, whole, monkeypatch, feed.part(y, J, people, truth, None, 2)), 1280, "light"
+    ) as seen:
+        page = seen.page
+        pick(page, "photographs")
+        assert page.evaluate("[...genensExplorer.ensembles.photographs.labels]") == people.labels.tolist()
+        assert not page.locator(".gx-filters select").is_visible()
+        assert page.locator(".gx-search").is_visible() and "reads" not in page.locator(".gx-cards").inner_text()
+        first = int(truth.rows[0, 0])
+        wanted = f"Without training image {first}, a person {5 * first}"
+        assert page.locator(".gx-card").first.get_attribute("aria-label").startswith(wanted)
+        pick(page, "images")
+        assert page.locator(".gx-filters select").is_visible() and "reads as" in page.locator(".gx-cards").inner_text()
+        assert not seen.complaints
+
 
 # Keeps all that the status has said.
 LISTEN = """() => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,10 @@ from genens.ensemble import Ensemble
 from genens.schedules import Schedule
 from genens_book.chapters.explorer import feed
 from genens_book.chapters.explorer.feed import Items, Truth
+from genens_book.measures import classifier, judges
 from genens_book.measures.gallery import Gallery
 from genens_book.measures.judges import Judge
+from genens_book.pages import parameters
 
 PLACES = 60  # of each sample, first images whose thumbnails a world brings along
 TITLES = {"cifar10": "Photographs", "faces": "Drawn faces", "celeba": "Faces"}  # of a world's tab, by data set
@@ -75,7 +78,15 @@ def pictured(found: Seen, codes: np.ndarray, images: Gallery) -> Items:
     return Items(codes, images.labels.numpy(), pixels.numpy(), images.classes, images.rows[there].numpy())
 
 
-def world(name: str, members: Ensemble, images: Gallery, judge: Judge, asked: Asked, profile: str) -> dict[str, object]:
+def judge_of(manifest: Mapping, profile: str) -> Judge | None:
+    """Who reads an ensemble's samples: nobody, where there is no judge of its images. Raises as `classifier.load`."""
+    known = {judge.dataset for judge in judges.JUDGES.values()}
+    return classifier.load(parameters.judge(manifest, profile)) if manifest["recipe"]["dataset"] in known else None
+
+
+def world(
+    name: str, members: Ensemble, images: Gallery, judge: Judge | None, asked: Asked, profile: str
+) -> dict[str, object]:
     """Compute a world and write its script; what the page is told of it (`feed.write_world`)."""
     found = seen(members, asked)
     items = pictured(found, members.codes, images)

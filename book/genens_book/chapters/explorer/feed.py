@@ -128,9 +128,10 @@ def classes_as_items(images: data.Dataset, classes: Sequence[int]) -> Items:
     return Items(coding.walsh(len(classes) + 1), np.asarray(classes), thumbs, images.classes)
 
 
-def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, judge: Judge, top: int) -> dict:
+def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, judge: Judge | None, top: int) -> dict:
     """One ensemble as the page reads it. y (B, C, H, W), before the clamp, and J (B, n, C, H, W), both as from
-    `jacobians.jacobians`, at u_0; C is 1 or 3. `judge` reads the images, its class k is called items.classes[k].
+    `jacobians.jacobians`, at u_0; C is 1 or 3. `judge`, if any, reads the images; its class k is
+    called items.classes[k].
 
     J travels centred, which no change of mixture notices, with 16 bits a number. `top`: an item in this many first
     places of two or more samples counts as generally influential. Raises ValueError for arrays of different
@@ -155,10 +156,9 @@ def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, judge: Judge,
         linear = jacobians.linear_counterfactual(y[b : b + 1], J[b : b + 1], v)[:, 0]
         moved[b] = distances.euclidean(images[b], truth.whole[b])
         missed[b] = distances.euclidean(linear, images[b])
-    reads, sure = (
-        side.numpy() for side in classifier.predict(judge, np.concatenate([truth.whole[:, None], images], 1))
-    )
-    if (most := max(reads.max(), items.labels.max())) >= len(items.classes):
+    shown = np.concatenate([truth.whole[:, None], images], 1)
+    reads, sure = (side.numpy() for side in classifier.predict(judge, shown)) if judge else (None, None)
+    if (most := max(items.labels.max(), -1 if reads is None else reads.max())) >= len(items.classes):
         raise ValueError(f"expected a name for every class; got {len(items.classes)} and an image of class {most}")
     general = attribution.repeated(attribution.top_k(gram, items.codes, min(top, len(items.codes))))
     return {
@@ -168,7 +168,7 @@ def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, judge: Judge,
         "samples": B,
         "top": min(top, len(items.codes)),
         "codes": _base64(np.packbits(items.codes, axis=1)),
-        "labels": _base64(items.labels.astype(np.uint8)),
+        "labels": _base64(items.labels.astype("u1" if len(items.classes) <= 256 else "<u2")),
         "classes": list(items.classes),
         "general": general.tolist(),
         "thumbs": _sheet(items.thumbs, COLUMNS, bits=4 if C == 1 else 8),
@@ -184,8 +184,8 @@ def part(y: np.ndarray, J: np.ndarray, items: Items, truth: Truth, judge: Judge,
             "moved": moved.tolist(),
             "missed": missed.tolist(),
         },
-        "reads": reads.tolist(),
-        "sure": np.round(sure.astype(float), 4).tolist(),
+        "reads": None if reads is None else reads.tolist(),
+        "sure": None if sure is None else np.round(sure.astype(float), 4).tolist(),
     }
 
 

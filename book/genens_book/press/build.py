@@ -354,8 +354,9 @@ PASSES = {
     "05_jacobian": 7100,
     "06_search": 700,
     "07_meaning": 9000,
+    "08_cifar10": 12000,
     "10_finetunes": 3700,
-    "explorer": 900,
+    "explorer": 2500,
 }
 START = 12
 

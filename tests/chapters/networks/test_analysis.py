@@ -38,3 +38,15 @@ def test_a_candidate_is_called_by_its_letter():
     assert analysis.lettered(rows, "O")["name"].startswith("O:")
     with pytest.raises(ValueError, match="expected a candidate Z"):
         analysis.lettered(rows, "Z")
+
+
+def test_what_was_tried_on_photographs_ends_with_the_shipped_recipe(tmp_path):
+    found = analysis.photographs()
+    page, recipe = analysis.photographs_table(found["rows"]), recipes(parameters.profile_file("laptop"))["cifar20"]
+    first, *others = found["rows"]
+    assert page.text.count("\n") == len(found["rows"]) and all(row["held_out"] > first["held_out"] for row in others)
+    wanted = f"width {recipe.unet['width']}", f"batch {recipe.batch}", recipe.optimizer.capitalize()
+    assert all(part in first["name"] for part in wanted) and recipe.unet["blocks"] == 1
+    (tmp_path / "found.json").write_text("{}")
+    with pytest.raises(ValueError, match="tried on CIFAR-10"):
+        analysis.photographs(tmp_path / "found.json")

@@ -63,15 +63,19 @@ def seen(members: Ensemble, asked: Asked) -> Seen:
     return Seen(linear["y"], linear["jacobian"], gram, Truth(true[:, 0], true[:, 1:], without, rows))
 
 
-def pictured(found: Seen, codes: np.ndarray, images: Gallery) -> Items:
-    """The images of an ensemble, with thumbnails of those that are regenerated or in a first place, as far as they are
-    at hand."""
+def shown(found: Seen, codes: np.ndarray) -> np.ndarray:
+    """The rows of the images that are regenerated or in a first place: int64 (M,), ascending."""
     first = attribution.top_k(found.gram, codes, min(PLACES, len(codes))).rows
-    wanted = torch.from_numpy(np.unique(np.concatenate([first.ravel(), found.truth.rows.ravel()])))
+    return np.unique(np.concatenate([first.ravel(), found.truth.rows.ravel()]))
+
+
+def pictured(found: Seen, codes: np.ndarray, images: Gallery) -> Items:
+    """The images of an ensemble, with thumbnails of those `shown`, as far as they are at hand."""
+    wanted = torch.from_numpy(shown(found, codes))
     there = torch.isin(images.rows, wanted)
     thumbs = images.images[there]
-    shown = thumbs[:, 0] if thumbs.shape[1] == 1 else thumbs.movedim(1, -1)
-    return Items(codes, images.labels.numpy(), shown.numpy(), images.classes, images.rows[there].numpy())
+    pixels = thumbs[:, 0] if thumbs.shape[1] == 1 else thumbs.movedim(1, -1)
+    return Items(codes, images.labels.numpy(), pixels.numpy(), images.classes, images.rows[there].numpy())
 
 
 def judge_of(manifest: Mapping, profile: str) -> Judge | None:

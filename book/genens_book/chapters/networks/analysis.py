@@ -29,6 +29,29 @@ def candidates(file: Path | None = None) -> list[Row]:
         return rows
 
 
+def photographs(file: Path | None = None) -> dict:
+    """bench/networks_cifar10.json, the same for CIFAR-10. Raises as `candidates`."""
+    file = file or store.home() / "bench" / "networks_cifar10.json"
+    with files.expecting("the candidates that were tried on CIFAR-10", file, "restore it"):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        _ = photographs_table(found["rows"]), photographs_words(found)
+        return found
+
+
+def photographs_table(rows: Sequence[Row]) -> Page:
+    """The candidates for CIFAR-10: held-out loss, plain and weighted as the skip is."""
+    lines = [
+        [str(row["name"]), f"{row['held_out']:.4f}", f"{row['v_loss']:.3f}" if "v_loss" in row else "–"] for row in rows
+    ]
+    return markup.lines_table(["candidate", "held-out loss", "weighted"], lines, numeric=True)
+
+
+def photographs_words(found: Mapping) -> dict[str, object]:
+    """What prose has of them."""
+    least, most = found["seconds"]
+    return {"photo_runs": int(found["runs"]), "photo_seconds": f"{least} to {most}", "photo_kept": str(found["kept"])}
+
+
 def table(rows: Sequence[Row]) -> Page:
     """All candidates, a line each."""
     head = [

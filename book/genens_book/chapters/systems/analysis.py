@@ -58,6 +58,7 @@ def about(members: Ensemble, images: Gallery, n_samples: int, steps: int) -> dic
         "batch": recipe.batch,
         "cost_each": markup.duration(np.mean(spent)),
         "cost": markup.duration(np.sum(spent)),
+        "device": members.manifest["device"],
         "n": n_samples,
         "steps": steps,
     }

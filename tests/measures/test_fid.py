@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.image.kid import poly_mmd
 
 from genens_book.measures import fid as module
 
@@ -19,6 +20,15 @@ def test_the_quick_distance_is_torchmetrics():
     assert reference.fid(few) == pytest.approx(module.fid(few, b), rel=1e-6)
     few, wide = normal(30, 40, 5), normal(90, 40, 6, 0.2)  # fewer rows than features, as Inception's are
     assert module.Reference(wide).fid(few) == pytest.approx(module.fid(few, wide), rel=1e-6)
+
+
+def test_the_kernel_distance_is_torchmetrics_and_has_no_bias():
+    a, b = normal(50, 6, 1, 0.4), normal(50, 6, 2)
+    assert module.kid(a, b) == pytest.approx(float(poly_mmd(*(torch.from_numpy(side) for side in (b, a)))), rel=1e-8)
+    same = [module.kid(normal(8, 6, seed), normal(200, 6, 1000 + seed)) for seed in range(200)]
+    assert abs(np.mean(same)) < 3 * np.std(same) / len(same) ** 0.5 < 0.1
+    with pytest.raises(ValueError, match="got 1 and 50"):
+        module.kid(a[:1], b)
 
 
 def test_what_an_estimate_says():

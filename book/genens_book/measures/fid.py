@@ -199,6 +199,18 @@ def estimate(
     )
 
 
+def kid(features: np.ndarray, real: np.ndarray) -> float:
+    """The kernel inception distance of features (n, F) to others (M, F): the squared maximum mean discrepancy under the
+    kernel (x . y / F + 1)^3, without bias at any n, and so below 0 at times (Binkowski et al. 2018). ValueError for
+    fewer than two rows of either."""
+    x, r = (np.asarray(side, dtype=np.float64) for side in (features, real))
+    if min(len(x), len(r)) < 2:
+        raise ValueError(f"expected two images or more of each; got {len(x)} and {len(r)}")
+    same = [(one @ one.T / one.shape[1] + 1) ** 3 for one in (x, r)]
+    within = sum((k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in same)
+    return float(within - 2 * ((x @ r.T / x.shape[1] + 1) ** 3).mean())
+
+
 def below_largest(ensemble: Estimate, members: Sequence[Estimate], level: float = 0.95) -> Interval:
     """The FID of the ensemble less the largest of its members', all at one n (paper, Figure 3a).
 

@@ -82,7 +82,7 @@ def test_whether_inception_was_run_is_said():
     missing = not_run.NotRun("no weights")
     assert analysis.inception_words(missing) == "It was not run on this machine: no weights."
     assert analysis.inception_words((0, 1)).startswith("It was found")
-    assert "of the digit classifier;" in analysis.judge_words(missing, "digit classifier")
+    assert "of the digit classifier;" in analysis.judge_words(missing, "features of the digit classifier")
     assert analysis.judge_words((0, 1), "digit classifier") == ""
 
 

@@ -6,7 +6,9 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from genens_book.chapters.fid import analysis, figures
+from genens_book.measures import fid
 from genens_book.measures.references import Real
+from genens_book.pages.words import number, words
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +43,27 @@ def test_fids_mark_the_largest_member_not_the_ensemble_or_real_images():
     assert dashed.get_ydata()[0] == max(e.value for e in found[1:-1])
     assert any("at n = 40" in t.get_text() for t in ax.get_legend().get_texts())
     assert len(figures.fids({"a": found, "b": found}).axes) == 2
+
+
+def test_what_cannot_be_extrapolated_has_no_hollow_point():
+    found = every()
+    (whole,), (ax,) = figures.fids({"a": found}).axes, figures.fids({"a": found}, few=["a"]).axes
+    assert len(whole.lines) - len(ax.lines) == 2 * len(found)
+    assert analysis.too_few(np.zeros((3, 2, 3))) and not analysis.too_few(np.zeros((4, 2, 3)))
+    assert analysis.few_words([]) == "" and "not by the a, of which" in analysis.few_words(["a"])
+
+
+def test_every_kind_of_features_is_a_line_and_all_but_the_last_are_told():
+    found = every()
+    kids = {"a": np.array([0.25, 0.5, 0.125, 1.0]), "b": np.zeros(4)}
+    head, first, second = figures.judges_table({"a": found, "b": found}, kids).text.splitlines()
+    members = [e.value for e in found[1:-1]]
+    assert first.split("\t")[2:4] == [words(min(members)), words(max(members))] and second.startswith("b\t")
+    assert first.split("\t")[5] == number(fid.below_largest(found[0], found[1:-1]), 3, "g")
+    assert first.split("\t")[6:] == ["0.25", "0.12 to 1.00"]
+    said = analysis.otherwise({"features of a": found, "b": found})
+    assert said.startswith("By the features of a it is below it (") and said.count("By the") == 1
+    assert said.endswith(f"of {sum(one < found[0].value for one in members)} of 3 members.")
 
 
 def test_the_table_has_every_estimate_with_its_interval():

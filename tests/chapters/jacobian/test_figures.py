@@ -30,6 +30,25 @@ def test_a_strip_has_a_column_for_every_pick_and_the_truth_below_the_original():
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(figures.STRIP)
 
 
+def test_small_changes_are_scaled_to_the_true_one_in_each_column():
+    given = made()
+    by_method = analysis.images(*(given[k] for k in ("y", "J", "mixtures", "last", "singles", "original")))
+    (ax,) = figures.changes(given["original"], given["truth"], by_method, [(0, 1), (2, 3)]).axes
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["original", "true", "true change", *figures.STRIP[2:]]
+    moved = given["truth"][2, 3] - given["original"][2]
+    last = by_method["last_step"][3, 2].numpy() - given["original"][2]
+    rows = [given["original"][2], given["truth"][2, 3], *(side / np.abs(moved).max() for side in (moved, last))]
+    wanted = tile(np.array([[row.clip(-1, 1)] for row in rows]))
+    H = moved.shape[-2] + 2
+    shown = np.asarray(ax.images[0].get_array())
+    for k, row in enumerate([0, 1, 2, labels.index("last step")]):
+        np.testing.assert_allclose(
+            shown[row * H : row * H + H - 2, -(H - 2) :], wanted[k * H : k * H + H - 2, -(H - 2) :], atol=1e-6
+        )
+    assert analysis.moved({"true.size": np.array([[1.0, 3.0, 2.0]])}, 4) == {"moved": "2.00", "levels": "127.5"}
+
+
 def test_medians_stand_where_the_summary_has_them():
     found = analysis.compare(**made())
     summary = analysis.summary(found, seed=0)

@@ -22,6 +22,7 @@ from genens_book.measures.judges import Judge
 from genens_book.measures.not_run import NotRun
 from genens_book.measures.references import Real
 from genens_book.measures.stats import Interval
+from genens_book.pages.words import number
 
 SURE = 0.9  # the confidence above which a judge counts as sure
 CHUNK = 64  # samples whose features from a network of ImageNet are kept as one artifact
@@ -108,11 +109,11 @@ def inception_words(viewed: object) -> str:
     return "It was found on this machine."
 
 
-def judge_words(viewed: object, reader: str) -> str:
+def judge_words(viewed: object, features: str) -> str:
     """What is to be noted of a FID's features where they are not the paper's; viewed: as from `through_inception`,
-    reader: whose they are."""
+    features: "features of the digit classifier"."""
     if isinstance(viewed, NotRun):
-        return f"By the features of the {reader}; the paper's are Inception v3's."
+        return f"By the {features}; the paper's are Inception v3's."
     return ""
 
 
@@ -156,6 +157,22 @@ def fids(features: np.ndarray, real: Real, seed: int, n_boot: int) -> list[Estim
     return unpack(found)
 
 
+def kids(features: np.ndarray, real: Real) -> np.ndarray:
+    """The KID (`fid.kid`) of every column of features (B, V, F) to as many training images as references keep: (V,)."""
+    return np.array([fid.kid(column, real.rows[: references.KEPT]) for column in np.asarray(features).swapaxes(0, 1)])
+
+
+def too_few(features: np.ndarray) -> bool:
+    """Whether there are no more samples than features (B, V, F): their covariance then lacks rank, an FID to it is far
+    from its 1/n law, and no line leads to infinitely many samples."""
+    return len(features) <= features.shape[-1]
+
+
+def few_words(names: Sequence[str]) -> str:
+    """By whose features nothing was extrapolated, at the end of a sentence; names: those with `too_few` samples."""
+    return f" (not by the {' and '.join(names)}, of which there are more than samples)" if names else ""
+
+
 # ---------------------------------------------------------------- the ensemble among its members
 
 
@@ -176,6 +193,19 @@ def below_words(difference: Interval) -> dict[str, str]:
         "below": "below" if difference.value < 0 else "not below",
         "clear": "does not reach 0" if difference.high < 0 else "reaches or passes 0",
     }
+
+
+def otherwise(judged: Mapping[str, Sequence[Estimate]]) -> str:
+    """The same by all features but the last, a sentence each; "" where there are no others."""
+    said = []
+    for name, (whole, *members, _) in [*judged.items()][:-1]:
+        difference = fid.below_largest(whole, members)
+        below, smaller = below_words(difference)["below"], len(members) - worse(whole, members)
+        said.append(
+            f"By the {name} it is {below} it ({number(difference, 3, 'g')}), and larger than the FID of {smaller} of "
+            f"{len(members)} members."
+        )
+    return " ".join(said)
 
 
 # ---------------------------------------------------------------- the plane

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from genens_book.measures import fid
 from genens_book.measures.fid import Estimate
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
@@ -70,16 +71,18 @@ def members_table(manifest: Mapping, paper: Sequence[int]) -> Page:
     return markup.lines_table(["member", "images", "paper, by rank", "processor time"], lines, numeric=True)
 
 
-def fids(found: Mapping[str, Sequence[Estimate]]) -> Figure:
+def fids(found: Mapping[str, Sequence[Estimate]], few: Sequence[str] = ()) -> Figure:
     """Figure 3a: a panel a kind of features; the FID of the ensemble, of each member, and of real images, with the
-    spread of other samples of that size, and hollow what is left at infinitely many samples."""
+    spread of other samples of that size, and hollow what is left at infinitely many samples, but for the kinds in `few`
+    (`analysis.too_few`)."""
     figure, axes = plt.subplots(len(found), 1, figsize=(WIDTH, 2.9 * len(found)), squeeze=False)
     for ax, (name, every) in zip(axes[:, 0], found.items(), strict=True):
         n = len(every) - 2
         places = np.array([0, *(np.arange(n) + 1.5), n + 2])
         for x, e, colour in zip(places, every, [STAYS, *[MEMBER] * n, REAL], strict=True):
-            _point(ax, x - 0.14, e.value, e.spread.low, e.spread.high, colour, True)
-            _point(ax, x + 0.14, e.infinite.value, e.infinite.low, e.infinite.high, colour, False)
+            _point(ax, x if name in few else x - 0.14, e.value, e.spread.low, e.spread.high, colour, True)
+            if name not in few:
+                _point(ax, x + 0.14, e.infinite.value, e.infinite.low, e.infinite.high, colour, False)
         ax.axhline(max(e.value for e in every[1:-1]), color=MEMBER, linestyle="--", linewidth=1)
         ax.set_xticks(places, ["all", *(str(i + 1) for i in range(n)), "real"])
         ax.set(
@@ -95,6 +98,20 @@ def fids(found: Mapping[str, Sequence[Estimate]]) -> Figure:
     axes[0, 0].plot([], [], "--", color=MEMBER, linewidth=1, label="largest of the members")
     axes[0, 0].legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
+
+
+def judges_table(found: Mapping[str, Sequence[Estimate]], kids: Mapping[str, np.ndarray]) -> Page:
+    """A line for each kind of features: the FID of the ensemble, of its best and worst member and of real images, and
+    the ensemble's less the worst member's; and its KID, with the best and the worst of its members', from (1 + n,)."""
+    head = ["by the", "FID", "best member", "worst member", "real images", "FID less the worst", "KID", "members'"]
+    lines = []
+    for name, (whole, *members, real) in found.items():
+        ends = [words(end(one.value for one in members)) for end in (min, max)]
+        below = fid.below_largest(whole, members)
+        own, *theirs = (number(value, 2) for value in (kids[name][0], kids[name][1:].min(), kids[name][1:].max()))
+        distances = [number(whole.spread, 3, "g"), *ends, words(real.value), number(below, 3, "g")]
+        lines.append([name, *distances, own, " to ".join(theirs)])
+    return markup.lines_table(head, lines, numeric=True)
 
 
 def fids_table(every: Sequence[Estimate]) -> Page:

@@ -110,6 +110,13 @@ def median(values: np.ndarray, axis: int) -> np.ndarray:
     return np.median(values, axis=tuple(range(axis, values.ndim)))
 
 
+def moved(found: Mapping[str, np.ndarray], numbers: int) -> dict[str, str]:
+    """How far the true changes of `compare` go, as prose has it: the median of their Euclidean lengths, and the same a
+    number of an image, of so many in [-1, 1], root mean square, in grey levels of 255."""
+    length = np.median(found["true.size"])
+    return {"moved": number(length), "levels": number(length / numbers**0.5 * 255 / 2, 1)}
+
+
 def summary(found: Mapping[str, np.ndarray], seed: int) -> dict[str, dict]:
     """For every method {"pearson", "spearman": median with interval; "gain": how much higher the Jacobian's Pearson
     correlation is on average, pair by pair; "wins": in how many pairs it is higher; "length": of the change

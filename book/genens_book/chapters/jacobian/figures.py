@@ -41,6 +41,23 @@ def strip(
     return _film(np.array(rows), STRIP, rule=1)
 
 
+def changes(
+    original: np.ndarray, truth: np.ndarray, by_method: Mapping[str, np.ndarray], picks: Sequence[tuple[int, int]]
+) -> Figure:
+    """The same where changes are too small to be seen: the original and the true counterfactual, and below them the
+    true change and every approximate one, in a column all scaled to the largest value of the true one."""
+    start = np.array([original[b] for b, _ in picks])
+    rows = [
+        [truth[b, v] for b, v in picks],
+        *([np.asarray(by_method[name])[v, b] for b, v in picks] for name in METHODS),
+    ]
+    moved = np.array(rows) - start
+    largest = np.abs(moved[0]).max(axis=(1, 2, 3), keepdims=True)
+    scaled = (moved / np.where(largest > 0, largest, 1)).clip(-1, 1)
+    labels = [*STRIP[:2], "true change", *STRIP[2:]]
+    return _film(np.concatenate([start[None], np.array(rows)[:1], scaled]), labels, rule=2)
+
+
 def _film(grid: np.ndarray, labels: Sequence[str], columns: Sequence[str] = (), rule: int = 0) -> Figure:
     """A labelled grid of images (R, K, C, H, W), at most as wide as the text; a line under the first `rule` rows."""
     H, W = grid.shape[-2:]

@@ -22,36 +22,35 @@ STOPS = 9  # mixtures on the way
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "muon": "Muon for the inner convolutions and AdamW for the rest"}
 
 
+def filmed(index: int, members: Members, seed: int, steps: Schedule, mixture: Sequence[float]) -> dict[str, np.ndarray]:
+    """To be stored: "film", sample `index` after `taken` steps under u_0 and under another mixture (n,), before the
+    clamp: (2, FRAMES, C, H, W)."""
+    mixtures, noise = np.stack([coding.uniform(members.n), mixture]), Noise(seed, [index], members.shape, len(steps))
+    stops = np.linspace(0, len(steps), FRAMES).round().astype(int)
+    frames = [sample(members, noise, steps, mixtures, stop=int(stop), clamp=False)[:, 0] for stop in stops]
+    return {"film": torch.stack(frames, dim=1).numpy(), "taken": stops}
+
+
 def follow(index: int, members: Members, seed: int, steps: Schedule, mixture: Sequence[float]) -> dict[str, np.ndarray]:
     """To be stored: sample `index` under u_0 and under another mixture v (n,), and on the line through both.
 
-    "film": the image after `taken` steps, (2, FRAMES, C, H, W), u_0 first; "share": the s of the mixtures
-    u_0 + s (v - u_0), (STOPS,), from -1 where that is still a mixture and from 0 otherwise, to 1; "walk": the
-    true images there and y + s J (v - u_0), (2, STOPS, C, H, W); "where" and "line": both in the plane of `plane`,
-    (STOPS, 2). Images before the clamp, float32. Raises ValueError when v is no mixture.
+    "film" and "taken" as from `filmed`; "share": the s of the mixtures u_0 + s (v - u_0), (STOPS,), from -1 where that
+    is still a mixture and from 0 otherwise, to 1; "walk": the true images there and y + s J (v - u_0), (2, STOPS, C, H,
+    W); "where" and "line": both in the plane of `plane`, (STOPS, 2). Images before the clamp, float32. Raises
+    ValueError when v is no mixture.
     """
     v, whole = np.asarray(mixture), coding.uniform(members.n)
     noise = Noise(seed, [index], members.shape, len(steps))
 
-    def image(mixtures: np.ndarray, stop: int | None = None) -> Tensor:
-        return sample(members, noise, steps, mixtures, stop=stop, clamp=False)[:, 0]
-
-    stops = np.linspace(0, len(steps), FRAMES).round().astype(int)
-    film = torch.stack([image(np.stack([whole, v]), int(stop)) for stop in stops], dim=1)
+    strip = filmed(index, members, seed, steps, mixture)
     share = np.linspace(-1.0 if (2 * whole >= v).all() else 0.0, 1.0, STOPS)
     mixtures = whole + share[:, None] * (v - whole)
-    true = image(mixtures)
-    y, slope = film[0, -1], dual(members, noise, steps, v - whole)  # one direction of J, not its n columns
+    true = sample(members, noise, steps, mixtures, clamp=False)[:, 0]
+    y = torch.from_numpy(strip["film"][0, -1])
+    slope = dual(members, noise, steps, v - whole)  # one direction of J, not its n columns
     predicted = y + torch.from_numpy(share).to(y).view(-1, 1, 1, 1) * slope
     where, line = plane(true - y, predicted - y)
-    return {
-        "film": film.numpy(),
-        "taken": stops,
-        "share": share,
-        "walk": torch.stack([true, predicted]).numpy(),
-        "where": where,
-        "line": line,
-    }
+    return {**strip, "share": share, "walk": torch.stack([true, predicted]).numpy(), "where": where, "line": line}
 
 
 def lengths(told: Mapping[str, np.ndarray]) -> tuple[float, float, float]:

@@ -1,6 +1,6 @@
 """The training images that the pages show of an ensemble, kept as thumbnails with the weights for readers without them.
 
-    python -m genens_book.chapters.systems.thumbnails cifar20
+    python -m genens_book.press.thumbnails cifar20
 
 What the chapter (its lists) and the explorer (its first places, and what it regenerates) compute for this is stored,
 and not computed again when the book is built on this machine.
@@ -42,9 +42,7 @@ def explored(members: Ensemble, settings: Mapping) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m genens_book.chapters.systems.thumbnails", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser("python -m genens_book.press.thumbnails", description=__doc__.splitlines()[0])
     parser.add_argument("weights", help="a shipped ensemble, for instance cifar20")
     name = parser.parse_args(arguments).weights
     settings = parameters.load(parameters.SHIPPED)
@@ -56,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = [listed(members, chapter), explored(members, settings["explorer"])]
         gallery.keep(images, np.concatenate([part.ravel() for part in rows]), parameters.thumbnails(name))
     except (ValueError, OSError) as problem:
-        sys.exit(f"genens_book.chapters.systems.thumbnails: {problem}")
+        sys.exit(f"genens_book.press.thumbnails: {problem}")
     print(f"thumbnails in {parameters.thumbnails(name)}")
 
 

@@ -6,7 +6,7 @@ import pytest
 from genens import attribution, ensemble, jacobians, schedules, unet
 from genens import codes as coding
 from genens_book.chapters.explorer import analysis
-from genens_book.chapters.systems import thumbnails
+from genens_book.press import thumbnails
 
 TINY = dict(channels=3, width=8, multipliers=(1,), attention=(), blocks=1, skip=True)
 DRAWN = dict(seed=3, steps=2, sampler="ancestral", variance="posterior", per_step=2, tangents="differences")

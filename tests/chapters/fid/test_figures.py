@@ -1,5 +1,7 @@
 """The pictures of chapter 3: what a reader would see wrong in them."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -47,13 +49,16 @@ def test_fids_mark_the_largest_member_not_the_ensemble_or_real_images():
 
 def test_what_cannot_be_extrapolated_has_no_hollow_point():
     found = every()
-    (whole,), (ax,) = figures.fids({"a": found}).axes, figures.fids({"a": found}, few=["a"]).axes
+    (whole,), (ax,) = figures.fids({"a": found}).axes, figures.fids({"a": found}, ["a"]).axes
     assert len(whole.lines) - len(ax.lines) == 2 * len(found)
-    assert analysis.too_few(np.zeros((3, 2, 3))) and not analysis.too_few(np.zeros((4, 2, 3)))
-    assert analysis.few_words([]) == "" and "not by the a, of which" in analysis.few_words(["a"])
+    real = found[-1].infinite
+    believed = [*found[:-1], replace(found[-1], infinite=replace(real, low=-1.0, high=1.0))]
+    off = [*found[:-1], replace(found[-1], infinite=replace(real, low=2.0, high=3.0))]
+    assert analysis.astray({"a": believed, "b": off}) == ["b"]
+    assert analysis.astray_words([]) == "" and "not by the b, which" in analysis.astray_words(["b"])
 
 
-def test_every_kind_of_features_is_a_line_and_all_but_the_last_are_told():
+def test_every_kind_of_features_is_a_line_and_says_where_the_ensemble_stands():
     found = every()
     kids = {"a": np.array([0.25, 0.5, 0.125, 1.0]), "b": np.zeros(4)}
     head, first, second = figures.judges_table({"a": found, "b": found}, kids).text.splitlines()
@@ -61,9 +66,15 @@ def test_every_kind_of_features_is_a_line_and_all_but_the_last_are_told():
     assert first.split("\t")[2:4] == [words(min(members)), words(max(members))] and second.startswith("b\t")
     assert first.split("\t")[5] == number(fid.below_largest(found[0], found[1:-1]), 3, "g")
     assert first.split("\t")[6:] == ["0.25", "0.12 to 1.00"]
-    said = analysis.otherwise({"features of a": found, "b": found})
-    assert said.startswith("By the features of a it is below it (") and said.count("By the") == 1
-    assert said.endswith(f"of {sum(one < found[0].value for one in members)} of 3 members.")
+    said, smaller = analysis.among_words("features of a", found), sum(one < found[0].value for one in members)
+    assert said.startswith(
+        f"By the features of a the ensemble's FID is larger than that of {smaller} of its 3 members;"
+    )
+    assert number(fid.below_largest(found[0], found[1:-1]), 3, "g") in said and said.endswith(" 0.")
+    assert (
+        analysis.kid_words(kids)
+        == "The ensemble's is larger than that of 1 of 3 by the a, and larger than that of 0 of 3 by the b."
+    )
 
 
 def test_the_table_has_every_estimate_with_its_interval():

@@ -162,15 +162,16 @@ def kids(features: np.ndarray, real: Real) -> np.ndarray:
     return np.array([fid.kid(column, real.rows[: references.KEPT]) for column in np.asarray(features).swapaxes(0, 1)])
 
 
-def too_few(features: np.ndarray) -> bool:
-    """Whether there are no more samples than features (B, V, F): their covariance then lacks rank, an FID to it is far
-    from its 1/n law, and no line leads to infinitely many samples."""
-    return len(features) <= features.shape[-1]
+def astray(judged: Mapping[str, Sequence[Estimate]]) -> list[str]:
+    """By which features (estimates as from `fids`) the extrapolation to infinitely many samples cannot be believed:
+    those by which it does not take real images, the last, to the 0 that is known. So it is where samples are too few
+    for the 1/n law, as where there are several times as many features."""
+    return [name for name, every in judged.items() if not every[-1].infinite.low <= 0 <= every[-1].infinite.high]
 
 
-def few_words(names: Sequence[str]) -> str:
-    """By whose features nothing was extrapolated, at the end of a sentence; names: those with `too_few` samples."""
-    return f" (not by the {' and '.join(names)}, of which there are more than samples)" if names else ""
+def astray_words(names: Sequence[str]) -> str:
+    """By which features nothing was extrapolated, at the end of a sentence; names: as from `astray`."""
+    return f" (not by the {' and the '.join(names)}, which would not take real images to 0)" if names else ""
 
 
 # ---------------------------------------------------------------- the ensemble among its members
@@ -195,17 +196,24 @@ def below_words(difference: Interval) -> dict[str, str]:
     }
 
 
-def otherwise(judged: Mapping[str, Sequence[Estimate]]) -> str:
-    """The same by all features but the last, a sentence each; "" where there are no others."""
-    said = []
-    for name, (whole, *members, _) in [*judged.items()][:-1]:
-        difference = fid.below_largest(whole, members)
-        below, smaller = below_words(difference)["below"], len(members) - worse(whole, members)
-        said.append(
-            f"By the {name} it is {below} it ({number(difference, 3, 'g')}), and larger than the FID of {smaller} of "
-            f"{len(members)} members."
-        )
-    return " ".join(said)
+def among_words(name: str, estimates: Sequence[Estimate]) -> str:
+    """Where the ensemble's FID lies among its members', by the features `name`, as a sentence; estimates as from
+    `fids`."""
+    whole, *members, _ = estimates
+    difference = fid.below_largest(whole, members)
+    smaller, clear = len(members) - worse(whole, members), below_words(difference)["clear"]
+    return (
+        f"By the {name} the ensemble's FID is larger than that of {smaller} of its {len(members)} members; less the "
+        f"largest of them it is {number(difference, 3, 'g')}, which {clear}."
+    )
+
+
+def kid_words(kids: Mapping[str, np.ndarray]) -> str:
+    """The same by the KIDs (1 + n,) of `kids`, without intervals, as a sentence."""
+    said = [
+        f"larger than that of {(one[1:] < one[0]).sum()} of {len(one) - 1} by the {name}" for name, one in kids.items()
+    ]
+    return f"The ensemble's is {', and '.join(said)}."
 
 
 # ---------------------------------------------------------------- the plane

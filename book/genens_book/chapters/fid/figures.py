@@ -71,17 +71,17 @@ def members_table(manifest: Mapping, paper: Sequence[int]) -> Page:
     return markup.lines_table(["member", "images", "paper, by rank", "processor time"], lines, numeric=True)
 
 
-def fids(found: Mapping[str, Sequence[Estimate]], few: Sequence[str] = ()) -> Figure:
+def fids(found: Mapping[str, Sequence[Estimate]], astray: Sequence[str] = ()) -> Figure:
     """Figure 3a: a panel a kind of features; the FID of the ensemble, of each member, and of real images, with the
-    spread of other samples of that size, and hollow what is left at infinitely many samples, but for the kinds in `few`
-    (`analysis.too_few`)."""
+    spread of other samples of that size, and hollow what is left at infinitely many samples, but for the kinds in
+    `astray` (see `analysis.astray`)."""
     figure, axes = plt.subplots(len(found), 1, figsize=(WIDTH, 2.9 * len(found)), squeeze=False)
     for ax, (name, every) in zip(axes[:, 0], found.items(), strict=True):
         n = len(every) - 2
         places = np.array([0, *(np.arange(n) + 1.5), n + 2])
         for x, e, colour in zip(places, every, [STAYS, *[MEMBER] * n, REAL], strict=True):
-            _point(ax, x if name in few else x - 0.14, e.value, e.spread.low, e.spread.high, colour, True)
-            if name not in few:
+            _point(ax, x if name in astray else x - 0.14, e.value, e.spread.low, e.spread.high, colour, True)
+            if name not in astray:
                 _point(ax, x + 0.14, e.infinite.value, e.infinite.low, e.infinite.high, colour, False)
         ax.axhline(max(e.value for e in every[1:-1]), color=MEMBER, linestyle="--", linewidth=1)
         ax.set_xticks(places, ["all", *(str(i + 1) for i in range(n)), "real"])

@@ -101,16 +101,16 @@ def fids(found: Mapping[str, Sequence[Estimate]], astray: Sequence[str] = ()) ->
 
 
 def judges_table(found: Mapping[str, Sequence[Estimate]], kids: Mapping[str, np.ndarray]) -> Page:
-    """A line for each kind of features: the FID of the ensemble, of its best and worst member and of real images, and
-    the ensemble's less the worst member's; and its KID, with the best and the worst of its members', from (1 + n,)."""
-    head = ["by the", "FID", "best member", "worst member", "real images", "FID less the worst", "KID", "members'"]
+    """A line for each kind of features: the ensemble's FID, its members' least and largest, that of real images, and
+    the ensemble's less the largest member's; and its KID, with its members' least and largest, from (1 + n,)."""
+    head = ["by the", "FID", "members'", "real images'", "FID less the largest", "KID", "members'"]
     lines = []
     for name, (whole, *members, real) in found.items():
-        ends = [words(end(one.value for one in members)) for end in (min, max)]
-        below = fid.below_largest(whole, members)
-        own, *theirs = (number(value, 2) for value in (kids[name][0], kids[name][1:].min(), kids[name][1:].max()))
-        distances = [number(whole.spread, 3, "g"), *ends, words(real.value), number(below, 3, "g")]
-        lines.append([name, *distances, own, " to ".join(theirs)])
+        ends = " to ".join(words(end(one.value for one in members)) for end in (min, max))
+        below, theirs = fid.below_largest(whole, members), kids[name][1:]
+        distances = [number(whole.spread, 3, "g"), ends, words(real.value), number(below, 3, "g")]
+        kid, *most = (number(value, 2) for value in (kids[name][0], theirs.min(), theirs.max()))
+        lines.append([name, *distances, kid, " to ".join(most)])
     return markup.lines_table(head, lines, numeric=True)
 
 

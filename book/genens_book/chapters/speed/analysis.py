@@ -80,7 +80,8 @@ def machine(found: Mapping) -> str:
     """On what a file was measured: cores, processor, instructions, day."""
     made, machine = found["made"], found["machine"]
     model = str(made["machine"]).rpartition(", ")[2]
-    return f"{machine['cores']} cores of {model} with {machine['instructions']}, {str(made['date'])[:10]}"
+    cores = f"{machine['cores']} core{'s' * (machine['cores'] != 1)}"
+    return f"{cores} of {model} with {machine['instructions']}, {str(made['date'])[:10]}"
 
 
 # ---------------------------------------------------------------- ratios
@@ -213,11 +214,11 @@ def growth_table(curves: Sequence[Growth]) -> Page:
 # ---------------------------------------------------------------- leaner rules for the Jacobian
 
 JUDGED = {  # what of a rule: a heading, and digits
-    "cosine": ("cosine to the exact one", 3),
-    "pearson_loss": ("Pearson correlation lost", 3),
-    "spearman_loss": ("rank correlation lost", 3),
-    "ranks": ("ranks of all images, as the exact one has them", 3),
-    "listed": ("of its ten first", 2),
+    "cosine": ("cosine", 3),
+    "pearson_loss": ("Pearson lost", 3),
+    "spearman_loss": ("Spearman lost", 3),
+    "ranks": ("ranks", 3),
+    "listed": ("first ten", 2),
 }
 NAMED = {  # rules that prose names, by the words it has for them
     "exact": "all members",

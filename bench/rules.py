@@ -20,7 +20,7 @@ from genens.jacobians import difference_images, differences
 from genens.sampling import Noise, counterfactuals, drawing
 from genens.schedules import Schedule, schedule
 from genens_book.chapters.jacobian import draws
-from genens_book.chapters.jacobian.analysis import agree
+from genens_book.chapters.jacobian.analysis import against_truth
 from genens_book.measures import machine, stats
 
 FILE = store.home() / "bench" / "rules.json"
@@ -140,14 +140,6 @@ def row(name: str, passes: float, values: dict[str, np.ndarray]) -> dict:
     return {"name": name, "passes": passes, **told}
 
 
-def against_truth(y: Tensor, J: Tensor, truth: Tensor, mixtures: np.ndarray) -> dict[str, np.ndarray]:
-    """Each sample's mean Pearson and Spearman correlation with its true counterfactuals, truth (V, B, ...)."""
-    whole = y.clamp(-1, 1)
-    predicted = jacobians.linear_counterfactual(y, J, mixtures)
-    found = [agree((truth[:, b] - whole[b]).numpy(), (predicted[:, b] - whole[b]).numpy()) for b in range(len(y))]
-    return {name: np.array([one[name].mean() for one in found]) for name in ("pearson", "spearman")}
-
-
 def against_exact(gram: np.ndarray, exact: np.ndarray, held: np.ndarray) -> dict[str, np.ndarray]:
     """Of the lengths of all images' predicted changes, by the Gram matrices (B, n, n): the rank correlation with the
     exact ones, and the share of the first TOP that both name."""
@@ -163,11 +155,15 @@ def study() -> list[dict]:
     steps, held = schedule(STEPS), members.codes
     noise = Noise(SEED, range(SAMPLES), members.shape, STEPS)
     chosen = draws.chosen(len(held), COUNTERFACTUALS, SEED)
-    mixtures, truth = codes.ablations(held[chosen]), counterfactuals(members, noise, steps, held, chosen)
+    mixtures, truth = (
+        codes.ablations(held[chosen]),
+        counterfactuals(members, noise, steps, held, chosen).transpose(0, 1),
+    )
     rows, exact = [], {}
     for name, (turn, directions) in rules(held).items():
         y, J, passes = jacobian(members, noise, steps, turn, directions)
-        centred, worth = jacobians.centred(J), against_truth(y, J, truth, mixtures)
+        original, centred = y.clamp(-1, 1).numpy(), jacobians.centred(J)
+        worth = against_truth({"y": y, "jacobian": J}, truth.numpy(), original, mixtures)
         exact = exact or {"J": centred, "gram": jacobians.gram(centred), **worth}
         values = {
             "cosine": torch.cosine_similarity(centred.flatten(1), exact["J"].flatten(1)).numpy(),

@@ -164,7 +164,7 @@ def rotation(
     n = np.shape(mixtures)[1]
     if n not in draws:
         raise ValueError(f"expected per_step = {n}, the exact Jacobian, among those compared; got {sorted(draws)}")
-    against = {k: _against(draw, truth, original, mixtures) for k, draw in draws.items()}
+    against = {k: against_truth(draw, truth, original, mixtures) for k, draw in draws.items()}
     exact = jacobians.centred(draws[n]["jacobian"]).double().flatten(1)
     rows = []
     for k in sorted(draws):
@@ -188,11 +188,11 @@ def of_the_papers_code(
     (B, V, ...) and original (B, ...) of samples of which the first are those."""
     y, J = (torch.as_tensor(exact[name]) for name in ("y", "jacobian"))
     clamped = {"y": y.clamp(-1, 1), "jacobian": jacobians.of_clamped(y, J)}
-    found = _against(clamped, truth[: len(y)], original[: len(y)], mixtures, clamp=False)
+    found = against_truth(clamped, truth[: len(y)], original[: len(y)], mixtures, clamp=False)
     return {name: stats.bootstrap(value, seed=seed) for name, value in found.items()}
 
 
-def _against(
+def against_truth(
     draw: Mapping, truth: np.ndarray, original: np.ndarray, mixtures: np.ndarray, clamp: bool = True
 ) -> dict[str, np.ndarray]:
     """Each sample's mean Pearson and Spearman correlation with the true counterfactuals: {"pearson", "spearman":
@@ -213,7 +213,7 @@ def tangents(
     R = len(forward["y"])
     one, other = (jacobians.centred(draw["jacobian"]).double().flatten(1) for draw in (differences, forward))
     error = ((one - other).norm(dim=1) / other.norm(dim=1)).numpy()
-    pearson = [_against(draw, truth[:R], original[:R], mixtures)["pearson"] for draw in (differences, forward)]
+    pearson = [against_truth(draw, truth[:R], original[:R], mixtures)["pearson"] for draw in (differences, forward)]
     return {
         "error": stats.bootstrap(error, median, seed=seed),
         "pearson": stats.bootstrap(pearson[0] - pearson[1], seed=seed),

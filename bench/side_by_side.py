@@ -1,7 +1,7 @@
 """Two chapters one after the other on all cores, or side by side on half of them each: `python -m bench.side_by_side`.
 
-Each way begins with an empty store. It writes bench/side_by_side.json, which nothing reads yet: it has not been run, and
-the build of the laptop book takes chapters one after the other.
+Each way begins with an empty store. It writes bench/side_by_side.json, which nothing reads yet: it has not been run,
+and the build of the laptop book takes chapters one after the other.
 """
 
 from __future__ import annotations

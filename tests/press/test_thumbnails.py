@@ -39,6 +39,10 @@ def test_what_the_explorer_shows_is_kept(members, monkeypatch):
     assert {*truth.ravel()} <= {*rows} and len(rows) < 20
 
 
-def test_an_ensemble_that_is_not_there_is_named(capsys):
-    with pytest.raises(SystemExit, match="nothing20"):
-        thumbnails.main(["nothing20"])
+@pytest.mark.parametrize(
+    "name, said", [("nothing20", "nothing20"), ("mnist16", "expected an ensemble of cifar10, got mnist16 of mnist")]
+)
+def test_other_ensembles_are_refused_in_one_line(name, said):
+    with pytest.raises(SystemExit, match=said) as caught:
+        thumbnails.main([name])
+    assert "\n" not in str(caught.value)

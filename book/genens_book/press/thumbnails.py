@@ -20,7 +20,7 @@ from genens_book.chapters.explorer import analysis
 from genens_book.measures import gallery
 from genens_book.pages import parameters
 
-CHAPTERS = {"cifar10": "08_cifar10", "faces": "09_faces", "celeba": "09_faces"}  # by data set
+CHAPTERS = {"cifar10": "08_cifar10"}  # by data set: what lists its images
 
 
 def listed(members: Ensemble, settings: Mapping) -> np.ndarray:
@@ -49,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         folder = parameters.folder(name, parameters.SHIPPED)
         manifest, _ = files.read_folder(folder)
-        images, chapter = recipe.trained_on(manifest), settings[CHAPTERS[manifest["recipe"]["dataset"]]]
+        if (dataset := manifest["recipe"]["dataset"]) not in CHAPTERS:
+            raise ValueError(f"expected an ensemble of {' or '.join(CHAPTERS)}, got {name} of {dataset}: it needs none")
+        images, chapter = recipe.trained_on(manifest), settings[CHAPTERS[dataset]]
         members = ensemble.load(folder, chapter["precision"], chapter["engine"])
         rows = [listed(members, chapter), explored(members, settings["explorer"])]
         gallery.keep(images, np.concatenate([part.ravel() for part in rows]), parameters.thumbnails(name))

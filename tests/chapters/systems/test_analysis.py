@@ -3,9 +3,6 @@
 from dataclasses import asdict
 from types import SimpleNamespace
 
-import numpy as np
-import pytest
-
 from genens.recipe import Recipe
 from genens.unet import UNetConfig
 from genens_book.chapters.systems import analysis
@@ -60,10 +57,3 @@ def test_settings_are_claims_of_the_data_set_and_are_read_off_the_ensemble():
 def test_what_stands_beside_mnist_is_told_together():
     said = analysis.beside_words(rows(), "cifar10", "CIFAR-10")
     assert said["pearson_mnist"] == "0.9" and said["same_verdict"] == len(analysis.SAME)
-
-
-def test_what_arithmetic_leaves_of_a_distance():
-    assert analysis.by_arithmetic(2.0, 1, 20) == 2 and analysis.by_arithmetic(2.0, 20, 20) == 0
-    deviations = np.random.default_rng(0).normal(size=(20_000, 20))
-    apart = [np.sqrt(np.square(deviations[:, :k].mean(1) - deviations.mean(1)).mean()) for k in (1, 10)]
-    assert analysis.by_arithmetic(apart[0], 10, 20) == pytest.approx(apart[1], rel=0.03)

@@ -58,7 +58,7 @@ KINDS = {  # rules by what is in their names: the first that is
     "adjoint": ("adjoint", "C3", "v"),
     "direction": ("fewer directions", "C4", "s"),
     "in turn": ("members in turn", STAYS, "o"),
-    "all members": ("all members", STAYS, "o"),
+    "all members": ("members in turn", STAYS, "o"),
     "": ("members in turn, more at some steps", GOES, "D"),
 }
 
@@ -72,7 +72,6 @@ def rules(rows: Sequence[Mapping]) -> Figure:
         ax.plot([many, many], [one.low, one.high], color=colour, linewidth=1)
         ax.plot(many, one.value, marker, color=colour, markersize=5, label=kind)
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    handles.pop("all members", None)
     ax.set(xscale="log", xlabel="passes of one network, a sample", ylabel="ranks as the exact ones")
     ax.legend(handles.values(), handles.keys(), loc="lower right")
     return figure

@@ -64,12 +64,6 @@ def about(members: Ensemble, images: Gallery, n_samples: int, steps: int) -> dic
     }
 
 
-def by_arithmetic(first: float, k: int, n: int) -> float:
-    """What is left, with k members, of the distance `first` of one member's image to that of all n, were members'
-    deviations independent: in proportion to (1/k - 1/n)^(1/2)."""
-    return first * ((1 / k - 1 / n) / (1 - 1 / n)) ** 0.5
-
-
 def settings(members: Ensemble, images: Gallery, dataset: str) -> dict[str, object]:
     """What the paper states of a data set's ensemble and its training, as it is here: {claim id: value}."""
     recipe, split = recipe_of(members.manifest), np.mean(members.manifest["split_sizes"])

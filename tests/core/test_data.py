@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import pickle  # only to write the CIFAR-10 files that torchvision reads
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support import celeba
 from torchvision import datasets as tv
 
 from bench.faults.images import eps
@@ -235,32 +235,8 @@ def tv_classes() -> list[str]:
     return "airplane automobile bird cat deer dog frog horse ship truck".split()
 
 
-def fabricate_celeba(root: Path, monkeypatch, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
-    """A celeba folder of a few images; torchvision's list of checksums is replaced, its check runs."""
-    base, names = root / "celeba", [f"{i + 1:06d}.jpg" for i in range(len(shapes))]
-    written = [
-        write(base / "img_align_celeba" / name, pixels(*shape, 3, seed=i), quality=95)
-        for i, (name, shape) in enumerate(zip(names, shapes, strict=True))
-    ]
-    tables = {
-        "list_attr_celeba.txt": ([[len(names)], ["Smiling", "Young"]], lambda i: [1, -1]),
-        "identity_CelebA.txt": ([], lambda i: [(7, 3000, 7, 12)[i % 4]]),
-        "list_bbox_celeba.txt": ([[len(names)], ["image_id", "x_1", "y_1", "width", "height"]], lambda i: [1, 2, 3, 4]),
-        "list_landmarks_align_celeba.txt": ([[len(names)], ["lefteye_x", "lefteye_y"]], lambda i: [5, 6]),
-        "list_eval_partition.txt": ([], lambda i: [0]),
-    }
-    listed = [entry for entry in tv.CelebA.file_list if entry[2].endswith(".zip")]
-    for table, (head, row) in tables.items():
-        with (base / table).open("w", newline="") as file:
-            rows = [[name, *row(i)] for i, name in enumerate(names)]
-            csv.writer(file, delimiter=" ").writerows(head + rows)
-        listed.append((None, hashlib.md5((base / table).read_bytes()).hexdigest(), table))
-    monkeypatch.setattr(tv.CelebA, "file_list", listed)
-    return written
-
-
 def test_celeba_is_cropped_to_the_centre_and_resized_to_128(tmp_path, monkeypatch):
-    fabricate_celeba(tmp_path, monkeypatch, [(218, 178)] * 3)
+    celeba.fabricate(tmp_path, monkeypatch, [(218, 178)] * 3)
     faces = data.load("celeba", root=tmp_path)
     assert faces.images.shape == (3, 3, 128, 128)
     with Image.open(tmp_path / "celeba" / "img_align_celeba" / "000002.jpg") as face:
@@ -270,7 +246,7 @@ def test_celeba_is_cropped_to_the_centre_and_resized_to_128(tmp_path, monkeypatc
 
 
 def test_celeba_says_who_is_shown_and_how(tmp_path, monkeypatch):
-    fabricate_celeba(tmp_path, monkeypatch, [(218, 178)] * 6)
+    celeba.fabricate(tmp_path, monkeypatch, [(218, 178)] * 6)
     faces = data.load("celeba", root=tmp_path, size=8)
     assert faces.classes == ("7", "12", "3000") and faces.labels.tolist() == [0, 2, 0, 1, 0, 2]
     assert faces.attribute_names == ("Smiling", "Young") and faces.attributes.tolist() == [[True, False]] * 6
@@ -281,7 +257,7 @@ def test_celeba_says_who_is_shown_and_how(tmp_path, monkeypatch):
 
 
 def test_celeba_is_decoded_once(tmp_path, monkeypatch):
-    fabricate_celeba(tmp_path, monkeypatch, [(20, 20)] * 3)
+    celeba.fabricate(tmp_path, monkeypatch, [(20, 20)] * 3)
     first = data.load("celeba", root=tmp_path, size=8)
     shutil.rmtree(tmp_path / "celeba")
     again = data.load("celeba", root=tmp_path, size=8)
@@ -310,7 +286,7 @@ def test_a_data_set_that_is_not_whole_is_not_packed(tmp_path, shapes, said):
 
 
 def test_celeba_with_an_edited_table_or_a_lost_image_is_refused(tmp_path, monkeypatch):
-    fabricate_celeba(tmp_path, monkeypatch, [(20, 20)] * 2)
+    celeba.fabricate(tmp_path, monkeypatch, [(20, 20)] * 2)
     (tmp_path / "celeba" / "img_align_celeba" / "000002.jpg").unlink()
     with pytest.raises(ValueError, match=r"000002\.jpg is not"):
         data.load("celeba", root=tmp_path)

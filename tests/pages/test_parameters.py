@@ -7,6 +7,7 @@ import sys
 import nbformat
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from support import ROOT
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,7 +18,7 @@ from genens.unet import UNetConfig, build
 from genens_book.chapters.search import analysis as searching
 from genens_book.chapters.search import own
 from genens_book.chapters.theory import testbed
-from genens_book.pages import budget, declared, parameters
+from genens_book.pages import budget, claims, declared, parameters
 from genens_book.pages.kinds import Choice, Real, Several, Text, Whole, shown
 from genens_book.press import build as press
 
@@ -209,28 +210,55 @@ def test_every_chapter_of_the_laptop_is_far_within_its_budget(chapter):
     assert 0 < cost.seconds < 3600 and cost.bytes < 1e9
 
 
+MADE = {
+    name: one for which in ("laptop", "paper") for name, one in recipe.recipes(parameters.profile_file(which)).items()
+}
+SIZES = {"cifar10": (60_000, (3, 32, 32)), "celeba": (202_599, (3, 128, 128))}  # of images: how many, and their shape
+
+
+def to_be_trained(name):
+    """What the manifest of the paper's ensemble will say that a run's cost depends on; the laptop's, where the paper
+    has none."""
+    one = MADE[name]
+    N, shape = SIZES.get(one.dataset, (10_000, (1, 28, 28)))
+    return {
+        "n": len(one.members) if one.only else one.n or len(one.classes),
+        "images": 256 if isinstance(one, recipe.FineTune) else N,
+        "shape": shape,
+        "unet": MADE[one.base].unet if isinstance(one, recipe.FineTune) else one.unet,
+        "recipe": {"steps": one.steps, "batch": getattr(one, "batch", 256)},
+        "base": "",
+        "files": {},
+    }
+
+
 @pytest.mark.parametrize("chapter", COMPUTING)
 def test_the_paper_has_the_budget_that_its_runs_take(chapter):
-    made = {
-        name: one
-        for which in ("laptop", "paper")
-        for name, one in recipe.recipes(parameters.profile_file(which)).items()
-    }
     values = parameters.load("paper")[chapter]
-    named = {name: made[values[name]] for name in values if name.endswith("weights")}
-    manifests = {
-        name: {
-            "n": len(one.members) if one.only else one.n or len(one.classes),
-            "images": 256 if isinstance(one, recipe.FineTune) else 10_000,
-            "shape": (1, 28, 28),
-            "unet": made[one.base].unet if isinstance(one, recipe.FineTune) else one.unet,
-            "recipe": {"steps": one.steps, "batch": getattr(one, "batch", 256)},
-            "base": "",
-            "files": {},
-        }
-        for name, one in named.items()
-    }
+    manifests = {name: to_be_trained(values[name]) for name in values if name.endswith("weights")}
     budget.check(chapter, values, manifests, "")
+
+
+PAPERMILL = {
+    (claim.chapter, line)
+    for claim in claims.load().values()
+    for line in claim.command.split(", then ")
+    if line.startswith("papermill") and claim.dataset != "celeba"  # its chapter is still to come
+}
+
+
+@pytest.mark.parametrize("chapter, command", sorted(PAPERMILL))
+def test_a_command_of_the_scorecard_is_one_that_the_chapter_of_its_claim_takes(chapter, command):
+    _, notebook, _, *options = shlex.split(command)
+    assert notebook == f"book/{chapter}.ipynb"
+    given = {name: yaml.safe_load(value) for name, value in zip(options[1::3], options[2::3], strict=True)}
+    assert options[::3] == ["-p"] * len(given)
+    values, expected = parameters.given(chapter, parameters.defaults(parameters.notebook(chapter)) | given)
+    if given.get("profile") == "paper":
+        manifests = {name: to_be_trained(values[name]) for name in values if name.endswith("weights")}
+    else:
+        manifests = parameters.manifests(chapter, values, "laptop")
+    parameters.fits(chapter, values, expected, manifests)
 
 
 @pytest.mark.parametrize(

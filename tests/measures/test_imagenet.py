@@ -64,10 +64,11 @@ def test_images_that_do_not_fit_are_refused(y, message):
 
 def test_efficientnets_features_are_what_its_last_layer_reads():
     network = module.efficientnet()
-    y = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    y = torch.rand(module.BATCH + 2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
     found = module.deep_features(network, y)
-    assert found.shape == (2, 1280)
-    inner = network.network
+    assert found.shape == (module.BATCH + 2, 1280)
+    torch.testing.assert_close(found, module.deep_features(network.plain, y), rtol=1e-4, atol=1e-4)
+    inner = network.plain.network
     large = nn.functional.interpolate(y, (128, 128), mode="bilinear", antialias=True)
     with torch.no_grad():
         torch.testing.assert_close(inner._fc(found), inner(large), rtol=1e-3, atol=1e-3)

@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 import torch
+from torch import nn
 
 from genens import data
 from genens_book.chapters.faces import drawing, reading
+from genens_book.measures import imagenet, references
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,22 @@ def test_it_is_kept_and_damage_is_refused(reader, tmp_path):
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(ValueError, match="truncated or edited"):
         reading.load(tmp_path / "kept")
+
+
+def test_what_it_sees_in_all_faces_is_kept_for_those_without_them(reader, images, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENENS_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(data, "load", lambda name: images)
+    monkeypatch.setattr(reading, "train", lambda *_: pytest.fail("trained a reader"))
+    quick = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    quick.side, quick.black = 8, -1.0
+    monkeypatch.setattr(imagenet, "efficientnet", lambda: quick)
+    reading.main(["--references", str(tmp_path / "kept")])
+    found = references.load(tmp_path / "kept")
+    assert sorted(found) == ["efficientnet", "faces"]
+    seen = reading.read(reading.load(), data.to_unit(images.images))["features"]  # by the shipped reader
+    assert found["faces"].mean == pytest.approx(seen.double().mean(0).numpy(), rel=1e-5, abs=1e-6)
+    with pytest.raises(SystemExit, match="expected --out, --references or both, got neither"):
+        reading.main([])
 
 
 def test_other_shapes_are_refused(reader):

@@ -1,6 +1,7 @@
 """Who a drawn face is and what it shows, read by a small network: the judge of an ensemble of drawn faces.
 
-    python -m genens_book.chapters.faces.reading --out weights/face_reader --references weights/references/faces
+    python -m genens_book.chapters.faces.reading --out weights/face_reader
+    python -m genens_book.chapters.faces.reading --references weights/references/faces
 
 It is trained on faces drawn for it from another seed, so that it has seen none of the data set, on which it is tested.
 """
@@ -200,19 +201,24 @@ def _place(folder: str | Path | None) -> Path:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        "python -m genens_book.chapters.faces.reading", description="Train the face reader."
+        "python -m genens_book.chapters.faces.reading", description="Train the face reader, or read all faces by it."
     )
-    parser.add_argument("--out", required=True, help="the folder to write, for instance weights/face_reader")
+    parser.add_argument("--out", help="a folder for a reader that is trained now, for instance weights/face_reader")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--references", help="a folder for what FIDs of faces are measured against")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
+        if not (given.out or given.references):
+            raise ValueError("expected --out, --references or both, got neither")
         images = data.load("faces")
-        reader = train(given.steps)
-        found = tested(reader, images)
-        settings = {"steps": given.steps, "batch": BATCH, "rate": RATE, "seed": SEED, "threads": 1}
-        save(reader, given.out, {"training": settings, "tested": found, "made": provenance.describe()})
+        if given.out:
+            reader = train(given.steps)
+            found = tested(reader, images)
+            settings = {"steps": given.steps, "batch": BATCH, "rate": RATE, "seed": SEED, "threads": 1}
+            save(reader, given.out, {"training": settings, "tested": found, "made": provenance.describe()})
+            right = np.mean([*found["attributes"].values()])
+            print(f"{right:.1%} of attributes right, {found['identified']:.1%} of people identified; in {given.out}")
         if given.references:
             network = imagenet.efficientnet()
             if isinstance(network, NotRun):
@@ -220,10 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sides = {"faces": (by_reader, load(given.out)), "efficientnet": (references.by_imagenet, network)}
             seen = {name: references.seen(function, images.images, n) for name, (function, n) in sides.items()}
             references.write(seen, images, given.references)
+            print(f"references in {given.references}")
     except (ValueError, OSError) as problem:
         sys.exit(f"genens_book.chapters.faces.reading: {problem}")
-    right = np.mean([*found["attributes"].values()])
-    print(f"{right:.1%} of attributes right, {found['identified']:.1%} of people identified; in {given.out}")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def through_inception(
         return network
     if not images.whole:
         return NotRun(f"the images of {images.name} are not at hand")
-    return _deep(y, network), Real(_deep(images[:], network))
+    return _deep(y, network), references.seen(references.by_imagenet, images.images, network)
 
 
 def through_efficientnet(y: np.ndarray, real: Real | None) -> tuple[np.ndarray, Real] | NotRun:

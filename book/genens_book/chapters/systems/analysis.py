@@ -64,16 +64,17 @@ def about(members: Ensemble, images: Gallery, n_samples: int, steps: int) -> dic
     }
 
 
-def settings(members: Ensemble, images: Gallery, dataset: str) -> dict[str, object]:
-    """What the paper states of a data set's ensemble and its training, as it is here: {claim id: value}."""
-    recipe, split = recipe_of(members.manifest), np.mean(members.manifest["split_sizes"])
+def settings(book: Mapping[str, Claim], members: Ensemble, images: Gallery, dataset: str) -> dict[str, object]:
+    """What the paper states of a data set's ensemble and its training, as it is here: {claim id: value}. Its epochs are
+    so many minibatches, whatever the size of a split."""
+    recipe = recipe_of(members.manifest)
     return {
         f"s3.2-members-{dataset}": members.n,
         f"s3.2-image-side-{dataset}": members.shape[-1],
         f"f6{PANELS[dataset][0]}-searched-{dataset}": len(images),
         f"b2-learning-rate-{dataset}": recipe.lr,
         f"b2-batch-{dataset}": recipe.batch,
-        f"b2-epochs-{dataset}": round(recipe.steps * recipe.batch / split),
+        f"b2-epochs-{dataset}": recipe.steps / _value(book, dataset, "epoch-batches"),
         **({"b2-flips": recipe.flip} if dataset == "cifar10" else {}),  # of both, and one chapter records a claim
     }
 

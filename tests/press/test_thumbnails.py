@@ -29,6 +29,8 @@ def test_what_a_chapter_lists_is_kept(members):
     for J, found in zip(drawn["jacobian"], rows, strict=True):
         lengths = attribution.influence(jacobians.gram(jacobians.centred(J[None].double().numpy())), members.codes)[0]
         assert {*np.argsort(-lengths)[:4]} == {*found}
+    left = thumbnails.listed(members, DRAWN | dict(n_jacobian=3, n_lists=2, k=2), discounted=True)
+    assert left.shape == (2, 2) and len(np.unique(left)) == 4
 
 
 def test_what_the_explorer_shows_is_kept(members, monkeypatch):
@@ -40,7 +42,8 @@ def test_what_the_explorer_shows_is_kept(members, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, said", [("nothing20", "nothing20"), ("mnist16", "expected an ensemble of cifar10, got mnist16 of mnist")]
+    "name, said",
+    [("nothing20", "nothing20"), ("mnist16", "expected an ensemble of cifar10 or faces, got mnist16 of mnist")],
 )
 def test_other_ensembles_are_refused_in_one_line(name, said):
     with pytest.raises(SystemExit, match=said) as caught:

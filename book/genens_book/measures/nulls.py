@@ -26,6 +26,7 @@ SIDES = {
     "pixels": -1,
     "features": -1,
     "attributes": 1,
+    "single": 1,
     "person": -1,
 }  # where likeness would be; others have no side
 REACH = 8  # how many times as many codes are looked through as have k images among them on average

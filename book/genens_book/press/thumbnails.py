@@ -17,19 +17,27 @@ import numpy as np
 from genens import attribution, ensemble, files, jacobians, recipe, schedules, store
 from genens.ensemble import Ensemble
 from genens_book.chapters.explorer import analysis
+from genens_book.chapters.faces import figures
+from genens_book.chapters.search import analysis as searching
 from genens_book.measures import gallery
+from genens_book.measures.not_run import NotRun
 from genens_book.pages import parameters
 
-CHAPTERS = {"cifar10": "08_cifar10"}  # by data set: what lists its images
+CHAPTERS = {"cifar10": "08_cifar10", "faces": "09_faces"}  # by data set: what lists its images
 
 
-def listed(members: Ensemble, settings: Mapping) -> np.ndarray:
-    """The rows in the lists of a chapter with these settings, of every sample with a Jacobian: (B, k)."""
+def listed(members: Ensemble, settings: Mapping, discounted: bool = False) -> np.ndarray:
+    """The rows in the lists of a chapter with these settings, of every sample with a Jacobian: (B, k); or in the lists
+    after discounting, the same of those whose lists are shown."""
     taken = schedules.schedule(settings["steps"], settings["sampler"], settings["variance"])
     how = {name: settings[name] for name in ("seed", "per_step", "tangents")}
     drawn = store.chunked(jacobians.jacobians, settings["n_jacobian"], 8, members=members, steps=taken, **how)
     gram = jacobians.gram(jacobians.centred(drawn["jacobian"].astype(np.float64)))
-    return attribution.top_k(gram, members.codes, settings["k"]).rows
+    top = attribution.top_k(gram, members.codes, settings["k"])
+    if discounted:
+        left = searching.first(searching.discounted(gram, members.codes, settings["k"]), settings["n_lists"])
+        top = attribution.Top(top.rows[:0], top.influence[:0]) if isinstance(left, NotRun) else left.top
+    return top.rows
 
 
 def explored(members: Ensemble, settings: Mapping) -> np.ndarray:
@@ -54,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         images, chapter = recipe.trained_on(manifest), settings[CHAPTERS[dataset]]
         members = ensemble.load(folder, chapter["precision"], chapter["engine"])
         rows = [listed(members, chapter), explored(members, settings["explorer"])]
+        if dataset == "faces":
+            rows += [listed(members, chapter, discounted=True), figures.shown(gallery.of(images))]
         gallery.keep(images, np.concatenate([part.ravel() for part in rows]), parameters.thumbnails(name))
     except (ValueError, OSError) as problem:
         sys.exit(f"genens_book.press.thumbnails: {problem}")

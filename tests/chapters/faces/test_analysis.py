@@ -1,5 +1,7 @@
 """What lists of faces have to do with their samples: planted likeness is found, codes dealt anew have none."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -86,7 +88,7 @@ def test_meaning_is_asked_of_those_whom_somebody_can_read(faces):
     assert said["attributes_found"].endswith("%")
     assert figures.attributes(found.attributes).axes[0].get_yticklabels()[0].get_text() == "a"
     shown = figures.meaning(found, lambda lists: Page("", ", ".join(lists)))
-    assert shown["table_nulls"].text == "attributes, person, distinct, several"
+    assert shown["table_nulls"].text == "attributes, single, person, distinct, several"
     nobody = analysis.meaning(gram, codes, {}, analysis.UNREAD, images, 3, 50, 0)
     assert isinstance(nobody, NotRun) and set(analysis.meaning_words(nobody).values()) == {"not run"}
     assert set(analysis.meaning_words(nobody)) == set(said)
@@ -98,12 +100,60 @@ def test_the_law_sees_groups_before_it_sees_anybody():
     columns = np.random.default_rng(0).normal(size=(4, 24, 300))
     gram = columns @ columns.swapaxes(1, 2)
     said = analysis.law(gram, 202_599, 10_177)
-    assert said["person_aligned"] < said["person"] < said["image"]
-    assert 24 < said["person"] and said["group_aligned"] < said["group"] <= 202_599
+    assert 24 < said["person"] < said["image"] and said["low"] <= said["dimension"] <= said["high"]
+    assert said["group_aligned"] < said["group"] <= 202_599
     words = analysis.law_words(said, 24, 202_599)
-    assert "it would see nobody" in words["law_follows"]
-    assert "could see somebody" in analysis.law_words(said, 10**12, 202_599)["law_follows"]
-    assert float(words["law_image"].replace(",", "")) == pytest.approx(said["image"], rel=0.05)
+    assert words["law_follows"].endswith("24 members are fewer than that.")
+    assert "could name one" in analysis.law_words(said, 10**12, 202_599)["law_follows"]
+    assert float(words["law_image"].split()[1].replace(",", "")) == pytest.approx(said["image"], rel=0.05)
+    none = said | {"image": np.inf, "group": 202_599.0}
+    told = analysis.law_words(none, 24, 202_599)
+    assert told["law_image"] == "with no number of members" and told["law_group"] == "of no size"
+
+
+def test_what_tells_left_from_right_is_not_asked_of_members_that_saw_both(faces):
+    images, seen, _ = faces
+    names = ("a", "b", "c", "light from the left", "e")
+    sided = dataclasses.replace(images, attribute_names=names)
+    assert analysis.asked(sided).tolist() == [True, True, True, False, True]
+    kept = [0, 1, 2, 4]
+    agree = analysis.agreeing(seen["attributes"], sided)
+    by_hand = (seen["attributes"][1, kept] == images.attributes[9, kept].numpy()).mean()
+    assert agree[1, 9] == pytest.approx(by_hand)
+    assert [*analysis.each(seen["attributes"], sided)] == ["a", "b", "c", "e"]
+
+
+def test_one_attribute_that_agrees_stands_out_among_many(faces):
+    images, seen, _ = faces
+    known, rng = images.attributes.numpy(), np.random.default_rng(0)
+    chance = [analysis.largest(rng.integers(N, size=(B, 10)), seen["attributes"], images) for _ in range(200)]
+    assert 0.5 < np.mean(chance) < 2  # the largest of five
+    like = np.array([rng.choice(np.flatnonzero(known[:, 2] == one[2]), 10) for one in seen["attributes"]])
+    assert analysis.largest(like, seen["attributes"], images) > max(chance)
+
+
+def test_samples_are_set_against_faces_drawn_anew():
+    y = next(reading.fresh(40, 9))[0]
+    reader = reading.load()
+    seen = {name: value.numpy()[:, None].repeat(3, 1) for name, value in reading.read(reader, y).items()}
+    said = analysis.readable_words(seen, reader, 50, 0)
+    assert abs(float(said["nearest"]) / float(said["nearest_fresh"]) - 1) < 0.2
+    noise = reading.read(reader, torch.rand((40, 3, 3, 32, 32), generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    other = analysis.readable_words({name: value.numpy() for name, value in noise.items()}, reader, 50, 0)
+    assert float(other["nearest"]) > 1.5 * float(other["nearest_fresh"])
+    assert set(analysis.readable_words(analysis.UNREAD, reader, 50, 0).values()) == {"not run"}
+
+
+def test_fids_want_a_network():
+    seen, real = {"features": np.zeros((2, 3, 4))}, {"faces": "kept"}
+    reader = reading.Reader()
+    found = analysis.sides(reader, seen, real, {"EfficientNet-lite0": "side", "Inception v3": NotRun("none")})
+    assert [*found] == ["features of the face reader", "features of EfficientNet-lite0"]
+    assert [*analysis.sides(reader, seen, {}, {"EfficientNet-lite0": "side"})] == ["features of EfficientNet-lite0"]
+    with pytest.raises(
+        ValueError, match="expected a network to judge samples by, found none .Inception v3: not run: none"
+    ):
+        analysis.sides(analysis.UNREAD, analysis.UNREAD, {}, {"Inception v3": NotRun("none")})
 
 
 def test_the_data_set_and_its_reader_are_told_in_numbers(faces):
@@ -115,6 +165,7 @@ def test_a_stand_in_is_called_one():
     drawn, real = {"dataset": "faces"}, {"dataset": "celeba"}
     assert analysis.measured(drawn) == analysis.measured(real) == "celeba"
     assert analysis.stand_in("32 pixels a side for 128", drawn).startswith("a stand-in, drawn faces")
+    assert "CelebA itself" in analysis.itself_words(real) and analysis.itself_words(drawn) == ""
     assert analysis.stand_in("", real) == "" and analysis.no_fid(real) is None
     assert "says nothing of CelebA's" in str(analysis.no_fid(drawn))
     assert isinstance(analysis.reader_of(real), NotRun)
@@ -130,4 +181,9 @@ def test_agreement_of_members_with_the_ensemble():
 
 def test_people_are_shown_a_row_each(faces):
     images, _, _ = faces
-    assert figures.people(images, 3, 4).axes
+    rows = figures.shown(images)
+    assert rows.shape == (figures.PEOPLE, figures.PICTURES) and len(np.unique(rows)) == rows.size
+    assert (images.labels.numpy()[rows] == np.arange(figures.PEOPLE)[:, None]).all()
+    kept = dataclasses.replace(images, rows=torch.from_numpy(np.sort(rows.ravel())), images=images.images[: rows.size])
+    assert np.array_equal(figures.shown(kept), rows)  # as where only thumbnails of these are at hand
+    assert figures.people(images).axes

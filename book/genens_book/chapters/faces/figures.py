@@ -17,14 +17,22 @@ from genens_book.pages import plotting
 from genens_book.pages.markup import Page
 from genens_book.pages.plotting import WIDTH, Picture
 
+PEOPLE, PICTURES = 4, 12  # whom the chapter begins with: so many people, so many pictures of each
 
-def people(images: Gallery, rows: int, columns: int) -> Figure:
-    """Some of the data set's people, a row each, in as many pictures of theirs; those at hand."""
+
+def shown(images: Gallery) -> np.ndarray:
+    """The rows of the pictures of some of the people: int64 (PEOPLE, PICTURES), or as many as are at hand."""
     labels = images.labels[images.rows].numpy()
-    often = [person for person in np.unique(labels) if (labels == person).sum() >= columns][:rows]
-    shown = [images.rows[labels == person][:columns].numpy() for person in often]
-    grid = images[np.stack(shown)]
-    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * len(often) / columns))
+    each = np.bincount(labels)
+    enough = min(PICTURES, each.max())
+    often = np.flatnonzero(each >= enough)[:PEOPLE]
+    return np.stack([images.rows[labels == person][:enough].numpy() for person in often])
+
+
+def people(images: Gallery) -> Figure:
+    """The people of `shown`, a row each."""
+    grid = images[shown(images)]
+    figure, ax = plt.subplots(figsize=(WIDTH, WIDTH * grid.shape[0] / grid.shape[1]))
     plotting.show(ax, grid)
     return figure
 

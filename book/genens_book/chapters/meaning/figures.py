@@ -275,6 +275,7 @@ NAMES = {
     "distinct": "different images in all lists",
     "several": "images in several lists",
     "attributes": "share of attributes that agree with the sample's",
+    "single": "of the attribute that agrees most, above random lists (standard errors)",
     "person": "distance between people",
 }
 

@@ -44,6 +44,12 @@ def test_the_table_beside_mnist_has_every_pair():
     assert "reproduced / inconclusive" in page.text
 
 
+def test_the_papers_numbers_are_those_of_its_claims():
+    said = analysis.paper_words(claims.load(), "celeba")
+    assert said["paper_images"] == 202_599 and said["paper_members"] == 24
+    assert said["paper_samples"] == 64 and said["paper_counterfactuals"] == 8
+
+
 def test_settings_are_claims_of_the_data_set_and_are_read_off_the_ensemble():
     ours = members(steps=10_500, batch=32, flip=True, lr=0.004)
     ours.n = 20

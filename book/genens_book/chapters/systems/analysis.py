@@ -64,6 +64,13 @@ def about(members: Ensemble, images: Gallery, n_samples: int, steps: int) -> dic
     }
 
 
+def paper_words(book: Mapping[str, Claim], dataset: str) -> dict[str, object]:
+    """The paper's numbers for a data set, as prose has them."""
+    ids = {name: f"s3.3-{name}" for name in ("samples", "counterfactuals")}
+    ids |= {"members": "s3.2-members", "images": "b1-images"}
+    return {f"paper_{name}": book[f"{id}-{dataset}"].value for name, id in ids.items()}
+
+
 def settings(book: Mapping[str, Claim], members: Ensemble, images: Gallery, dataset: str) -> dict[str, object]:
     """What the paper states of a data set's ensemble and its training, as it is here: {claim id: value}. Its epochs are
     so many minibatches, whatever the size of a split."""

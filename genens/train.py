@@ -11,6 +11,7 @@ itself from then on, so that training that takes days can be kept, or moved, mem
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
 import sys
@@ -213,6 +214,7 @@ def _split(recipe: Recipe | FineTune, member: int) -> data.Rows:
 
 def _work(recipe: Recipe, device: str, save_every: float, part: int | None, member: int, path: Path) -> int | None:
     """Train one member, in a process of its own; returns the most memory that it took, in bytes."""
+    gc.collect()  # of the member before, which PyTorch's optimisers hold in a cycle, with its own view of the images
     checkpoint, report = _checkpoint(path), partial(_report, member)
     state = train_member(_split(recipe, member), recipe, member, checkpoint, report, device, save_every, part)
     files.write_folder(path, {WEIGHTS: ensemble.to_file(state)}, _note(checkpoint))

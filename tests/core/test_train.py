@@ -1,12 +1,14 @@
 """Training: deterministic, and not disturbed by being stopped at any moment."""
 
 import dataclasses
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
@@ -18,7 +20,7 @@ from safetensors.torch import save as to_bytes
 from support import ROOT
 
 from genens import codes as coding
-from genens import data, ensemble, files, train
+from genens import data, ensemble, files, train, training
 from genens.recipe import Recipe
 from genens.schedules import alpha_bars
 from genens.seeds import generator
@@ -33,6 +35,27 @@ PLAIN = Recipe("mnist", steps=12, n=4, h=2, limit=6, batch=4, unet=TINY)
 
 def images(count=20):
     return data.load("mnist").images[:count]
+
+
+def test_a_worker_keeps_one_members_images_in_memory(tmp_path, monkeypatch):
+    """Each has its own view of them, and a large data set is mapped once for every view."""
+    alive, views = [], weakref.WeakSet()
+
+    class Watched(Trainer):
+        def __init__(self, images, *rest):
+            views.add(images)
+            alive.append(len(views))
+            super().__init__(images, *rest)
+
+    monkeypatch.setattr(training, "Trainer", Watched)
+    monkeypatch.setattr(train, "_progress", {}, raising=False)
+    gc.disable()
+    try:
+        for member in range(3):
+            train._work(dataclasses.replace(RECIPE, steps=1), "cpu", 60, None, member, tmp_path / str(member))
+    finally:
+        gc.enable()
+    assert alive == [1, 1, 1]
 
 
 def equal(a, b):

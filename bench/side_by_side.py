@@ -1,7 +1,6 @@
 """Two chapters one after the other on all cores, or side by side on half of them each: `python -m bench.side_by_side`.
 
-Each way begins with an empty store. It writes bench/side_by_side.json, which nothing reads yet: it has not been run,
-and the build of the laptop book takes chapters one after the other.
+Each way begins with an empty store. It writes bench/side_by_side.json, from which the book's page on speed is made.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def seconds(chapters: list[str], together: bool) -> float:
 def main() -> None:
     """Both ways, in turn."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("chapters", nargs="*", default=["03_fid", "04_convergence"], help="two of the book's")
+    parser.add_argument("chapters", nargs="*", default=["02_class_ablation", "04_convergence"], help="two chapters")
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
     took: dict[str, list[float]] = {"in turn": [], "side by side": []}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from genens_book.chapters.speed import analysis, figures
+from genens_book.pages import ledger
 
 MADE = {
     "made": {"machine": "Linux x86_64, Some CPU", "date": "2026-11-25T00:00:00Z"},
@@ -132,6 +133,16 @@ def test_rules_are_named_by_their_kind_and_stand_where_their_passes_are():
     assert "cosine" in head and second.split("\t")[2] == "1.000 (1.000 to 1.000)"
 
 
+def test_two_chapters_at_once_are_set_against_one_after_the_other():
+    found = {"chapters": ["a", "b"], "seconds": {"in turn": [90, 110], "side by side": [75, 85]}}
+    told = analysis.side_by_side_words(found, {"a": "A", "b": "B"})
+    assert told["pair"] == "“A” and “B”" and told["pair_verdict"] == "20\N{NO-BREAK SPACE}% less"
+    assert told["pair_follows"].endswith("all the same.")
+    found["seconds"]["side by side"] = [130]
+    assert "busy by themselves" in analysis.side_by_side_words(found, {"a": "A", "b": "B"})["pair_follows"]
+    assert analysis.side_by_side_words(found, {"a": "A", "b": "B"})["pair_verdict"] == "30\N{NO-BREAK SPACE}% more"
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", None])
 def test_a_damaged_file_is_one_line(tmp_path, text):
     if text is not None:
@@ -150,6 +161,7 @@ def test_the_shipped_measurements_are_whole():
     assert held["machine"]["instructions"] == "AVX2" and len(held["operators"]["training"]) == 5
     assert len(analysis.growth(scaling)) >= 8
     assert analysis.rules_words(analysis.rules())["rule_exact_cosine"].startswith("1.000")
+    assert analysis.side_by_side_words(analysis.side_by_side(), ledger.titles())["pair"].count("“") == 2
     told = analysis.machines(results, engines, scaling)
     assert all("cores of" in text for text in told.values()) and json.dumps(told)
     assert analysis.machines({"parts": {"a": MADE}, "scan": MADE}, MADE, MADE)["scan_machine"] == (

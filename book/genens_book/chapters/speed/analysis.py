@@ -69,6 +69,15 @@ def rules(file: Path | None = None) -> dict:
     return read(file or BENCH / "rules.json", "python -m bench.rules", shown)
 
 
+def side_by_side(file: Path | None = None) -> dict:
+    """bench/side_by_side.json. Raises as `read`."""
+
+    def shown(found: Mapping) -> object:
+        return machine(found), side_by_side_words(found, dict.fromkeys(found["chapters"], ""))
+
+    return read(file or BENCH / "side_by_side.json", "python -m bench.side_by_side", shown)
+
+
 def machines(results: Mapping, engines: Mapping, scaling: Mapping) -> dict[str, str]:
     """On what each file was measured, as prose has it."""
     first = next(iter(results["parts"].values()))
@@ -258,3 +267,21 @@ def rules_words(found: Mapping) -> dict[str, object]:
         there = {key: judged(by_name[name], key) for key in JUDGED}
         told |= {f"rule_{word}_{key}": number(one, JUDGED[key][1]) for key, one in there.items() if one}
     return told
+
+
+# ---------------------------------------------------------------- chapters
+
+
+def side_by_side_words(found: Mapping, titles: Mapping[str, str]) -> dict[str, str]:
+    """How long two chapters take in turn and side by side, as prose has it; titles: by chapter."""
+    turn, side = (float(np.mean(found["seconds"][way])) for way in ("in turn", "side by side"))
+    less = 1 - side / turn
+    return {
+        "pair": " and ".join(f"“{titles[chapter]}”" for chapter in found["chapters"]),
+        "pair_in_turn": _seconds(turn),
+        "pair_side": _seconds(side),
+        "pair_rounds": "once" if (rounds := len(found["seconds"]["in turn"])) == 1 else f"{rounds} times, their mean",
+        "pair_verdict": f"{share(abs(less))} {'less' if less > 0 else 'more'}",
+        "pair_follows": "The build takes chapters one after the other"
+        + (", as passes of members keep all cores busy by themselves." if less < 0.05 else " all the same."),
+    }

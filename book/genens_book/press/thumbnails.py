@@ -27,17 +27,16 @@ CHAPTERS = {"cifar10": "08_cifar10", "faces": "09_faces"}  # by data set: what l
 
 
 def listed(members: Ensemble, settings: Mapping, discounted: bool = False) -> np.ndarray:
-    """The rows in the lists of a chapter with these settings, of every sample with a Jacobian: (B, k); or in the lists
-    after discounting, the same of those whose lists are shown."""
+    """The rows in the lists of a chapter with these settings, of every sample with a Jacobian: (B, k); or those left
+    after discounting among the samples whose lists are shown."""
     taken = schedules.schedule(settings["steps"], settings["sampler"], settings["variance"])
     how = {name: settings[name] for name in ("seed", "per_step", "tangents")}
     drawn = store.chunked(jacobians.jacobians, settings["n_jacobian"], 8, members=members, steps=taken, **how)
     gram = jacobians.gram(jacobians.centred(drawn["jacobian"].astype(np.float64)))
-    top = attribution.top_k(gram, members.codes, settings["k"])
-    if discounted:
-        left = searching.first(searching.discounted(gram, members.codes, settings["k"]), settings["n_lists"])
-        top = attribution.Top(top.rows[:0], top.influence[:0]) if isinstance(left, NotRun) else left.top
-    return top.rows
+    if not discounted:
+        return attribution.top_k(gram, members.codes, settings["k"]).rows
+    left = searching.discounted(gram[: settings["n_lists"]], members.codes, settings["k"])
+    return np.zeros((0, settings["k"]), int) if isinstance(left, NotRun) else left.top.rows
 
 
 def explored(members: Ensemble, settings: Mapping) -> np.ndarray:

@@ -125,13 +125,6 @@ def discounted(gram: np.ndarray, codes: np.ndarray, k: int) -> Discounted | NotR
         removed.append(shared)
 
 
-def first(left: Discounted | NotRun, B: int) -> Discounted | NotRun:
-    """The lists of the first B samples."""
-    if isinstance(left, NotRun):
-        return left
-    return Discounted(Top(left.top.rows[:B], left.top.influence[:B]), left.removed)
-
-
 @dataclass(frozen=True)
 class Likeness:
     """How much listed images look like their samples, by the Euclidean distance between pixels.

@@ -144,16 +144,10 @@ def test_samples_are_set_against_faces_drawn_anew():
     assert set(analysis.readable_words(analysis.UNREAD, reader, 50, 0).values()) == {"not run"}
 
 
-def test_fids_want_a_network():
-    seen, real = {"features": np.zeros((2, 3, 4))}, {"faces": "kept"}
-    reader = reading.Reader()
-    found = analysis.sides(reader, seen, real, {"EfficientNet-lite0": "side", "Inception v3": NotRun("none")})
-    assert [*found] == ["features of the face reader", "features of EfficientNet-lite0"]
-    assert [*analysis.sides(reader, seen, {}, {"EfficientNet-lite0": "side"})] == ["features of EfficientNet-lite0"]
-    with pytest.raises(
-        ValueError, match="expected a network to judge samples by, found none .Inception v3: not run: none"
-    ):
-        analysis.sides(analysis.UNREAD, analysis.UNREAD, {}, {"Inception v3": NotRun("none")})
+def test_fids_are_by_the_reader_where_it_has_read():
+    seen, reader = {"features": np.zeros((2, 3, 4))}, reading.Reader()
+    assert [*analysis.own(reader, seen, {"faces": "kept"})] == ["face reader"]
+    assert analysis.own(reader, seen, {}) == analysis.own(analysis.UNREAD, analysis.UNREAD, {"faces": "kept"}) == {}
 
 
 def test_the_data_set_and_its_reader_are_told_in_numbers(faces):

@@ -129,3 +129,12 @@ def test_without_inceptions_weights_it_is_not_run(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     found = analysis.through_inception(np.zeros((2, 2, 1, 28, 28), np.float32), gallery.of(data.load("mnist").take(2)))
     assert isinstance(found, not_run.NotRun) and "Inception v3" in found.reason
+
+
+def test_fids_want_a_network():
+    networks = {"EfficientNet-lite0": "side", "Inception v3": not_run.NotRun("none")}
+    found = analysis.sides({"face reader": "own"}, networks)
+    assert found == {"features of the face reader": "own", "features of EfficientNet-lite0": "side"}
+    assert [*analysis.sides({}, networks)] == ["features of EfficientNet-lite0"]
+    with pytest.raises(ValueError, match="network to judge samples by, found none .Inception v3: not run: none"):
+        analysis.sides({}, {"Inception v3": not_run.NotRun("none")})

@@ -53,27 +53,13 @@ def real(reader: Reader | NotRun, images: Gallery, kept: Path) -> dict[str, Real
     }
 
 
-Side = tuple[np.ndarray, Real]  # features of samples (B, 1 + n, F), and what the network sees in the training images
-
-
-def sides(
-    reader: Reader | NotRun,
-    seen: Mapping[str, np.ndarray] | NotRun,
-    real: Mapping[str, Real],
-    others: Mapping[str, Side | NotRun],
-) -> dict[str, Side]:
-    """What FIDs can be of, by whose features: the reader's, and those of the other networks that were run. ValueError
-    where none was."""
-    own = {} if isinstance(seen, NotRun) or "faces" not in real else {reader.reader: (seen["features"], real["faces"])}
-    found = {
-        f"features of {'the ' if name in own else ''}{name}": side
-        for name, side in (own | dict(others)).items()
-        if not isinstance(side, NotRun)
-    }
-    if not found:
-        why = "; ".join(f"{name}: {side}" for name, side in others.items())
-        raise ValueError(f"expected a network to judge samples by, found none ({why})")
-    return found
+def own(
+    reader: Reader | NotRun, seen: Mapping[str, np.ndarray] | NotRun, real: Mapping[str, Real]
+) -> dict[str, tuple[np.ndarray, Real]]:
+    """By the reader, if it read both: its features of the samples, and what it sees in the training images."""
+    if isinstance(seen, NotRun) or "faces" not in real:
+        return {}
+    return {reader.reader: (seen["features"], real["faces"])}
 
 
 def first(seen: Mapping[str, np.ndarray], B: int) -> dict[str, np.ndarray]:

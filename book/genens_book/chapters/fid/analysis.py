@@ -102,6 +102,20 @@ def through_efficientnet(y: np.ndarray, real: Real | None) -> tuple[np.ndarray, 
     return network if isinstance(network, NotRun) else (_deep(y, network), real)
 
 
+Side = tuple[np.ndarray, Real]  # features of samples (B, 1 + n, F), and what the network sees in the training images
+
+
+def sides(own: Mapping[str, Side], others: Mapping[str, Side | NotRun]) -> dict[str, Side]:
+    """What FIDs are of, by whose features: those of the book's own judge, and of the networks of ImageNet that were
+    run. ValueError where there is none."""
+    found = {f"features of the {name}": side for name, side in own.items()}
+    found |= {f"features of {name}": side for name, side in others.items() if not isinstance(side, NotRun)}
+    if not found:
+        why = "; ".join(f"{name}: {side}" for name, side in others.items())
+        raise ValueError(f"expected a network to judge samples by, found none ({why})")
+    return found
+
+
 def inception_words(viewed: object) -> str:
     """Whether Inception was run here, as a sentence; viewed: as from `through_inception`."""
     if isinstance(viewed, NotRun):

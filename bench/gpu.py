@@ -2,8 +2,9 @@
 
 Small members first: a training step launched kernel by kernel, and recorded as a graph; sampling by a loop over
 members, by all members in one batch, recorded, and in bfloat16; how far each way's results are from the plain one's
-stands beside its times. Then the paper's own networks: seconds and peak memory of a unit of each stage. All of it is
-written to bench/gpu.json, with the GPU's name; without a GPU nothing is. It has not been run yet.
+stands beside its times; and the Jacobian, exact and by differences, also where cuDNN rounds to TF32. Then the paper's
+own networks: seconds and peak memory of a unit of each stage. All of it is written to bench/gpu.json, with the GPU's
+name; without a GPU nothing is.
 """
 
 from __future__ import annotations
@@ -127,6 +128,29 @@ def sampling(samples: int = 256, S: int = 20) -> dict:
     return {"samples": samples, "steps": S, "ways": found}
 
 
+def jacobian(samples: int = 4, S: int = 10) -> dict:
+    """Seconds for the Jacobians of some samples of MNIST's 16 members, all members at every step, and how far each
+    way's is from the exact one's: |J - J'| / |J|."""
+    members, steps = ensemble.load(MNIST16, device=DEVICE), schedule(S)
+    noise, found, exact = Noise(0, range(samples), members.shape, S).tensor().to(DEVICE), {}, None
+    u = [1 / members.n] * members.n
+    jacobians.prepare()
+    for name, tangents, rounded in (
+        ("exact", "forward", False),
+        ("differences", "differences", False),
+        ("differences, in TF32", "differences", True),
+    ):
+        torch.backends.cudnn.allow_tf32 = rounded
+        began = time.perf_counter()
+        J = jacobians._block(members, noise, steps, u, members.n, tangents)[1]
+        torch.cuda.synchronize()
+        exact = J if exact is None else exact
+        found[name] = {"seconds": time.perf_counter() - began, "apart": float((J - exact).norm() / exact.norm())}
+        print("jacobian", name, found[name], file=sys.stderr, flush=True)
+    graphs.exact()
+    return {"samples": samples, "steps": S, "ways": found}
+
+
 # ---------------------------------------------------------------- the paper's networks
 
 
@@ -142,6 +166,13 @@ def train_low(size: paper.Size) -> tuple[Callable[[], object], float, float]:
     return train(size, "bfloat16")
 
 
+def train_rounded(size: paper.Size) -> tuple[Callable[[], object], float, float]:
+    """The same in float32 whose convolutions round to TF32, which the core does not let them."""
+    made = train(size)
+    torch.backends.cudnn.allow_tf32 = True
+    return made
+
+
 def passes(size: paper.Size) -> tuple[Callable[[], object], float, float]:
     """A member's pass of some images; 10,000 samples of the ensemble and of each member take 2 n S such passes each."""
     model, x = paper.network(size).to(DEVICE), paper.noise(size.images, *size.shape).to(DEVICE)
@@ -149,7 +180,7 @@ def passes(size: paper.Size) -> tuple[Callable[[], object], float, float]:
     return lambda: engines.plain(model, x, 500), size.images, 2 * size.recipe.n * given["steps"] * given["n_samples"]
 
 
-def jacobian(size: paper.Size) -> tuple[Callable[[], object], float, float]:
+def with_tangents(size: paper.Size) -> tuple[Callable[[], object], float, float]:
     """A member's input Jacobian times all n directions in one image."""
     n, given = size.recipe.n, parameters.load("paper")["05_jacobian"]
     member = Ensemble([paper.network(size)], np.ones((1, 1), bool), size.shape).to(DEVICE)
@@ -157,11 +188,18 @@ def jacobian(size: paper.Size) -> tuple[Callable[[], object], float, float]:
     return lambda: jacobians.push(member, x, 500, 0, J), n, size.with_jacobian * given["steps"] * n * n
 
 
-STAGES = {"train": train, "train, bfloat16": train_low, "sample": passes, "jacobian": jacobian}
+STAGES = {
+    "train": train,
+    "train, TF32": train_rounded,
+    "train, bfloat16": train_low,
+    "sample": passes,
+    "jacobian": with_tangents,
+}
 
 
 def stage(size: paper.Size, name: str) -> dict[str, float]:
     """One stage: {"seconds", "flops": of a unit, "units", "gigabytes": the most GPU memory}."""
+    graphs.exact()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     with torch.enable_grad() if name.startswith("train") else torch.no_grad():
@@ -199,6 +237,7 @@ def main() -> None:
     found["training"] = tried(lambda: training(laptop))
     print("training", found["training"], file=sys.stderr, flush=True)
     found["sampling"] = tried(sampling)
+    found["jacobian"] = tried(jacobian)
     keep()
     for name, size in paper.sizes().items():
         found["paper"][name] = {}

@@ -19,7 +19,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from genens import codes as coding
-from genens import engines, files
+from genens import engines, files, graphs
 from genens.unet import UNet, UNetConfig
 
 CODES = "codes.safetensors"
@@ -109,6 +109,7 @@ class Ensemble:
         """The members moved to a device. Raises ValueError for engine openvino, which is for CPUs."""
         if torch.device(device).type != "cpu" and any(isinstance(one, engines.Compiled) for one in self._passes):
             raise ValueError(f"expected device cpu with engine openvino, got {device}: set engine to eager")
+        graphs.exact()
         for model in self.models:
             model.to(device)
         return self

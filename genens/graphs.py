@@ -11,6 +11,12 @@ from torch import Tensor
 WARM_UP = 3  # calls before the recording, in which libraries choose their kernels and reserve memory
 
 
+def exact() -> None:
+    """Have a GPU compute convolutions of float32 in float32. PyTorch lets cuDNN round their factors to the 10 bits of
+    TF32, in which the difference of two passes drowns; who wants speed asks for bfloat16."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def recorded(function: Callable[..., Tensor], state: Callable[[], Iterable[Tensor]]) -> Callable[..., Tensor]:
     """`function`, of tensors on a GPU whose shapes are always the same, to be replayed from its second call on.
 

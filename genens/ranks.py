@@ -45,6 +45,11 @@ def device(name: str) -> str:
     return f"cuda:{os.environ['LOCAL_RANK']}" if name == "cuda" and "LOCAL_RANK" in os.environ else name
 
 
+def called(name: str) -> str:
+    """What a device is called: with "cuda" the GPU's own name too."""
+    return f"{name} ({torch.cuda.get_device_name()})" if name != "cpu" and torch.cuda.is_available() else name
+
+
 def follow_parent() -> None:
     """End this process as soon as the one that started it has ended, however that went: it would wait for ever for work
     that nobody gives."""

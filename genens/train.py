@@ -101,7 +101,7 @@ def train_ensemble(
             "member_cpu_seconds": [note["cpu"] for note in notes],  # one thread: its wall time when undisturbed
             "member_loss": [note["loss"] for note in notes],
             "workers": workers,
-            "device": device,
+            "device": ranks.called(device),
             "made": provenance.describe(),
         }
         if base:

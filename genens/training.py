@@ -124,6 +124,7 @@ class Trainer:
     ):
         self.images, self.recipe, self.member, self.device, self.step = images, recipe, member, device, 0
         self.part = part or recipe.batch
+        graphs.exact()
         self.config = UNetConfig(**recipe.unet)
         self.model = build(self.config, recipe.seed * 1000 + member).to(device)
         self.average = [p.detach().clone() for p in self.model.parameters()]

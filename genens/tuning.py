@@ -16,7 +16,7 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from genens import data, ensemble, files, store
+from genens import data, ensemble, files, graphs, store
 from genens.finetunes import Subspace
 from genens.recipe import FineTune, Recipe, recipe_of, trained_on
 from genens.schedules import alpha_bars
@@ -92,7 +92,7 @@ def tune_member(
 ) -> tuple[Tensor, float]:
     """Fine-tune a base on one member's images, scale (Q,) as from `gradient_scale`; returns how its weights changed,
     (Q,), and the mean loss of the steps' last fifth."""
-    torch.backends.cudnn.allow_tf32 = False  # effects of single images are small differences
+    graphs.exact()  # effects of single images are small differences
     base, scale = copy.deepcopy(base).to(device), scale.to(device)
     model, subspace = copy.deepcopy(base).requires_grad_(True), Subspace(base, recipe.rank)
     bars, N = torch.from_numpy(alpha_bars(model.config.T)).float().to(device), len(images.images)

@@ -17,6 +17,11 @@ def exact() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
+def sent(value: Tensor, device: str) -> Tensor:
+    """A tensor of the CPU's, on a device. From pinned memory, so that nobody waits for what the GPU is still doing."""
+    return value if device == "cpu" else value.pin_memory().to(device, non_blocking=True)
+
+
 def recorded(function: Callable[..., Tensor], state: Callable[[], Iterable[Tensor]]) -> Callable[..., Tensor]:
     """`function`, of tensors on a GPU whose shapes are always the same, to be replayed from its second call on.
 

@@ -161,7 +161,7 @@ class Trainer:
 
     def advance(self) -> Tensor:
         """One step of Algorithm 1; returns the loss, (), on the device."""
-        drawn = [value.to(self.device) for value in self._drawn()]
+        drawn = [graphs.sent(value, self.device) for value in self._drawn()]
         self.rate.fill_(learning_rate(self.step, self.recipe))
         value = self._learn(*drawn)
         # Early on the average would be of the starting weights: its memory grows with the number of steps.

@@ -423,7 +423,7 @@ def test_impossible_recipes_are_refused(wrong):
         ([], "expected a file that lists recipes, such as book/profiles/laptop.yml"),
         (
             [str(ROOT / "book" / "profiles" / "laptop.yml"), "--only", "nope"],
-            "laptop.yml's mnist7, mnist16, planted16, twins16, digits1, signs, cifar20; got nope",
+            "laptop.yml's mnist7, mnist16, planted16, twins16, digits1, signs, cifar20, faces24; got nope",
         ),
     ],
 )

@@ -16,8 +16,8 @@ PAPER_SIZES = [3103, 2972, 3016, 3147, 3091, 2912, 2972]  # Appendix B.1
 
 
 def images_of(name, wanted):
-    """What an ensemble was trained on, and its digest; of images that may not be shipped, what thumbnails keep."""
-    if wanted.dataset != "cifar10":
+    """What an ensemble was trained on, and its digest; of images that are not shipped, what thumbnails keep."""
+    if wanted.dataset not in ("cifar10", "faces"):
         return (images := wanted.images()), images.digest
     folder = parameters.thumbnails(name)
     return gallery.load(folder), files.read_folder(folder)[0]["data"]
@@ -57,7 +57,7 @@ def test_the_class_ensemble_draws_digits_and_forgets_a_class():
 
 def test_weights_stay_within_their_limit():
     shipped = [file for file in (store.home() / "weights").rglob("*.safetensors") if "unfinished" not in file.parts]
-    assert sum(file.stat().st_size for file in shipped) < 110e6
+    assert sum(file.stat().st_size for file in shipped) < 140e6
 
 
 @pytest.mark.filterwarnings("ignore:.*images are identical to others")

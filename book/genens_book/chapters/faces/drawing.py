@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -153,11 +154,16 @@ def whose(people: int, pictures: int, seed: int) -> Tensor:
 # Signed distances of shapes, negative inside: x, y (B, H, W), the rest (B, 1, 1) or numbers.
 
 
+def root(x: Tensor) -> Tensor:
+    """Square roots, correctly rounded: PyTorch's are MKL's, whose last digit depends on the processor's maker."""
+    return torch.from_numpy(np.sqrt(x.numpy()))
+
+
 def ellipse(x: Tensor, y: Tensor, a, b) -> Tensor:
     """Of an ellipse with half axes a, b, to first order near its edge."""
     p, q = x / a, y / b
-    inside = (p * p + q * q + 1e-6).sqrt()
-    steep = ((p / a) * (p / a) + (q / b) * (q / b) + 1e-6).sqrt()
+    inside = root(p * p + q * q + 1e-6)
+    steep = root((p / a) * (p / a) + (q / b) * (q / b) + 1e-6)
     return inside * (inside - 1) / steep
 
 
@@ -165,7 +171,7 @@ def segment(x: Tensor, y: Tensor, to_x, to_y, r) -> Tensor:
     """Of a line from the origin to a point, r thick to either side, with round ends."""
     along = ((x * to_x + y * to_y) / (to_x * to_x + to_y * to_y)).clamp(0, 1)
     dx, dy = x - along * to_x, y - along * to_y
-    return (dx * dx + dy * dy).sqrt() - r
+    return root(dx * dx + dy * dy) - r
 
 
 def both(*shapes: Tensor) -> Tensor:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
+from genens.sampling import side_by_side
 from genens.theory import identification
 from genens_book.chapters.faces import drawing, reading
 from genens_book.chapters.faces.reading import Reader
@@ -172,18 +174,17 @@ class Together:
 
 
 def of_people(gram: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The influence of each person's images together: float64 (B, people). gram (B, n, n), codes (N, n), labels (N,).
+    """The influence of each person's images together: float32 (B, people). gram (B, n, n), codes (N, n), labels (N,).
 
     The matched filter of a group: || J (mean of its codes - h/n) || times the root of its size, so that by chance all
     have one distribution. (With codes of their own, people would be super samples of Section 2.3; here every member has
     seen some of everybody.)
     """
-    n, people = codes.shape[1], int(labels.max()) + 1
-    sizes = np.bincount(labels, minlength=people)
-    sums = np.stack([np.bincount(labels, codes[:, i], people) for i in range(n)], 1)
-    change = sums / sizes[:, None] - codes[0].sum() / n
-    inside = np.einsum("pi,bij,pj->bp", change, np.asarray(gram), change, optimize=True)
-    return np.sqrt(inside.clip(min=0) * sizes)
+    n, sizes = codes.shape[1], np.bincount(labels)
+    theirs = csr_array((np.ones(len(labels), np.float32), (labels, np.arange(len(labels)))))
+    change = ((theirs @ codes.astype(np.float32)) / sizes[:, None] - codes[0].sum() / n).astype(np.float32)
+    inside = ((np.asarray(gram, np.float32) @ change.T) * change.T).sum(1)  # change_p^T gram_b change_p
+    return np.sqrt(inside.clip(min=0) * sizes.astype(np.float32))
 
 
 def together(
@@ -197,9 +198,12 @@ def together(
         ranks = rankdata(of_people(gram, dealt, labels), axis=1)
         return float(((ranks - ranks.mean(1, keepdims=True)) / ranks.std(1, keepdims=True) * near).mean())
 
-    rng = np.random.default_rng(seed)
+    def by_chance(deal: int) -> float:
+        return correlation(codes[np.random.default_rng([seed, deal]).permutation(len(codes))])
+
     found = correlation(codes)
-    null = np.array([correlation(codes[rng.permutation(len(codes))]) for _ in range(deals)])
+    with side_by_side(torch.device("cpu")) as run:
+        null = np.array([*run(by_chance, range(deals))])
     p = (1 + (null >= found).sum()) / (1 + deals)
     low, high = map(float, np.quantile(null, [0.025, 0.975]))
     return Together(found, float(null.mean()), low, high, float(p), stats.smallest_seen(float(null.std())), deals)
@@ -233,7 +237,7 @@ def meaning(
     asked = [statistics(seen, reader, images), each(seen["attributes"], images)]
     lists = [nulls.against(order, codes, k, wanted, deals, seed) for wanted in asked]
     apart = resemblance(seen["person"], reader, images)
-    return Meaning(*lists, together(gram, codes, labels, apart, deals, seed))
+    return Meaning(*lists, together(gram, codes, labels, apart, min(deals, 200), seed))
 
 
 def meaning_words(found: Meaning | NotRun) -> dict[str, object]:

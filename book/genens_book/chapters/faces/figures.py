@@ -51,7 +51,7 @@ def attributes(found: Mapping[str, Against]) -> Figure:
     ax.axvline(0, color=plt.rcParams["text.color"], linewidth=0.8)
     ax.set_yticks(y, names)
     ax.set(xlabel="points of agreement with the sample, above codes dealt anew", ylim=(-0.7, len(names) - 0.3))
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return figure
 
 

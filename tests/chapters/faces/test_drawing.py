@@ -13,7 +13,7 @@ from support import ROOT
 from genens import data
 from genens_book.chapters.faces import drawing
 
-SHA256 = "65ed168e8feb947c"  # of the pixels below, with and without AVX-512, and where MKL takes the processor for Intel's
+SHA256 = "65ed168e8feb947c"  # of the pixels below, with and without AVX-512, also where MKL sees an Intel processor
 
 
 def pixels() -> str:

@@ -80,7 +80,7 @@ def training(recipe: Recipe) -> dict:
 
 
 @torch.no_grad()
-def sampling(samples: int = 256, S: int = 20) -> dict:
+def sampling(samples: int = 64, S: int = 10) -> dict:
     """Seconds for samples of MNIST's 16 members, and how far each way's pixels are from those of the plain loop."""
     members, steps = ensemble.load(MNIST16, device=DEVICE), schedule(S)
     noise = Noise(0, range(samples), members.shape, S).tensor().to(DEVICE)
@@ -236,7 +236,9 @@ def main() -> None:
 
     found["training"] = tried(lambda: training(laptop))
     print("training", found["training"], file=sys.stderr, flush=True)
+    keep()
     found["sampling"] = tried(sampling)
+    keep()
     found["jacobian"] = tried(jacobian)
     keep()
     for name, size in paper.sizes().items():

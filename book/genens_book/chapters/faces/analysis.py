@@ -248,8 +248,8 @@ def meaning_words(found: Meaning | NotRun) -> dict[str, object]:
     people = found.people
     values = (
         *(share(x, 1) for x in (one.found, one.mean)), number(one.p, 3), number(100 * one.seen, 1), number(single.p, 3),
-        *(number(x, 3) for x in (who.found, who.mean, who.p)), int(several.found), number(several.mean, 1),
-        number(several.random, 1), number(several.p, 3),
+        *(number(x, 3) for x in (who.found, who.mean, who.p)), int(several.found), number(several.mean, 2),
+        number(several.random, 2), number(several.p, 3),
         *(number(x, 3) for x in (people.found, people.low, people.high, people.p, people.seen)),
     )  # fmt: skip
     return dict(zip(SAID, values, strict=True))

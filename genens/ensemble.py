@@ -129,7 +129,7 @@ def save(
 ) -> None:
     """Write members' state dicts, codes bool (N, n) and manifest as one folder, all or nothing."""
     written = {f"member_{i:02d}.safetensors": to_file(state, dtype) for i, state in enumerate(states)}
-    written[CODES] = to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))})
+    written[CODES] = codes_to_file(codes)
     files.write_folder(folder, written, {**manifest, "n": len(states), "codes": coding.digest(codes)})
 
 
@@ -158,10 +158,17 @@ def load(folder: str | Path, precision: str = "float32", engine: str = "eager", 
     return Ensemble(models, codes, manifest["shape"], digest, precision, manifest, engine).to(device)
 
 
+def codes_to_file(codes: np.ndarray) -> bytes:
+    """Codes, bool (N, n), as they go to disk: safetensors, eight bits a byte."""
+    return to_bytes({"codes": torch.from_numpy(np.packbits(codes, axis=1))})
+
+
 def read_codes(folder: Path, manifest: dict, contents: Mapping[str, bytes]) -> np.ndarray:
     """The codes (N, n) in an ensemble's folder. ValueError unless they are those that its manifest names."""
     with files.expecting("the codes the members were trained with", folder / CODES, files.RESTORE):
         codes = from_bytes(contents[CODES])["codes"].numpy()
+        if codes.dtype == np.uint8:  # those that earlier versions wrote have a byte for every bit
+            codes = np.unpackbits(codes, axis=1)[:, : manifest["n"]].astype(bool)
         if coding.digest(codes) != manifest["codes"]:
             raise ValueError(f"digest {coding.digest(codes)[:12]}, not {manifest['codes'][:12]}")
     return codes

@@ -152,7 +152,7 @@ def save(
         DIFFERENCES: to_bytes(
             {"shares": (differences / largest).half().contiguous(), "largest": largest[:, 0].float()}
         ),
-        ensemble.CODES: to_bytes({"codes": torch.from_numpy(np.ascontiguousarray(codes))}),
+        ensemble.CODES: ensemble.codes_to_file(codes),
     }
     about = {**manifest, "rank": rank, "base": base.digest, "n": len(differences), "codes": coding.digest(codes)}
     files.write_folder(folder, written, about)

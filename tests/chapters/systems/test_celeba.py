@@ -2,6 +2,7 @@
 faces in torchvision's layout, with a small network and few steps."""
 
 import shlex
+from multiprocessing import forkserver
 
 import pytest
 import torch
@@ -42,7 +43,9 @@ def trained(tmp_path_factory):
         patch.setenv("GENENS_DATA", str(root))
         patch.setenv("GENENS_STORE", str(root / "store"))
         celeba.fabricate(root, patch, [(218, 178)] * 24)
+        forkserver._forkserver._stop()  # one that another test has started knows nothing of this environment
         assert train.main([str(root / "paper.yml"), *rest[:2], "--workers", "1"]) == 0
+        forkserver._forkserver._stop()
         yield root
 
 

@@ -160,15 +160,17 @@ def load(folder: str | Path, precision: str = "float32", engine: str = "eager", 
 
 def codes_to_file(codes: np.ndarray) -> bytes:
     """Codes, bool (N, n), as they go to disk: safetensors, eight bits a byte."""
-    return to_bytes({"codes": torch.from_numpy(np.packbits(codes, axis=1))})
+    packed = np.packbits(np.ascontiguousarray(codes), axis=1)
+    return to_bytes({"codes": torch.from_numpy(packed), "n": torch.tensor(codes.shape[1])})
 
 
 def read_codes(folder: Path, manifest: dict, contents: Mapping[str, bytes]) -> np.ndarray:
     """The codes (N, n) in an ensemble's folder. ValueError unless they are those that its manifest names."""
     with files.expecting("the codes the members were trained with", folder / CODES, files.RESTORE):
-        codes = from_bytes(contents[CODES])["codes"].numpy()
-        if codes.dtype == np.uint8:  # those that earlier versions wrote have a byte for every bit
-            codes = np.unpackbits(codes, axis=1)[:, : manifest["n"]].astype(bool)
+        stored = from_bytes(contents[CODES])
+        codes = stored["codes"].numpy()
+        if "n" in stored:  # those that earlier versions wrote have a byte for every bit
+            codes = np.unpackbits(codes, axis=1)[:, : stored["n"].item()].astype(bool)
         if coding.digest(codes) != manifest["codes"]:
             raise ValueError(f"digest {coding.digest(codes)[:12]}, not {manifest['codes'][:12]}")
     return codes

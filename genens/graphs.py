@@ -18,7 +18,7 @@ def exact() -> None:
 
 
 def sent(value: Tensor, device: str) -> Tensor:
-    """A tensor of the CPU's (...), on a device. From pinned memory, so that nobody waits for what the GPU is still doing."""
+    """A CPU's tensor (...) on a device. From pinned memory, so that nobody waits for what the GPU is still doing."""
     return value if device == "cpu" else value.pin_memory().to(device, non_blocking=True)
 
 

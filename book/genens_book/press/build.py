@@ -355,7 +355,7 @@ PASSES = {
     "06_search": 700,
     "07_meaning": 9000,
     "08_cifar10": 12000,
-    "09_faces": 11000,
+    "09_faces": 10000,
     "10_finetunes": 3700,
     "explorer": 2500,
 }

@@ -75,7 +75,7 @@ def test_a_group_has_the_influence_of_the_mean_of_its_codes():
         for person in range(3):
             own = codes[labels == person]
             by_hand = np.linalg.norm(J[b] @ (own.mean(0) - 0.5)) * len(own) ** 0.5
-            assert found[b, person] == pytest.approx(by_hand, rel=1e-5)
+            assert found[b, person] == pytest.approx(by_hand)
 
 
 def test_meaning_is_asked_of_those_whom_somebody_can_read(faces):

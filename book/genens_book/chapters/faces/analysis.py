@@ -174,7 +174,7 @@ class Together:
 
 
 def of_people(gram: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The influence of each person's images together: float32 (B, people). gram (B, n, n), codes (N, n), labels (N,).
+    """The influence of each person's images together: float64 (B, people). gram (B, n, n), codes (N, n), labels (N,).
 
     The matched filter of a group: || J (mean of its codes - h/n) || times the root of its size, so that by chance all
     have one distribution. (With codes of their own, people would be super samples of Section 2.3; here every member has
@@ -182,9 +182,9 @@ def of_people(gram: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> np.nda
     """
     n, sizes = codes.shape[1], np.bincount(labels)
     theirs = csr_array((np.ones(len(labels), np.float32), (labels, np.arange(len(labels)))))
-    change = ((theirs @ codes.astype(np.float32)) / sizes[:, None] - codes[0].sum() / n).astype(np.float32)
-    inside = ((np.asarray(gram, np.float32) @ change.T) * change.T).sum(1)  # change_p^T gram_b change_p
-    return np.sqrt(inside.clip(min=0) * sizes.astype(np.float32))
+    change = (theirs @ codes.astype(np.float32)) / sizes[:, None] - codes[0].sum() / n
+    inside = ((np.asarray(gram) @ change.T) * change.T).sum(1)  # change_p^T gram_b change_p
+    return np.sqrt(inside.clip(min=0) * sizes)
 
 
 def together(

@@ -139,13 +139,13 @@ def jacobian(
 
 
 def _check_precision(members: Members, noise: Noise | Tensor) -> None:
-    """ValueError where rounding would drown differences: in bfloat16, and on GPUs, whose convolutions round to TF32."""
+    """ValueError where rounding would drown differences: in bfloat16, and on GPUs, of which it is not known."""
     models = getattr(members, "models", ())
     coarse = any(weight.itemsize < 4 for model in models for weight in model.parameters())
     if coarse or (isinstance(noise, Tensor) and noise.device.type != "cpu"):
         raise ValueError(
             "expected members of float32 or float64 on a CPU for tangents differences, which coarser rounding "
-            "(bfloat16, a GPU's TF32) would drown: set tangents to forward"
+            "(bfloat16, perhaps a GPU's) would drown: set tangents to forward"
         )
 
 

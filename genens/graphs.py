@@ -18,8 +18,8 @@ def exact() -> None:
 
 
 def sent(value: Tensor, device: str) -> Tensor:
-    """A CPU's tensor (...) on a device. From pinned memory, so that nobody waits for what the GPU is still doing."""
-    return value if device == "cpu" else value.pin_memory().to(device, non_blocking=True)
+    """A CPU's tensor (...) on a device; a GPU's from pinned memory, so that nobody waits for what it is still doing."""
+    return value.pin_memory().to(device, non_blocking=True) if device.startswith("cuda") else value.to(device)
 
 
 def recorded(function: Callable[..., Tensor], state: Callable[[], Iterable[Tensor]]) -> Callable[..., Tensor]:

@@ -286,7 +286,7 @@
   const ofClasses = () => state.e === "classes";
   const className = x => E().classes[E().labels[x]];
   const itemName = x => ofClasses() ? `class ${className(x)}`
-    : `training image ${many(x)}, ${/^[aeiou]/i.test(className(x)) ? "an" : "a"} ${className(x)}`;
+    : `training image ${many(x)}, ${/ \d+$/.test(className(x)) ? "of" : /^[aeiou]/i.test(className(x)) ? "an" : "a"} ${className(x)}`;  // person 7
   const readAs = (s, k, before = "") => E().reads ? `${before}reads as ${E().reads[s][k]}` : "";  // nobody reads some worlds
   const readSure = (s, before = "") => E().reads ? `${readAs(s, 0, before)}, ${percent(E().sure[s][0])} sure` : "";
   const unkept = x => place(x) < 0 ? ", its picture is not kept" : "";

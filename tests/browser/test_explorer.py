@@ -131,7 +131,7 @@ def test_a_world_of_people_whom_nobody_reads(whole, browser, tmp_path, monkeypat
         assert not page.locator(".gx-filters select").is_visible()
         assert page.locator(".gx-search").is_visible() and "reads" not in page.locator(".gx-cards").inner_text()
         first = int(truth.rows[0, 0])
-        wanted = f"Without training image {first}, a person {5 * first}"
+        wanted = f"Without training image {first}, of person {5 * first}"
         assert page.locator(".gx-card").first.get_attribute("aria-label").startswith(wanted)
         pick(page, "images")
         assert page.locator(".gx-filters select").is_visible() and "reads as" in page.locator(".gx-cards").inner_text()

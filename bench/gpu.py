@@ -104,7 +104,7 @@ def sampling(samples: int = 64, S: int = 10) -> dict:
 
     def low(predict: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         def run(x: Tensor, t: Tensor) -> Tensor:
-            with torch.autocast("cuda", torch.bfloat16):
+            with torch.autocast(DEVICE, torch.bfloat16):
                 return predict(x, t).float()
 
         return run
@@ -216,15 +216,20 @@ def stage(size: paper.Size, name: str) -> dict[str, float]:
     return found
 
 
+def name() -> str:
+    """The GPU's. Ends the program without one."""
+    if not torch.cuda.is_available():
+        sys.exit("bench.gpu: expected a GPU that PyTorch can use, found none; nothing was measured")
+    return torch.cuda.get_device_name()
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser("python -m bench.gpu", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=FILE)
     given = parser.parse_args()
-    if not torch.cuda.is_available():
-        sys.exit("bench.gpu: expected a GPU that PyTorch can use, found none; nothing was measured")
     laptop = recipes(parameters.profile_file("laptop"))["mnist16"]
-    found: dict = {"gpu": torch.cuda.get_device_name(), "made": provenance.describe(), "paper": {}}
+    found: dict = {"gpu": name(), "made": provenance.describe(), "paper": {}}
 
     def keep() -> None:
         files.atomic_write(given.out, json.dumps(found, indent=1) + "\n")
@@ -242,11 +247,11 @@ def main() -> None:
     keep()
     found["jacobian"] = tried(jacobian)
     keep()
-    for name, size in paper.sizes().items():
-        found["paper"][name] = {}
+    for which, size in paper.sizes().items():
+        found["paper"][which] = {}
         for one in STAGES:
-            found["paper"][name][one] = tried(lambda size=size, one=one: stage(size, one))
-            print(name, one, found["paper"][name][one], file=sys.stderr, flush=True)
+            found["paper"][which][one] = tried(lambda size=size, one=one: stage(size, one))
+            print(which, one, found["paper"][which][one], file=sys.stderr, flush=True)
             keep()
 
 

@@ -1,13 +1,16 @@
 """The plain reference of the benchmark is the method, and a benchmark whose two sides differ is none."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 import bench.__main__ as program
-from bench import reference, rules
+from bench import gpu, paper, reference, rules
 from genens import attribution, codes, jacobians
 from genens.ensemble import Ensemble
+from genens.recipe import Recipe
 from genens.sampling import Noise, counterfactuals, sample
 from genens.schedules import schedule
 from genens.unet import UNetConfig, build
@@ -100,3 +103,32 @@ def test_members_take_turns_without_a_gap():
     order = rules.apart(held)
     shared = held.T.astype(int) @ held.astype(int)
     assert sorted(order) == [*range(6)] and shared[order[0], order[1]] == np.delete(shared[order[0]], order[0]).min()
+
+
+def test_the_gpus_bench_keeps_every_part_and_says_which_failed(members, monkeypatch, tmp_path):
+    """On the CPU, a GPU pretended: none of its figures means anything, but its code has run before one is lent."""
+    found, out = members[0], tmp_path / "gpu.json"
+    small = Recipe(dataset="mnist", n=2, h=1, steps=3, batch=4, unet=found.models[0].config.to_dict())
+    one = paper.Size("mnist16", small, 10, 4, 4, 2)
+    for name in ("synchronize", "empty_cache", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    monkeypatch.setattr(gpu, "name", lambda: "pretended")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 0)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(gpu, "DEVICE", "cpu")
+    monkeypatch.setattr(gpu, "LEAST", 0.0)
+    monkeypatch.setattr(gpu, "recipes", lambda file: {"mnist16": small})
+    monkeypatch.setattr(gpu.paper, "sizes", lambda: {"mnist16": one})
+    monkeypatch.setattr(gpu.ensemble, "load", lambda folder, device: found)
+    monkeypatch.setattr(gpu.graphs, "recorded", lambda function, state: function)
+    monkeypatch.setitem(gpu.STAGES, "train, bfloat16", lambda size: (_ for _ in ()).throw(RuntimeError("no memory")))
+    monkeypatch.setattr("sys.argv", ["bench.gpu", "--out", str(out)])
+    gpu.main()
+    said = json.loads(out.read_text())
+    assert said["gpu"] == "pretended" and said["training"]["apart"] == 0
+    ways = said["sampling"]["ways"]
+    assert len(ways) == 5 and all(way["apart"] < 1e-4 for name, way in ways.items() if "bfloat16" not in name), ways
+    assert [way["apart"] < 1e-3 for way in said["jacobian"]["ways"].values()] == [True] * 3
+    assert {*said["paper"]["mnist16"]} == {*gpu.STAGES}
+    assert said["paper"]["mnist16"].pop("train, bfloat16") == {"failed": "no memory"}
+    assert all(stage["seconds"] > 0 and stage["units"] > 0 for stage in said["paper"]["mnist16"].values())

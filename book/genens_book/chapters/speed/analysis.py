@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from genens import files, store
+from genens_book.measures.not_run import NotRun
 from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
@@ -76,6 +77,18 @@ def side_by_side(file: Path | None = None) -> dict:
         return machine(found), side_by_side_words(found, dict.fromkeys(found["chapters"], ""))
 
     return read(file or BENCH / "side_by_side.json", "python -m bench.side_by_side", shown)
+
+
+def gpu(file: Path | None = None) -> dict | NotRun:
+    """bench/gpu.json, or that it is not there: a GPU is not at everybody's hand. Raises ValueError as `read`."""
+
+    def shown(found: Mapping) -> object:
+        return gpu_words(found), gpu_table(found)
+
+    try:
+        return read(file or BENCH / "gpu.json", "make bench DEVICE=cuda", shown)
+    except FileNotFoundError:
+        return NotRun("no bench/gpu.json, which make bench DEVICE=cuda writes on a machine with a GPU")
 
 
 def machines(results: Mapping, engines: Mapping, scaling: Mapping) -> dict[str, str]:
@@ -267,6 +280,40 @@ def rules_words(found: Mapping) -> dict[str, object]:
         there = {key: judged(by_name[name], key) for key in JUDGED}
         told |= {f"rule_{word}_{key}": number(one, JUDGED[key][1]) for key, one in there.items() if one}
     return told
+
+
+# ---------------------------------------------------------------- a GPU
+
+
+def gpu_words(found: Mapping | NotRun) -> str:
+    """On what it was measured, or that it was not, as a sentence of the page."""
+    if isinstance(found, NotRun):
+        return f"This was {found}."
+    return f"Measured on {found['gpu']}, {str(found['made']['date'])[:10]}."
+
+
+def gpu_table(found: Mapping | NotRun) -> Page | None:
+    """A line for each way: its seconds, how far its results are from the first's, and the paper's networks' memory."""
+    if isinstance(found, NotRun):
+        return None
+    steps, rows = found["training"], []
+    for way in ("kernel by kernel", "recorded"):
+        rows.append(["a training step", way, *_gpu({**steps, "seconds": 1 / steps[way]} if way in steps else steps)])
+    for part, what in (("sampling", "samples"), ("jacobian", "Jacobians")):
+        named = f"{found[part]['samples']} {what}, {found[part]['steps']} steps" if "ways" in found[part] else what
+        ways = found[part].get("ways", {"all ways": found[part]})
+        rows += [[named, way, *_gpu(row)] for way, row in ways.items()]
+    for name, stages in found["paper"].items():
+        rows += [[f"the paper's {name}", f"{stage}, a unit", *_gpu(row)] for stage, row in stages.items()]
+    return markup.lines_table(["what", "way", "time", "results differ by", "memory"], rows, numeric=False)
+
+
+def _gpu(row: Mapping) -> tuple[str, str, str]:
+    """A line's last three columns; of what failed, why."""
+    if "failed" in row:
+        return f"failed: {row['failed']}", "–", "–"
+    apart = ("0" if not row["apart"] else power(row["apart"], 0)) if "apart" in row else "–"
+    return _seconds(row["seconds"]), apart, f"{number(row['gigabytes'], 1)} GB" if "gigabytes" in row else "–"
 
 
 # ---------------------------------------------------------------- chapters

@@ -171,7 +171,9 @@ def test_the_shipped_measurements_are_whole():
 
 def test_a_gpu_that_was_not_at_hand_is_said_so_and_one_that_was_has_a_line_for_each_way(tmp_path):
     missing = analysis.gpu(tmp_path / "gpu.json")
-    assert analysis.gpu_words(missing).startswith("This was not run: no bench/gpu.json, which make bench DEVICE=cuda writes")
+    assert analysis.gpu_words(missing).startswith(
+        "This was not run: no bench/gpu.json, which make bench DEVICE=cuda writes"
+    )
     assert analysis.gpu_table(missing) is None
     found = {
         "gpu": "NVIDIA X1",

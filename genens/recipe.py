@@ -86,8 +86,9 @@ class Recipe(Coded):
     """Everything that determines a trained ensemble (paper, Section B.2, lists its own).
 
     What is trained on what: see `Coded`. optimizer "adamw" or "adam", or "muon" (Jordan
-    et al. 2024), which takes the inner 3x3 convolutions and leaves the rest to AdamW; schedule "one-cycle" (to `lr`
-    and back) or "constant";
+    et al. 2024), which with its `momentum` takes the inner 3x3 convolutions, or with `matrices` "wide" every inner
+    weight that as a matrix is at least as wide as high, and leaves the rest to AdamW; schedule "one-cycle" (in a share
+    `climb` of the steps up to `lr`, then along a cosine to zero), "linear" (the same along a line) or "constant";
     `ema` the decay of the averaged weights that are kept; `clip` the largest gradient norm; precision of the
     forward pass, "float32" or "bfloat16" (autocast); weight "simple" or "v" of the loss (see `training.loss`);
     `times` () to train at all times alike, or (m, s) for t / T logit-normal, the logistic function of a normal
@@ -100,7 +101,10 @@ class Recipe(Coded):
     batch: int = 128
     optimizer: str = "adamw"
     lr: float = 2e-3
+    momentum: float = 0.95
+    matrices: str = "3x3"
     schedule: str = "one-cycle"
+    climb: float = 0.1
     ema: float = 0.995
     clip: float = 1.0
     precision: str = "float32"
@@ -116,7 +120,8 @@ class Recipe(Coded):
         _check(
             self,
             optimizer=("adamw", "adam", "muon"),
-            schedule=("one-cycle", "constant"),
+            matrices=("3x3", "wide"),
+            schedule=("one-cycle", "linear", "constant"),
             precision=("bfloat16", "float32"),
             weight=("simple", "v"),
         )
@@ -124,6 +129,10 @@ class Recipe(Coded):
         UNetConfig(**self.unet)  # which says what is wrong with a network that cannot be
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"expected at least one step and one image a batch; got {self.steps} and {self.batch}")
+        if not (0 <= self.momentum < 1 and 0 <= self.climb < 1):
+            raise ValueError(
+                f"expected a momentum and a share of climbing steps in 0..1, below 1; got {self.momentum}, {self.climb}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,13 +35,14 @@ NOTED = ("step", "wall", "cpu", "loss")  # in a checkpoint, beside its tensors
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
-    """The rate at a step; one-cycle climbs for a tenth of the steps, then falls to zero along a cosine."""
+    """The rate at a step: a climb, then a fall to zero along a cosine or a line (see `Recipe`)."""
     if recipe.schedule == "constant":
         return recipe.lr
-    climb = max(1, recipe.steps // 10)
+    climb = max(1, int(recipe.steps * recipe.climb))
     if step < climb:
         return recipe.lr * (step + 1) / climb
-    return recipe.lr * 0.5 * (1 + np.cos(np.pi * (step - climb) / max(1, recipe.steps - climb)))
+    fallen = (step - climb) / max(1, recipe.steps - climb)
+    return recipe.lr * (1 - fallen if recipe.schedule == "linear" else 0.5 * (1 + np.cos(np.pi * fallen)))
 
 
 def batches(N: int, size: int, replace: bool, seed: int, member: int, start: int = 0) -> Iterator[Tensor]:
@@ -113,6 +114,13 @@ def _sum(note: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
+def _is_matrix(weight: Tensor, recipe: Recipe) -> bool:
+    """Whether Muon takes it."""
+    if recipe.matrices == "3x3":
+        return weight.shape[2:] == (3, 3)
+    return weight.ndim > 1 and len(weight) <= weight[0].numel()
+
+
 class Trainer:
     """One member in training: weights, their average, and the optimisers' moments; all of it goes to disk.
 
@@ -137,19 +145,19 @@ class Trainer:
         self.losses: deque[Tensor] = deque(maxlen=200)
 
     def _make_optimizers(self) -> None:
-        """Muon takes the 3x3 convolutions between head and tail, as matrices (Jordan et al. 2024), AdamW the rest."""
+        """Muon takes weights between head and tail, as matrices (Jordan et al. 2024; see `Recipe`), AdamW the rest."""
         self.matrices: dict[str, nn.Parameter] = {}
         self.rate = torch.tensor(self.recipe.lr, device=self.device)  # a tensor, which a recorded step reads anew
         others = dict(self.model.named_parameters())
         if self.recipe.optimizer == "muon":
             ends = ("head.", "tail.")
-            inner = [name for name, p in others.items() if p.shape[2:] == (3, 3) and not name.startswith(ends)]
+            inner = [name for name, p in others.items() if _is_matrix(p, self.recipe) and not name.startswith(ends)]
             # Matrices in the same memory as the convolutions' weights.
             self.matrices = {name: nn.Parameter(others.pop(name).detach().flatten(1)) for name in inner}
         adam = torch.optim.Adam if self.recipe.optimizer == "adam" else torch.optim.AdamW
         self.optimizers = [adam(others.values(), lr=self.rate, fused=True, capturable=self.device != "cpu")]
         if self.matrices:
-            self.optimizers.append(Muon(self.matrices.values(), self.rate, weight_decay=0.01))
+            self.optimizers.append(Muon(self.matrices.values(), self.rate, 0.01, self.recipe.momentum))
         # Their states are made now, so that a checkpoint has one shape from the first step on.
         zero, zeros = partial(torch.zeros, (), device=self.device), torch.zeros_like
         self.moments = {

@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
@@ -25,13 +26,14 @@ def test_singular_values_follow_the_polynomial_and_singular_vectors_stay():
     assert torch.equal(orthogonal(torch.zeros(1, 2, 3)), torch.zeros(1, 2, 3))
 
 
-def test_steps_are_those_of_torchs_muon_but_for_its_bfloat16():
+@pytest.mark.parametrize("momentum", [0.95, 0.5])
+def test_steps_are_those_of_torchs_muon_but_for_its_bfloat16(momentum):
     shapes = [(4, 6), (3, 8), (4, 6)]
     ours = [nn.Parameter(drawn(*shape, seed=k, dtype=torch.float32)) for k, shape in enumerate(shapes)]
     before, theirs = copy.deepcopy(ours), copy.deepcopy(ours)
-    muon = Muon(ours, torch.tensor(0.1), weight_decay=0.01)
+    muon = Muon(ours, torch.tensor(0.1), weight_decay=0.01, momentum=momentum)
     muon.state.update({matrix: {"momentum_buffer": torch.zeros_like(matrix)} for matrix in ours})
-    other = torch.optim.Muon(theirs, 0.1, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    other = torch.optim.Muon(theirs, 0.1, weight_decay=0.01, momentum=momentum, adjust_lr_fn="match_rms_adamw")
     for step in range(3):
         for k, pair in enumerate(zip(ours, theirs, strict=True)):
             gradient = drawn(*shapes[k], seed=10 * step + k, dtype=torch.float32)

@@ -187,6 +187,27 @@ def test_muon_turns_the_inner_convolutions_in_all_directions_alike():
     assert (after["tail.bias"] - before["tail.bias"]).abs().max() <= 1.01 * PLAIN.lr  # AdamW
 
 
+def test_muon_takes_every_inner_weight_that_is_wide_if_asked():
+    trainer = Trainer(images(), dataclasses.replace(PLAIN, optimizer="muon", matrices="wide"), 0)
+    inner = {name: p for name, p in trainer.model.named_parameters() if name.split(".")[0] not in ("head", "tail")}
+    wide = {name for name, p in inner.items() if p.ndim > 1 and p.shape[0] <= p[0].numel()}
+    high = {name for name, p in inner.items() if p.ndim > 1} - wide
+    assert set(trainer.matrices) == wide and high and {inner[name].ndim for name in wide} == {2, 4}
+    before = {name: p.detach().clone() for name, p in inner.items()}
+    trainer.advance()
+    assert all((p != before[name]).any() for name, p in inner.items() if name in wide | high)
+
+
+def test_muons_momentum_is_the_recipes():
+    ends = []
+    for momentum in (0.95, 0.95, 0.5):
+        trainer = Trainer(images(), dataclasses.replace(PLAIN, optimizer="muon", momentum=momentum), 0)
+        trainer.advance()
+        trainer.advance()
+        ends.append(trainer.state()["middle.0.conv1.weight"])
+    assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[0], ends[2])
+
+
 def test_times_are_uniform_or_logit_normal():
     drawn = training_times(20000, 1000, (), generator(0)).double()
     assert drawn.min() == 0 and drawn.max() == 999 and abs(drawn.mean() - 499.5) < 10
@@ -213,6 +234,21 @@ def test_one_cycle_climbs_and_falls_to_zero():
     assert max(rates) == pytest.approx(PLAIN.lr) and np.argmax(rates) in (19, 20)
     assert rates[0] < PLAIN.lr / 10 and rates[-1] < PLAIN.lr / 1000
     assert np.all(np.diff(rates[:20]) > 0) and np.all(np.diff(rates[20:]) < 0)
+
+
+def test_the_rate_climbs_as_long_as_asked_and_falls_along_a_line():
+    recipe = dataclasses.replace(PLAIN, steps=200, schedule="linear", climb=0.04)
+    rates = np.array([learning_rate(step, recipe) for step in range(200)]) / PLAIN.lr
+    assert rates[:8] == pytest.approx(np.arange(1, 9) / 8) and rates[8:] == pytest.approx(1 - np.arange(192) / 192)
+    assert learning_rate(0, dataclasses.replace(recipe, climb=0.0)) == PLAIN.lr
+
+
+@pytest.mark.parametrize(
+    "given", [{"momentum": 1.0}, {"climb": -0.1}, {"climb": float("nan")}, {"matrices": "all"}, {"schedule": "cosine"}]
+)
+def test_settings_of_the_optimiser_that_cannot_be_are_refused(given):
+    with pytest.raises(ValueError, match="expected .*" + next(iter(given)).replace("climb", "climbing")):
+        dataclasses.replace(PLAIN, **given)
 
 
 def test_the_class_ensemble_trains_loads_and_knows_its_codes(tmp_path, monkeypatch):

@@ -19,7 +19,8 @@ from genens_book.pages.words import number
 
 FRAMES = 6  # of the film, the start and the end among them
 STOPS = 9  # mixtures on the way
-OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "muon": "Muon for the inner convolutions and AdamW for the rest"}
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "muon": "Muon for the inner {inner} and AdamW for the rest"}
+INNER = {"3x3": "convolutions", "wide": "weights that are at least as wide as high"}
 
 
 def filmed(index: int, members: Members, seed: int, steps: Schedule, mixture: Sequence[float]) -> dict[str, np.ndarray]:
@@ -85,8 +86,8 @@ def training(manifest: Mapping) -> dict[str, str | int]:
         "training_steps": recipe.steps,
         "batch": recipe.batch,
         "epochs": number(recipe.steps * recipe.batch / np.mean(manifest["split_sizes"]), 0),
-        "optimizer": OPTIMIZERS[recipe.optimizer],
-        "rate": f"rises to {rate} and falls again" if recipe.schedule == "one-cycle" else f"stays at {rate}",
+        "optimizer": OPTIMIZERS[recipe.optimizer].format(inner=INNER[recipe.matrices]),
+        "rate": f"stays at {rate}" if recipe.schedule == "constant" else f"rises to {rate} and falls again",
         "precision": recipe.precision,
         "kept": f"averaged along the way (an exponential average of decay {recipe.ema})"
         if recipe.ema

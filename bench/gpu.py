@@ -4,7 +4,7 @@ Small members first: a training step launched kernel by kernel, and recorded as 
 members, by all members in one batch, recorded, and in bfloat16; how far each way's results are from the plain one's
 stands beside its times; and the Jacobian, exact and by differences, also where cuDNN rounds to TF32. Then the paper's
 own networks: seconds and peak memory of a unit of each stage. All of it is written to bench/gpu.json, with the GPU's
-name; without a GPU nothing is. It has not been run to its end yet.
+name; without a GPU nothing is.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def jacobian(samples: int = 4, S: int = 10) -> dict:
     ):
         torch.backends.cudnn.allow_tf32 = rounded
         began = time.perf_counter()
-        # The public function refuses differences on a GPU, for want of this measurement.
+        # The public function refuses differences in TF32.
         J = jacobians._block(members, noise, steps, u, members.n, tangents)[1]
         torch.cuda.synchronize()
         exact = J if exact is None else exact

@@ -3,7 +3,7 @@
     members = ensemble.load(folder, engine="openvino")      # what the chapters do; engine="eager" is plain PyTorch
 
 OpenVINO is a wheel that compiles for the CPU it finds and needs no C++ compiler. It computes in float32. The eager pass
-is its oracle (`tests/core/test_engines.py`) and runs on GPUs. Nothing falls back from one to the other. Both take
+is its oracle (`tests/core/test_engines.py`) and runs on GPUs, recorded there and replayed. Nothing falls back from one to the other. Both take
 images in blocks of fixed sizes, so that an image's result is the same whatever else is computed with it.
 """
 
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from genens import graphs
 from genens.unet import Attention, Residual, UNet, UNetConfig, Up, build
 
 ENGINES = ("openvino", "eager")
@@ -44,14 +46,32 @@ def filled(x: Tensor, size: int) -> Tensor:
 
 
 def eager(model: UNet, x: Tensor, t: int) -> Tensor:
-    """The noise that a network predicts in x (B, C, H, W) at time t, by PyTorch, BLOCK images at a time."""
-    size = BLOCK if x.device.type == "cpu" else GPU_BLOCK
-    return torch.cat([plain(model, part, t) for part in filled(x, size).split(size)])[: len(x)]
+    """The noise that a network predicts in x (B, C, H, W) at time t, by PyTorch, a block of images at a time: BLOCK, or
+    on a GPU GPU_BLOCK, whose pass is replayed."""
+    run, size = (plain, BLOCK) if x.device.type == "cpu" else (replayed, GPU_BLOCK)
+    return torch.cat([run(model, part, t) for part in filled(x, size).split(size)])[: len(x)]
 
 
 def plain(model: UNet, x: Tensor, t: int) -> Tensor:
     """The same in one pass of all images (B, C, H, W): a function that can be differentiated."""
     return model(x, torch.full((1,), int(t), device=x.device))
+
+
+def replayed(model: UNet, x: Tensor, t: int) -> Tensor:
+    """The same on a GPU by a pass that is recorded once for all networks of a configuration, types and sizes."""
+    place, run = _recording(model.config, x.shape, x.dtype, model.head.weight.dtype, x.device, graphs.is_rounded())
+    torch._foreach_copy_([*place.parameters()], [*model.parameters()])
+    return run(x, torch.full((1,), int(t), device=x.device))
+
+
+@functools.lru_cache(maxsize=4)
+def _recording(config: UNetConfig, *kind: object) -> tuple[UNet, Callable[..., Tensor]]:
+    """Where the pass of such networks reads its weights, and the pass itself, of images and a time (1,)."""
+    _, _, dtype, device, _ = kind
+    place = build(config, 0).eval().requires_grad_(False).to(device)
+    for weight in place.parameters():
+        weight.data = weight.to(dtype)
+    return place, graphs.recorded(place, list)
 
 
 @functools.cache

@@ -17,6 +17,11 @@ def exact() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
+def is_rounded() -> bool:
+    """Whether a GPU's convolutions of float32 round to TF32, which they do unless `exact` was called."""
+    return torch.backends.cudnn.allow_tf32
+
+
 def sent(value: Tensor, device: str) -> Tensor:
     """A CPU's tensor (...) on a device; a GPU's from pinned memory, so that nobody waits for what it is still doing."""
     return value.pin_memory().to(device, non_blocking=True) if device.startswith("cuda") else value.to(device)

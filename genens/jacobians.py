@@ -27,6 +27,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, jvp, vmap
 
 from genens import codes as coding
+from genens import graphs
 from genens.engines import filled
 from genens.ensemble import Members
 from genens.finetunes import Averaged
@@ -111,7 +112,8 @@ def jacobian(
 
     per_step: how many members' input Jacobians stand for the mixture's at each step, going round, weighted in
     proportion: n (the default) is exact, 0 leaves the term out. Members without weight are passed over. tangents:
-    "forward", or "differences", which is right to about a thousandth in float32. A sample's result does not depend on
+    "forward", or "differences", which is right to about a thousandth in float32 (on a GPU, bench/gpu.json, to some
+    thousandths). A sample's result does not depend on
     the others. Members may compute in bfloat16 (`Ensemble`'s precision); x and J stay in the noise's type, and
     autocast, under which tangents and weights get different types, is not for this. Raises ValueError for a single
     member, a per_step outside 0..n, unknown tangents, and noise or a mixture of another shape.
@@ -139,13 +141,13 @@ def jacobian(
 
 
 def _check_precision(members: Members, noise: Noise | Tensor) -> None:
-    """ValueError where rounding would drown differences: in bfloat16, and on GPUs, of which it is not known."""
+    """ValueError where rounding would drown differences: in bfloat16, and on a GPU whose convolutions round to TF32."""
     models = getattr(members, "models", ())
     coarse = any(weight.itemsize < 4 for model in models for weight in model.parameters())
-    if coarse or (isinstance(noise, Tensor) and noise.device.type != "cpu"):
+    if coarse or (isinstance(noise, Tensor) and noise.device.type != "cpu" and graphs.is_rounded()):
         raise ValueError(
-            "expected members of float32 or float64 on a CPU for tangents differences, which coarser rounding "
-            "(bfloat16, perhaps a GPU's) would drown: set tangents to forward"
+            "expected members of float32 or float64 for tangents differences, which coarser rounding (bfloat16, a "
+            "GPU's TF32: see graphs.exact) would drown: set tangents to forward"
         )
 
 

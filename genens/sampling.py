@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from genens.finetunes import Averaged
 from genens.schedules import Schedule
 from genens.seeds import generator
 
-PART = 32  # images that a core takes at a time
+PART = 32  # images that a core takes at a time; a GPU takes all of a member's
 
 
 @dataclass(frozen=True)
@@ -79,34 +80,52 @@ def predictions(
     members: Members, images: Mapping[int, Tensor], t: int, run: Callable[..., Iterable] = map
 ) -> dict[int, Tensor]:
     """What member i predicts in images[i] (B_i, C, H, W), for all those asked; `run` as from `side_by_side`."""
-    parts = [(i, part) for i, x in images.items() for part in x.split(PART)]
+    parts = [(i, part) for i, x in images.items() for part in (x.split(PART) if x.device.type == "cpu" else [x])]
     found: dict[int, list[Tensor]] = {i: [] for i in images}
     for (i, _), result in zip(parts, run(lambda job: members(job[1], t, [job[0]])[0], parts), strict=True):
         found[i].append(result)
     return {i: torch.cat(results) for i, results in found.items()}
 
 
-def mixed(members: Members, x: Tensor, t: int, mixture: Tensor, run: Callable[..., Iterable] = map) -> Tensor:
-    """The noise every mixture predicts: x (V, B, C, H, W), its own images, or (1, B, C, H, W), the same for all;
-    mixture (V, B, n); result (V, B, C, H, W).
+class Share(NamedTuple):
+    """What one member does in a step, for K of the images of all mixtures, which are counted through."""
 
-    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3. A member is evaluated only in the images to which
-    it gives weight.
+    member: int
+    looks: Tensor  # at which images, (M,)
+    takes: Tensor  # which of its predictions in them, (K,)
+    goes: Tensor  # into which mixtures' images, (K,)
+    weight: Tensor  # times what, (K, 1, 1, 1)
+
+
+def shares(mixture: Tensor, common: bool, like: Tensor) -> list[Share]:
+    """Who does what for mixtures (V, B, n) on the CPU, once for many steps, so that a GPU's steps wait for nothing.
+
+    common: whether all mixtures look at the same B images, or each at its own (V B). A member is evaluated only in the
+    images to which it gives weight. Tensors are as `like`.
     """
-    seen = mixture.ne(0) if len(x) > 1 else mixture.ne(0).any(0, keepdim=True)  # (V or 1, B, n): who looks at what
-    predicted = predictions(members, {i: x[seen[..., i]] for i in range(members.n) if seen[..., i].any()}, t, run)
-    total = x.new_zeros(*mixture.shape[:2], *x.shape[2:])
-    for i, f in predicted.items():
-        weighed = mixture[..., i].ne(0)
-        if len(x) == 1:  # from the images that were looked at to the mixtures that look
-            f = _in_place(f, seen[..., i], x).expand_as(total)[weighed]
-        total[weighed] += mixture[..., i][weighed].to(x.dtype).view(-1, 1, 1, 1) * f
-    return total
+    weights, B, found = mixture.flatten(0, 1), mixture.shape[1], []
+    for i in range(mixture.shape[2]):
+        if len(goes := weights[:, i].nonzero()[:, 0]):
+            looks, takes = (goes % B if common else goes).unique(return_inverse=True)
+            weight = weights[goes, i].to(like.dtype).view(-1, 1, 1, 1)
+            found.append(Share(i, *(value.to(like.device) for value in (looks, takes, goes, weight))))
+    return found
 
 
-def _in_place(rows: Tensor, where: Tensor, like: Tensor) -> Tensor:
-    """Images `rows` put where the mask `where` (V, B) says, 0 elsewhere: a tensor like `like` (V, B, C, H, W)."""
-    return torch.zeros_like(like).masked_scatter_(where.view(*where.shape, 1, 1, 1), rows)
+def mixed(
+    members: Members, x: Tensor, t: int, given: Sequence[Share], V: int, run: Callable[..., Iterable] = map
+) -> Tensor:
+    """The noise that V mixtures predict: x (V, B, C, H, W), each in its own images, or (1, B, C, H, W), all in the
+    same; result (V, B, C, H, W).
+
+    (f_e . v)(x, t) = sum_i v_i f(x, t, theta_i), paper Eq. 3; given: the mixtures' `shares`.
+    """
+    images = x.flatten(0, 1)
+    predicted = predictions(members, {one.member: images[one.looks] for one in given}, t, run)
+    total = x.new_zeros(V * x.shape[1], *x.shape[2:])
+    for one in given:
+        total.index_add_(0, one.goes, one.weight * predicted[one.member][one.takes])
+    return total.unflatten(0, (V, x.shape[1]))
 
 
 def drawing(noise: Noise | Tensor, steps: Schedule) -> Callable[[int], Tensor]:
@@ -117,9 +136,9 @@ def drawing(noise: Noise | Tensor, steps: Schedule) -> Callable[[int], Tensor]:
     return noise.draw if isinstance(noise, Noise) else lambda step: noise[:, step]
 
 
-def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
-    """The mixtures as (V, B, n), checked."""
-    mixture, B = torch.as_tensor(np.asarray(mixture)), len(start)
+def _mixtures(mixture: np.ndarray | Tensor, n: int, B: int) -> Tensor:
+    """The mixtures as (V, B, n) on the CPU, checked."""
+    mixture = torch.as_tensor(np.asarray(mixture))
     if mixture.ndim not in (2, 3) or mixture.shape[-1] != n or mixture.shape[1:-1] not in ((), (B,)):
         raise ValueError(
             f"expected mixtures (V, {n}), one weight a member, or (V, {B}, {n}), each sample its own; "
@@ -127,8 +146,7 @@ def _mixtures(mixture: np.ndarray | Tensor, n: int, start: Tensor) -> Tensor:
         )
     if (mixture < 0).any() or not torch.allclose(mixture.sum(-1), torch.ones(1, dtype=mixture.dtype)):
         raise ValueError("expected every mixture to be non-negative and to sum to 1; got one that is not")
-    mixture = mixture[:, None].expand(-1, B, -1) if mixture.ndim == 2 else mixture
-    return mixture.to(start.device)
+    return mixture[:, None].expand(-1, B, -1) if mixture.ndim == 2 else mixture
 
 
 @torch.no_grad()
@@ -150,14 +168,16 @@ def sample(
     """
     draw = drawing(noise, steps)
     start = draw(0)
-    mixture = _mixtures(coding.uniform(members.n)[None] if mixture is None else mixture, members.n, start)
+    mixture = _mixtures(coding.uniform(members.n)[None] if mixture is None else mixture, members.n, len(start))
     if isinstance(members, Averaged):
         return _by_means(members, noise, steps, mixture, stop, clamp)
-    x = start.expand(len(mixture), *start.shape).clone()
+    x, V = start.expand(len(mixture), *start.shape).clone(), len(mixture)
+    # All mixtures start from the same images, which are looked at once.
+    first, then = (shares(mixture, common, start) for common in (True, False))
     with side_by_side(x.device) as run:
         for k in range(len(steps) if stop is None else stop):
-            seen = x if k else x[:1]  # all mixtures start from the same images, which are looked at once
-            x = steps.a[k] * x + steps.b[k] * mixed(members, seen, steps.t[k], mixture, run)
+            predicted = mixed(members, x if k else x[:1], steps.t[k], then if k else first, V, run)
+            x = steps.a[k] * x + steps.b[k] * predicted
             if steps.c[k]:
                 x += steps.c[k] * draw(k + 1)
     return x.clamp(-1, 1) if clamp else x
@@ -173,7 +193,7 @@ def _by_means(
     def drawn(weights: Tensor, mine: Tensor) -> Tensor:
         return sample(members.mean(weights), _picked(noise, mine % len(noise)), steps, None, stop, clamp)[0]
 
-    with side_by_side(mixture.device) as run:
+    with side_by_side(noise.device if isinstance(noise, Tensor) else mixture.device) as run:
         y = torch.cat([*run(drawn, different, places)])
     return y[torch.cat(places).argsort()].unflatten(0, mixture.shape[:2])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genens import codes, engines, ensemble, store
+from genens import codes, engines, ensemble, graphs, store
 from genens.ensemble import Ensemble
 from genens.sampling import Noise, sample
 from genens.schedules import schedule
@@ -142,3 +142,22 @@ def test_the_machine_is_described():
     found = machine.describe()
     assert found["cores"] >= 1 and found["instructions"] and found["pass_ms"] > 0
     assert found["engine"].startswith("openvino 20")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_records_one_pass_for_all_members(precision, monkeypatch):
+    """On the CPU, the recording pretended: what is replayed reads the weights of the network that is asked for."""
+    made = []
+    monkeypatch.setattr(graphs, "recorded", lambda function, state: made.append(function) or function)
+    engines._recording.cache_clear()
+    config = UNetConfig(width=8, multipliers=(1, 2), attention=(0,), blocks=1, dropout=0.5)
+    models = Ensemble([perturbed(config, i) for i in range(3)], np.ones((1, 3), bool), (1, 8, 8), "", precision).models
+    x = torch.randn((4, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    for t in (3, 700):
+        found = [engines.replayed(model, x, t) for model in models]
+        assert all(torch.equal(one, engines.plain(model, x, t)) for one, model in zip(found, models, strict=True))
+        assert not torch.equal(found[0], found[1])
+    assert len(made) == 1
+    engines.replayed(models[0], x[:2], 3)  # other sizes, another recording
+    assert len(made) == 2
+    engines._recording.cache_clear()

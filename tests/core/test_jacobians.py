@@ -1,5 +1,7 @@
 """The Jacobian against finite differences, against dual numbers, and against the recurrence written out."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -113,6 +115,14 @@ def test_members_without_weight_lend_no_input_jacobian():
 def test_differences_that_rounding_would_drown_are_refused():
     with pytest.raises(ValueError, match="expected members of float32 or float64.*set tangents to forward"):
         jac.jacobian(ensemble("bfloat16"), Noise(0, [0], (1, 8, 8), 5), STEPS, tangents="differences")
+
+
+@pytest.mark.parametrize("rounded", [True, False])
+def test_differences_on_a_gpu_are_refused_where_it_rounds_to_tf32(rounded, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", rounded)
+    noise = Noise(0, [0], (1, 8, 8), 5).tensor().to("meta")  # a device that is not the CPU
+    with pytest.raises(ValueError, match="TF32: see graphs.exact") if rounded else contextlib.nullcontext():
+        jac._check_precision(ensemble("float32"), noise)
 
 
 @pytest.mark.parametrize(

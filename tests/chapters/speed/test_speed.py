@@ -175,24 +175,31 @@ def test_a_gpu_that_was_not_at_hand_is_said_so_and_one_that_was_has_a_line_for_e
         "This was not run: no bench/gpu.json, which make bench DEVICE=cuda writes"
     )
     assert analysis.gpu_table(missing) is None
+    seconds = {"a loop over members": 2.5, "the loop, recorded": 0.5, "all members in one batch": 1.0}
+    ways = {name: {"seconds": value, "apart": 0.0} for name, value in seconds.items()}
     found = {
         "gpu": "NVIDIA X1",
         "made": MADE["made"],
         "training": {"apart": 1e-7, "kernel by kernel": 32.0, "recorded": 215.0},
-        "sampling": {"samples": 64, "steps": 10, "ways": {"a loop": {"seconds": 2.5, "apart": 0.0}}},
+        "sampling": {"samples": 64, "steps": 10, "ways": ways},
         "jacobian": {"failed": "out of memory"},
-        "paper": {"cifar20": {"sample": {"seconds": 0.0016, "units": 1.0, "gigabytes": 1.25}}},
+        "paper": {"cifar20": {"sample": {"seconds": 0.0016, "units": 1e7, "gigabytes": 1.25}}},
     }
     (tmp_path / "gpu.json").write_text(json.dumps(found))
     read = analysis.gpu(tmp_path / "gpu.json")
-    assert analysis.gpu_words(read) == "Measured on NVIDIA X1, 2026-11-25."
+    words = analysis.gpu_words(read)
+    assert words.startswith("Measured on NVIDIA X1, 2026-11-25. ") and "training step is 6.7 times as fast" in words
+    assert "by the loop 5.0 times; all members in one batch are 2.5 times." in words
+    assert analysis.gpu_words(read | {"sampling": {"failed": "x"}}) == "Measured on NVIDIA X1, 2026-11-25."
     rows = [row.split("\t") for row in analysis.gpu_table(read).text.splitlines()[1:]]
     assert rows == [
-        ["a training step", "kernel by kernel", "31 ms", "1\u00a0×\u00a010⁻⁷", "–"],
-        ["a training step", "recorded", "4.7 ms", "1\u00a0×\u00a010⁻⁷", "–"],
-        ["64 samples, 10 steps", "a loop", "2.5 s", "0", "–"],
-        ["Jacobians", "all ways", "failed: out of memory", "–", "–"],
-        ["the paper's cifar20", "sample, a unit", "1.6 ms", "–", "1.2 GB"],
+        ["a training step", "kernel by kernel", "31 ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
+        ["a training step", "recorded", "4.7 ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
+        ["64 samples, 10 steps", "a loop over members", "2.5 s", "0", "–", "–"],
+        ["64 samples, 10 steps", "the loop, recorded", "500 ms", "0", "–", "–"],
+        ["64 samples, 10 steps", "all members in one batch", "1.0 s", "0", "–", "–"],
+        ["Jacobians", "all ways", "failed: out of memory", "–", "–", "–"],
+        ["the paper's cifar20", "sample, a unit", "1.6 ms", "–", "1.2 GB", "4 h"],
     ]
     (tmp_path / "gpu.json").write_text(json.dumps(found | {"paper": []}))
     with pytest.raises(ValueError, match="make bench DEVICE=cuda"):

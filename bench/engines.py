@@ -242,7 +242,8 @@ def main() -> None:
     if parser.parse_args().avx2 and os.environ.get("ATEN_CPU_CAPABILITY") != "avx2":
         held = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
         sys.exit(subprocess.run([sys.executable, "-m", "bench.engines", "--avx2"], env=os.environ | held).returncode)
-    with tempfile.TemporaryDirectory() as kept:  # torch.compile takes, and crashes on, what it made for other processors
+    # torch.compile takes, and crashes on, what it made for another processor.
+    with tempfile.TemporaryDirectory() as kept:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = kept
         measure()
 

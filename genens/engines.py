@@ -3,8 +3,9 @@
     members = ensemble.load(folder, engine="openvino")      # what the chapters do; engine="eager" is plain PyTorch
 
 OpenVINO is a wheel that compiles for the CPU it finds and needs no C++ compiler. It computes in float32. The eager pass
-is its oracle (`tests/core/test_engines.py`) and runs on GPUs, recorded there and replayed. Nothing falls back from one to the other. Both take
-images in blocks of fixed sizes, so that an image's result is the same whatever else is computed with it.
+is its oracle (`tests/core/test_engines.py`) and runs on GPUs, recorded there and replayed. Nothing falls back from one
+to the other. Both take images in blocks of fixed sizes, so that an image's result is the same whatever else is computed
+with it.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def plain(model: UNet, x: Tensor, t: int) -> Tensor:
 
 
 def replayed(model: UNet, x: Tensor, t: int) -> Tensor:
-    """The same on a GPU by a pass that is recorded once for all networks of a configuration, types and sizes."""
+    """The same on a GPU, x (B, C, H, W), by a pass that is recorded once for all networks of a configuration, types and
+    sizes; their weights are copied into it."""
     place, run = _recording(model.config, x.shape, x.dtype, model.head.weight.dtype, x.device, graphs.is_rounded())
     torch._foreach_copy_([*place.parameters()], [*model.parameters()])
     return run(x, torch.full((1,), int(t), device=x.device))

@@ -4,9 +4,12 @@ import json
 
 import pytest
 
-from genens.recipe import recipes
+from genens import store
+from genens.recipe import Recipe, recipes
 from genens_book.chapters.networks import analysis
 from genens_book.pages import parameters
+
+BENCH = store.home() / "bench"
 
 
 def test_every_candidate_is_a_line_and_the_shipped_recipe_is_one_of_them():
@@ -50,3 +53,22 @@ def test_what_was_tried_on_photographs_ends_with_the_shipped_recipe(tmp_path):
     (tmp_path / "found.json").write_text("{}")
     with pytest.raises(ValueError, match="tried on CIFAR-10"):
         analysis.photographs(tmp_path / "found.json")
+
+
+def test_shorter_trainings_are_lines_less_the_shipped_one(tmp_path):
+    found = analysis.shorter()
+    lines = [line.split("\t") for line in analysis.shorter_table(found).text.splitlines()]
+    assert [line[0] for line in lines[1:]] == [analysis.TRIED[row["name"]] for row in found["rows"]]
+    assert {*analysis.TRIED} == {row["name"] for row in found["rows"]} == {"mnist16", *recipes(BENCH / "shorter.yml")}
+    assert lines[1][3:] == ["–", "–", lines[1][5], "–", "–"] and float(lines[1][5]) > 0
+    for row in found["rows"][1:]:
+        assert Recipe(**row["recipe"]) == recipes(BENCH / "shorter.yml")[row["name"]]
+        assert ("fid" in row) == (row["members"] == 16)
+    told = analysis.shorter_words(
+        found | {"seconds": {"again1": 0.3, "short0": 0.3}, "cores": 2, "machine": {"instructions": "AVX2"}}
+    )
+    assert told["short_whole_minutes"] == "168\u00a0min" and told["short_short_minutes"] == "128\u00a0min"
+    assert told["short_machine"] == "2 cores with AVX2"
+    (tmp_path / "found.json").write_text('{"rows": []}')
+    with pytest.raises(ValueError, match="bench/shorter.py measured"):
+        analysis.shorter(tmp_path / "found.json")

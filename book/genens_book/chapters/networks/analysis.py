@@ -12,9 +12,22 @@ from genens.recipe import recipes
 from genens.unet import UNetConfig
 from genens_book.pages import markup, parameters
 from genens_book.pages.markup import Page
-from genens_book.pages.words import share
+from genens_book.pages.words import NARROW, number, share, signed
 
 Row = Mapping[str, object]
+TRIED = {  # in bench/shorter.yml
+    "mnist16": "as shipped",
+    "again1": "the same, another seed",
+    "again0": "the same seed, on a GPU",
+    "short0": "shorter",
+    "short1": "shorter, another seed",
+    "cosine": "shorter, falling along a cosine",
+    "climb": "shorter, climbing for a tenth of the steps",
+    "average": "shorter, averaged over twice as many steps",
+    "momentum": "shorter, Muon's momentum as shipped",
+    "rate": "shorter, rate as shipped",
+    "matrices": "shorter, Muon's weights as shipped",
+}
 SETTINGS = ("batch", "lr", "ema", "weight", "optimizer", "times")
 
 
@@ -50,6 +63,58 @@ def photographs_words(found: Mapping) -> dict[str, object]:
     """What prose has of them."""
     least, most = found["seconds"]
     return {"photo_runs": int(found["runs"]), "photo_seconds": f"{least} to {most}", "photo_kept": str(found["kept"])}
+
+
+def shorter(file: Path | None = None) -> dict:
+    """bench/shorter.json, trainings of MNIST's members in fewer steps. Raises as `candidates`."""
+    file = file or store.home() / "bench" / "shorter.json"
+    with files.expecting("what bench/shorter.py measured", file, "restore it or run the script"):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        _ = shorter_table(found), shorter_words(found)
+        return found
+
+
+def shorter_table(found: Mapping) -> Page:
+    """A line for each training: losses, FID and confident digits, less the shipped members'."""
+
+    def change(row: Row, key: str, digits: int, factor: float = 1) -> str:
+        if key not in row:
+            return "–"
+        value, error = (factor * one for one in row[key])
+        return "–" if row["name"] == "mnist16" else f"{signed(value, digits)} ± {number(error, digits)}"
+
+    lines = [
+        [
+            TRIED[row["name"]],
+            f"{row['recipe']['steps']:,}",
+            str(row["members"]),
+            *(change(row, side, 2, 100) for side in ("seen", "held")),
+            number(row["fid"], 2) if "fid" in row else "–",
+            change(row, "fid_more", 2),
+            change(row, "sure_more", 1, 100),
+        ]
+        for row in found["rows"]
+    ]
+    head = ["training", "steps", "members", "loss, %", "on others, %", "FID", "more", "sure, points"]
+    return markup.lines_table(head, lines, numeric=True)
+
+
+def shorter_words(found: Mapping) -> dict[str, str]:
+    """What prose has of it: steps, minutes of all cores for all members, FIDs."""
+    rows, drawn = {row["name"]: row for row in found["rows"]}, found["drawn"]
+    told = {
+        "short_machine": f"{found['cores']} cores with {found['machine']['instructions']}",
+        "short_drawn": f"{drawn['samples']:,}",
+        "short_more": " and ".join(number(rows[name]["fid_more"][0], 2) for name in ("short0", "short1")),
+        "short_again": signed(rows["again1"]["fid_more"][0], 2),
+        "short_sure": share(rows["short0"]["sure"]) + " and " + share(rows["short1"]["sure"]),
+        "short_whole_sure": share(rows["mnist16"]["sure"]),
+    }
+    for word, name in (("whole", "again1"), ("short", "short0")):
+        steps, second = rows[name]["recipe"]["steps"], found["seconds"][name]
+        minutes = steps * second * rows[name]["members"] / found["cores"] / 60
+        told |= {f"short_{word}_steps": f"{steps:,}", f"short_{word}_minutes": f"{number(minutes, 0)}{NARROW}min"}
+    return told
 
 
 def table(rows: Sequence[Row]) -> Page:

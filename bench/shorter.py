@@ -58,7 +58,8 @@ def drawn(members: ensemble.Ensemble, file: Path) -> np.ndarray:
         for start in tqdm(range(0, DRAWN, AT_ONCE), file.stem):
             y = samples(range(start, start + AT_ONCE), members, 0, steps, coding.uniform(members.n)[None])["y"][:, 0]
             parts.append((y * 127.5 + 127.5).round().to(torch.uint8).cpu())
-        np.savez_compressed(file, y=torch.cat(parts).numpy())
+        np.savez_compressed(fresh := file.with_suffix(".part.npz"), y=torch.cat(parts).numpy())
+        fresh.replace(file)
     with np.load(file) as kept:
         return kept["y"]
 

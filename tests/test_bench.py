@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import bench.__main__ as program
-from bench import gpu, paper, reference, rules
+from bench import gpu, paper, reference, rules, shorter
 from genens import attribution, codes, jacobians
 from genens.ensemble import Ensemble
 from genens.recipe import Recipe
@@ -132,3 +132,18 @@ def test_the_gpus_bench_keeps_every_part_and_says_which_failed(members, monkeypa
     assert {*said["paper"]["mnist16"]} == {*gpu.STAGES}
     assert said["paper"]["mnist16"].pop("train, bfloat16") == {"failed": "no memory"}
     assert all(stage["seconds"] > 0 and stage["units"] > 0 for stage in said["paper"]["mnist16"].values())
+
+
+def test_trainings_are_judged_in_pairs(members, monkeypatch, tmp_path):
+    theirs = np.random.default_rng(0).normal(10, 1, 400)
+    value, error = shorter.relative(theirs * 1.02, theirs)
+    assert value == pytest.approx(0.02) and 0 < error < 2e-4  # unpaired, it would be 0.007
+    value, error = shorter.more(np.mean, theirs + 1, theirs)
+    assert value == pytest.approx(1) and error < 1e-9
+    monkeypatch.setattr(shorter, "DRAWN", 5)
+    monkeypatch.setattr(shorter, "AT_ONCE", 5)
+    monkeypatch.setattr(shorter, "STEPS", 3)
+    y = shorter.drawn(members[0], tmp_path / "y.npz")
+    assert y.shape == (5, *members[0].shape) and y.dtype == np.uint8 and y.std() > 1
+    assert [*tmp_path.iterdir()] == [tmp_path / "y.npz"]
+    assert np.array_equal(shorter.drawn(None, tmp_path / "y.npz"), y)  # nothing is drawn again

@@ -189,17 +189,17 @@ def test_a_gpu_that_was_not_at_hand_is_said_so_and_one_that_was_has_a_line_for_e
     read = analysis.gpu(tmp_path / "gpu.json")
     words = analysis.gpu_words(read)
     assert words.startswith("Measured on NVIDIA X1, 2026-11-25. ") and "training step is 6.7 times as fast" in words
-    assert "by the loop 5.0 times; all members in one batch are 2.5 times." in words
+    assert "sampling 5.0 times by the loop, or 2.5 times by all members in one batch." in words
     assert analysis.gpu_words(read | {"sampling": {"failed": "x"}}) == "Measured on NVIDIA X1, 2026-11-25."
     rows = [row.split("\t") for row in analysis.gpu_table(read).text.splitlines()[1:]]
     assert rows == [
-        ["a training step", "kernel by kernel", "31 ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
-        ["a training step", "recorded", "4.7 ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
-        ["64 samples, 10 steps", "a loop over members", "2.5 s", "0", "–", "–"],
-        ["64 samples, 10 steps", "the loop, recorded", "500 ms", "0", "–", "–"],
-        ["64 samples, 10 steps", "all members in one batch", "1.0 s", "0", "–", "–"],
+        ["a training step", "kernel by kernel", "31\u00a0ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
+        ["a training step", "recorded", "4.7\u00a0ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
+        ["64 samples, 10 steps", "a loop over members", "2.5\u00a0s", "0", "–", "–"],
+        ["64 samples, 10 steps", "the loop, recorded", "500\u00a0ms", "0", "–", "–"],
+        ["64 samples, 10 steps", "all members in one batch", "1.0\u00a0s", "0", "–", "–"],
         ["Jacobians", "all ways", "failed: out of memory", "–", "–", "–"],
-        ["the paper's cifar20", "sample, a unit", "1.6 ms", "–", "1.2 GB", "4 h"],
+        ["the paper's cifar20", "sample, a unit", "1.6\u00a0ms", "–", "1.2\u00a0GB", "4\u00a0h"],
     ]
     (tmp_path / "gpu.json").write_text(json.dumps(found | {"paper": []}))
     with pytest.raises(ValueError, match="make bench DEVICE=cuda"):

@@ -81,13 +81,12 @@ def shorter_table(found: Mapping) -> Page:
         if key not in row:
             return "–"
         value, error = (factor * one for one in row[key])
-        return "–" if row["name"] == "mnist16" else f"{signed(value, digits)} ± {number(error, digits)}"
+        return "–" if row["name"] == "mnist16" else f"{signed(value, digits)}{NARROW}±{NARROW}{number(error, digits)}"
 
     lines = [
         [
             TRIED[row["name"]],
             f"{row['recipe']['steps']:,}",
-            str(row["members"]),
             *(change(row, side, 2, 100) for side in ("seen", "held")),
             number(row["fid"], 2) if "fid" in row else "–",
             change(row, "fid_more", 2),
@@ -95,7 +94,7 @@ def shorter_table(found: Mapping) -> Page:
         ]
         for row in found["rows"]
     ]
-    head = ["training", "steps", "members", "loss, %", "on others, %", "FID", "more", "sure, points"]
+    head = ["training", "steps", "loss, %", "on others, %", "FID", "more", "sure, points"]
     return markup.lines_table(head, lines, numeric=True)
 
 

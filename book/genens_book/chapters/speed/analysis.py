@@ -15,7 +15,7 @@ from genens_book.measures.not_run import NotRun
 from genens_book.measures.stats import Interval
 from genens_book.pages import markup
 from genens_book.pages.markup import Page
-from genens_book.pages.words import number, power, share, words
+from genens_book.pages.words import NARROW, number, power, share, words
 
 Line = Mapping[str, object]
 BENCH = store.home() / "bench"
@@ -297,8 +297,9 @@ def gpu_words(found: Mapping | NotRun) -> str:
     gains = {way: number(plain / ways[way]["seconds"], 1) for way in ("the loop, recorded", "all members in one batch")}
     return (
         f"{said} Small networks keep a GPU waiting for launches: recorded, a training step is "
-        f"{number(steps['recorded'] / steps['kernel by kernel'], 1)} times as fast, sampling by the loop "
-        f"{gains['the loop, recorded']} times; all members in one batch are {gains['all members in one batch']} times."
+        f"{number(steps['recorded'] / steps['kernel by kernel'], 1)} times as fast, and sampling "
+        f"{gains['the loop, recorded']} times by the loop, or {gains['all members in one batch']} times by all members in "
+        "one batch."
     )
 
 
@@ -324,10 +325,11 @@ def _gpu(row: Mapping) -> tuple[str, str, str, str]:
     if "failed" in row:
         return f"failed: {row['failed']}", "–", "–", "–"
     apart = ("0" if not row["apart"] else power(row["apart"], 0)) if "apart" in row else "–"
+    seconds = _seconds(row["seconds"]).replace(" ", NARROW)
     if "units" not in row:
-        return _seconds(row["seconds"]), apart, "–", "–"
-    hours = f"{number(row['seconds'] * row['units'] / 3600, 0)} h"
-    return _seconds(row["seconds"]), apart, f"{number(row['gigabytes'], 1)} GB", hours
+        return seconds, apart, "–", "–"
+    hours = number(row["seconds"] * row["units"] / 3600, 0)
+    return seconds, apart, f"{number(row['gigabytes'], 1)}{NARROW}GB", f"{hours}{NARROW}h"
 
 
 # ---------------------------------------------------------------- chapters

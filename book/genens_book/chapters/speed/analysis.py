@@ -298,8 +298,8 @@ def gpu_words(found: Mapping | NotRun) -> str:
     return (
         f"{said} Small networks keep a GPU waiting for launches: recorded, a training step is "
         f"{number(steps['recorded'] / steps['kernel by kernel'], 1)} times as fast, and sampling "
-        f"{gains['the loop, recorded']} times by the loop, or {gains['all members in one batch']} times by all members in "
-        "one batch."
+        f"{gains['the loop, recorded']} times by the loop, or {gains['all members in one batch']} times by all members "
+        "in one batch."
     )
 
 

@@ -194,12 +194,12 @@ def test_a_gpu_that_was_not_at_hand_is_said_so_and_one_that_was_has_a_line_for_e
     rows = [row.split("\t") for row in analysis.gpu_table(read).text.splitlines()[1:]]
     assert rows == [
         ["a training step", "kernel by kernel", "31\u00a0ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
-        ["a training step", "recorded", "4.7\u00a0ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
+        ["", "recorded", "4.7\u00a0ms", "1\u00a0×\u00a010⁻⁷", "–", "–"],
         ["64 samples, 10 steps", "a loop over members", "2.5\u00a0s", "0", "–", "–"],
-        ["64 samples, 10 steps", "the loop, recorded", "500\u00a0ms", "0", "–", "–"],
-        ["64 samples, 10 steps", "all members in one batch", "1.0\u00a0s", "0", "–", "–"],
+        ["", "the loop, recorded", "500\u00a0ms", "0", "–", "–"],
+        ["", "all members in one batch", "1.0\u00a0s", "0", "–", "–"],
         ["Jacobians", "all ways", "failed: out of memory", "–", "–", "–"],
-        ["the paper's cifar20", "sample, a unit", "1.6\u00a0ms", "–", "1.2\u00a0GB", "4\u00a0h"],
+        ["the paper's cifar20", "sample", "1.6\u00a0ms", "–", "1.2\u00a0GB", "4\u00a0h"],
     ]
     (tmp_path / "gpu.json").write_text(json.dumps(found | {"paper": []}))
     with pytest.raises(ValueError, match="make bench DEVICE=cuda"):

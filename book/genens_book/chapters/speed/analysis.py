@@ -316,8 +316,13 @@ def gpu_table(found: Mapping | NotRun) -> Page | None:
         ways = found[part].get("ways", {"all ways": found[part]})
         rows += [[named, way, *_gpu(row)] for way, row in ways.items()]
     for name, stages in found["paper"].items():
-        rows += [[f"the paper's {name}", f"{stage}, a unit", *_gpu(row)] for stage, row in stages.items()]
-    return markup.lines_table(["what", "way", "time", "results differ by", "memory", "in all"], rows, numeric=False)
+        rows += [[f"the paper's {name}", stage, *_gpu(row)] for stage, row in stages.items()]
+    names = [row[0] for row in rows]
+    lines = [
+        ["" if name == before else name, *row[1:]]
+        for row, name, before in zip(rows, names, ["", *names[:-1]], strict=True)
+    ]
+    return markup.lines_table(["what", "way", "time", "results differ by", "memory", "in all"], lines, numeric=False)
 
 
 def _gpu(row: Mapping) -> tuple[str, str, str, str]:

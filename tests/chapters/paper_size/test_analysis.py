@@ -1,5 +1,7 @@
 """The table of what the paper's size takes."""
 
+import json
+
 import pytest
 
 from genens_book.chapters.paper_size import analysis
@@ -49,3 +51,15 @@ def test_the_shipped_measurement_is_of_the_papers_three_ensembles():
     rows, made = analysis.rows()
     assert [(row["n"], row["N"]) for row in rows] == [(16, 10_000), (20, 60_000), (24, 202_599)]
     assert rows[1]["parameters"] == 35_746_307 and made["cpus"] >= 1
+
+
+def test_a_gpus_units_are_set_beside_the_count_of_operations(tmp_path):
+    file, one = tmp_path / "gpu.json", {"seconds": 1.0, "units": 3600 * analysis.gpu_hours(ROW, "train", 0.4)}
+    assert "not run on a GPU" in analysis.measured([ROW], 0.4, file)
+    stages = {"train": one, "sample": {"failed": "memory"}, "jacobian": one | {"seconds": 25.0}}
+    file.write_text(json.dumps({"gpu": "X1", "paper": {"mnist16": stages}}))
+    told = analysis.measured([ROW], 0.4, file)
+    assert "on X1: the hours are those of the last column times 1 for training, 25 for Jacobians." in told
+    file.write_text("{}")
+    with pytest.raises(ValueError, match="make bench DEVICE=cuda"):
+        analysis.measured([ROW], 0.4, file)

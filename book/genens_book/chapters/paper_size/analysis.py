@@ -102,6 +102,26 @@ def total(found: Sequence[Row], utilisation: float, stages: Sequence[str] = tupl
     return sum(gpu_hours(row, stage, utilisation) for row in found for stage in stages)
 
 
+def measured(found: Sequence[Row], utilisation: float, file: Path | None = None) -> str:
+    """By how much the hours of stages differ from what a GPU took for a unit of them (bench/gpu.json), as a sentence.
+    ValueError for a file that is damaged."""
+    file = file or store.home() / "bench" / "gpu.json"
+    if not file.is_file():
+        return "Networks of this size were not run on a GPU."
+    with files.expecting("what bench/gpu.py measured", file, "restore it or run make bench DEVICE=cuda"):
+        made = json.loads(file.read_text(encoding="utf-8"))
+        times = {}
+        for stage in ("train", "sample", "jacobian"):
+            took = [made["paper"][row["name"]][stage] for row in found]
+            if not any("failed" in one for one in took):
+                spent = sum(one["seconds"] * one["units"] for one in took) / 3600
+                times[STAGES[stage][0]] = number(spent / total(found, utilisation, [stage]), 2, "g")
+        told = ", ".join(f"{ratio} for {stage}" for stage, ratio in times.items())
+        return (
+            f"A unit of each was run in float32 on {made['gpu']}: the hours are those of the last column times {told}."
+        )
+
+
 def portions(found: Sequence[Row], utilisation: float) -> dict[str, str]:
     """What of all GPU-hours is training, and what is sampling, as shares."""
     whole = total(found, utilisation)
